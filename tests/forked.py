@@ -146,6 +146,7 @@ def _load() -> None:
     import click
 
     from appliance.cli.main import lockgate
+    from appliance.jobs.kinds import KINDS
 
     def walk(group: click.Group) -> None:
         context = click.Context(group)
@@ -155,6 +156,8 @@ def _load() -> None:
                 walk(command)
 
     walk(lockgate)
+    for kind in KINDS.values():
+        kind.load()
     assert "prometheus_client" not in sys.modules
     assert threading.active_count() == 1  # a fork would lose the others
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.job_processes import job_processes
+
 
 @dataclass
 class JobMeter:
@@ -47,7 +49,7 @@ class JobMeter:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            for process in self._processes(b"appliance.jobs.runner"):
+            for process in job_processes(self.folder):
                 with contextlib.suppress(OSError, IndexError):
                     peak = int((process / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024
                     self.peak_memory = max(self.peak_memory, peak)

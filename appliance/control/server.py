@@ -61,6 +61,7 @@ from appliance.control.routes import (
     upstreams,
 )
 from appliance.door import Door
+from appliance.jobs.process import JobStarter
 from appliance.jobs.service import Jobs
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.rereading import rereading
@@ -82,7 +83,7 @@ from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.checks import BeginCheck
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter, Guarded
-from bundles.errors import LockgateError
+from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import Threads
 
 _MODULES = (
@@ -114,10 +115,18 @@ def application(control: Control) -> web.Application:
 
 def run(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> None:
     """Run until SIGTERM; `ready` is called when the sockets answer. `slots`: what the station's processes count in."""
-    asyncio.run(_serve(root, listen, ready, slots))
+    starter = JobStarter.begin()
+    try:
+        asyncio.run(_serve(root, listen, ready, slots, starter))
+        if starter.is_lost:
+            raise FailedError(
+                "the process that starts jobs has ended", remedy="both are started again, and the jobs go on"
+            )
+    finally:
+        starter.close()
 
 
-async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> None:
+async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Slots, starter: JobStarter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -132,7 +141,13 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Sl
         give_room(paths, station.blobs, station.audit)
         writer = AsyncGuarded(AsyncWriterService(service))
         token = secrets.token_hex(16)
-        work = Jobs(station, writer, lease, token, measures.job_ended)
+        work = Jobs(station, writer, starter, lease, token, measures.job_ended)
+
+        def lose_starter() -> None:
+            work.halt()
+            stop.set()
+
+        starter.when_lost = lose_starter
         async with (
             serve_writer(paths.writer_socket, service, token),
             _access(station, writer) as (accounts, identity, by_log),

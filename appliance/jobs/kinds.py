@@ -1,5 +1,5 @@
-"""The kinds of job, and what a job's work is handed. Importing this module is cheap: a kind's code is loaded in its
-own subprocess, by the name given here."""
+"""The kinds of job, and what a job's work is handed. Importing this module is cheap: a kind's code is loaded by
+the name given here."""
 
 from __future__ import annotations
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from appliance import limits
+from appliance.jobs import starter
 from appliance.jobs.runner import died_of_memory
+from bundles.errors import FailedError
 from bundles.processes import start as children
-
-Process = asyncio.subprocess.Process
 
 _LINE: Final = 8 * 1024 * 1024
 _NICE: Final = 5
@@ -39,20 +43,156 @@ _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
 
-async def start(root: Path, job_id: str, kind: str, folder: Path, descriptors: tuple[int, ...]) -> Process:
-    """Start the process of a job of the station in `root`, which inherits the descriptors. Raises OSError."""
-    with (folder / "errors").open("ab") as errors:
-        process = await children.start_async(
-            children.python_module(
-                "appliance.jobs.runner", str(root), job_id, kind,
-                bounds=children.Bounds(data=limits.JOB_DATA, nice=_NICE),
-            ),
-            env=children.environment(*_PASSED, *((_CREDENTIALS,) if kind == "collect" else ())), stderr=errors,
-            line=_LINE, pass_fds=descriptors,
-        )  # fmt: skip
-    _end_group_of(process)
-    _end_starved(process, folder / "errors")
-    return process
+class Process:
+    """A job's process, which is a child of the starter. What is used of it is as in asyncio.subprocess.Process."""
+
+    def __init__(self, pid: int, stdin: asyncio.StreamWriter, stdout: asyncio.StreamReader) -> None:
+        self.pid, self.stdin, self.stdout = pid, stdin, stdout
+        self.returncode: int | None = None
+        self._gone = asyncio.Event()
+
+    async def wait(self) -> int | None:
+        """Wait until it has ended; its return code, -N for signal N."""
+        await self._gone.wait()
+        return self.returncode
+
+    def terminate(self) -> None:
+        """Send SIGTERM. Raises ProcessLookupError."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def end(self, returncode: int) -> None:
+        """It has ended."""
+        self.returncode = returncode
+        self.stdin.close()
+        self._gone.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Starting:
+    """A job that the starter was asked for: its pipes, and who waits for it."""
+
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    started: asyncio.Future[Process]
+
+
+class JobStarter:
+    """The way to the process that forks jobs (appliance.jobs.starter)."""
+
+    def __init__(self, pid: int, asked: socket.socket) -> None:
+        """`asked` is the socket of the starter, whose process id is `pid`; `when_lost` is called where it ends
+        before `close`, and before its jobs are said to have ended."""
+        self._pid, self._asked = pid, asked
+        self._starting: list[_Starting] = []
+        self._processes: dict[int, Process] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.is_lost = False
+        self.when_lost: Callable[[], object] = lambda: None
+
+    @classmethod
+    def begin(cls) -> JobStarter:
+        """Start the starter. For a process with one thread and without an event loop."""
+        return cls(*starter.begin())
+
+    def close(self) -> None:
+        """End the starter, and with it what it started. Nothing is heard of it any more."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._asked)
+        self._asked.close()
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+
+    async def start(self, root: Path, job_id: str, kind: str, folder: Path, descriptors: tuple[int, ...]) -> Process:
+        """Start the process of a job of the station in `root`, which inherits the descriptors under their numbers.
+        Raises OSError, FailedError."""
+        self._hear()
+        bounds = children.Bounds(data=limits.JOB_DATA, nice=_NICE)
+        request = {
+            "root": str(root), "job": job_id, "kind": kind, "numbers": list(descriptors), "bounds": asdict(bounds),
+            "environment": children.environment(*_PASSED, *((_CREDENTIALS,) if kind == "collect" else ())),
+            "parent": self._pid,
+        }  # fmt: skip
+        with contextlib.ExitStack() as opened:
+            errors = opened.enter_context((folder / "errors").open("ab"))
+            to_job, in_job = socket.socketpair()
+            opened.callback(in_job.close)
+            reading, writing = os.pipe()
+            opened.callback(os.close, writing)
+            stdout = await _read_from(reading)
+            _, stdin = await asyncio.open_connection(sock=to_job)
+            starting = _Starting(stdin, stdout, asyncio.get_running_loop().create_future())
+            self._starting.append(starting)
+            given = [in_job.fileno(), writing, errors.fileno(), *descriptors]
+            try:
+                socket.send_fds(self._asked, [json.dumps(request).encode()], given)
+            except OSError:
+                self._starting.remove(starting)
+                stdin.close()
+                raise
+        process = await starting.started
+        _end_group_of(process)
+        _end_starved(process, folder / "errors")
+        return process
+
+    def _hear(self) -> None:
+        """Hear the starter, from the first job on: there is an event loop then."""
+        if self.is_lost:
+            raise _lost()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._asked, self._take)
+
+    def _take(self) -> None:
+        """Take what the starter says."""
+        try:
+            raw = self._asked.recv(starter.REQUEST, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            raw = b""
+        if not raw:
+            self._lose()
+            return
+        message: dict[str, Any] = json.loads(raw)
+        if "pid" in message:
+            starting = self._starting.pop(0)
+            process = Process(message["pid"], starting.stdin, starting.stdout)
+            self._processes[process.pid] = process
+            if starting.started.cancelled():  # nobody is there to follow it
+                kill(process)
+            else:
+                starting.started.set_result(process)
+        else:
+            self._processes.pop(message["ended"]).end(message["status"])
+
+    def _lose(self) -> None:
+        """The starter is gone, and the kernel kills its jobs."""
+        self.is_lost = True
+        asyncio.get_running_loop().remove_reader(self._asked)
+        self.when_lost()
+        for starting in self._starting:
+            starting.stdin.close()
+            if not starting.started.done():
+                starting.started.set_exception(_lost())
+        for process in self._processes.values():
+            process.end(-signal.SIGKILL)
+        self._starting.clear()
+        self._processes.clear()
+
+
+def _lost() -> FailedError:
+    return FailedError("the process that starts jobs has ended", remedy="its jobs go on once the station has it again")
+
+
+async def _read_from(descriptor: int) -> asyncio.StreamReader:
+    """What a job writes into a pipe."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LINE, loop=loop)
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), file)
+    return reader
 
 
 def _end_starved(process: Process, errors: Path) -> None:

@@ -1,5 +1,4 @@
-"""A job's subprocess: the module `appliance.jobs.runner STATION JOB_ID KIND`, params and actor on its first
-line. `bundles.processes.start` starts it.
+"""What a job's process does: params and actor come in on its first line. `appliance.jobs.starter` forks it.
 
 It speaks JSON lines: progress, log lines, what is to be signed and the end on stdout; signatures come in on stdin.
 It dies with the control process: the kernel kills it, a message that nobody takes ends it, and the writer takes no act
@@ -250,11 +249,10 @@ def _end_without_memory(
         os._exit(1)
 
 
-def main() -> int:
-    """Run one job."""
+def main(root: Path, job_id: str, kind: str) -> int:
+    """Run one job of the station in `root`. Returns the exit status."""
     sys.unraisablehook = threading.excepthook = _end_without_memory
     take_little_space(limits.JOB_STACK)
-    root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     first = json.loads(sys.stdin.readline())
     paths = StationPaths(root)
     descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -266,7 +264,3 @@ def main() -> int:
     for number in descriptors.values():
         os.set_inheritable(number, False)
     return Runner(station, job_id, kind, first["params"], first["actor"], descriptors).run()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -33,7 +33,7 @@ from appliance.jobs.documents import Job, find_job, list_jobs
 from appliance.jobs.end import Ended, append_line, cancelled, how_it_ended, wire
 from appliance.jobs.handed import Handed
 from appliance.jobs.keeper import JobKeeper
-from appliance.jobs.process import Process
+from appliance.jobs.process import JobStarter, Process
 from appliance.jobs.queue import JobQueue
 from appliance.jobs.signatures import PAYLOAD, keep_signature, waits_since
 from appliance.jobs.unfinished_numbers import with_numbers
@@ -56,13 +56,15 @@ class Jobs:
         self,
         station: Station,
         writer: AsyncWriter,
+        starter: JobStarter | None = None,
         lease: int | None = None,
         token: str = "",
         ended: Callable[[Job], object] = lambda _: None,
     ) -> None:
-        """`lease` is the descriptor of `appliance.station.jobs_lease`, which each job's process inherits; `token` what
-        it shows the writer, which takes acts of this control process's jobs alone; `ended` is told of each job's end.
-        """
+        """`starter` starts their processes; without one a job fails as it begins. `lease` is the descriptor of
+        `appliance.station.jobs_lease`, which each job's process inherits; `token` what it shows the writer, which takes
+        acts of this control process's jobs alone; `ended` is told of each job's end."""
+        self._starter = starter
         self._token, self._ended = token, ended
         self._station, self._writer = station, writer
         self._held = () if lease is None else (lease,)
@@ -88,9 +90,13 @@ class Jobs:
         self._queue.waiting = [job.id for job in self._by_number() if job.state == "queued"]
         self._schedule()
 
+    def halt(self) -> None:
+        """Start no further process, and take none for ended that was killed from now on: `stop` follows."""
+        self._stopping = True
+
     async def stop(self) -> None:
         """End the subprocesses; their jobs go on at the next start."""
-        self._stopping = True
+        self.halt()
         for process in self._processes.values():
             job_process.kill(process)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -200,13 +206,14 @@ class Jobs:
         await self._record(AuditEvent(Act.JOB_CANCEL, actor, job_id))
         self._cancelled.add(job_id)
         process = self._processes.get(job_id)
-        if process is None:
+        if process is None and job.state != "starting":
             if job_id in self._queue.waiting:
                 self._queue.waiting.remove(job_id)
             self._close_handed(job_id)
             await self._end(job, cancelled(job))
             return job
-        await job_process.ask_to_stop(process)
+        if process is not None:  # one that starts is ended by whoever starts it
+            await job_process.ask_to_stop(process)
         while not job.ended:
             await self._wait(job_id, 1.0)
         return job
@@ -224,7 +231,7 @@ class Jobs:
                 await self._writer.submit(write)
             return self.find(job_id)
         process = self._processes.get(job_id)
-        if job.to_sign is None or process is None or process.stdin is None:
+        if job.to_sign is None or process is None:
             raise UsageError(
                 "the job waits for no signature", thing=f"{job_id} is {job.state}", remedy="see: lockgate job list"
             )
@@ -326,15 +333,17 @@ class Jobs:
         handed = self._handed.get(job.id, [])
         descriptors = (*self._held, *(descriptor for _, _, descriptor in handed))
         try:
-            process = await job_process.start(self._station.paths.root, job.id, job.kind, folder, descriptors)
+            if self._starter is None:
+                raise FailedError("nothing starts jobs here", thing=job.id)
+            process = await self._starter.start(self._station.paths.root, job.id, job.kind, folder, descriptors)
             self._close_handed(job.id)
+            if job.id in self._cancelled:
+                return None
             self._processes[job.id] = process
             job.state = "running"
             job.parts.clear()
             job.started = job.started or clock.now()
             await self._keeper.keep(job)
-            if process.stdin is None or process.stdout is None:
-                raise FailedError("a job's process has no pipes", thing=job.id)
             first = {"params": job.params, "actor": job.actor, "handed": handed, "lease": self._token}
             process.stdin.write(json.dumps(first).encode() + b"\n")
             async for line in process.stdout:

@@ -12,9 +12,11 @@ import resource
 import runpy
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 
@@ -39,7 +41,13 @@ def _leave_network() -> None:
         sys.stderr.flush()
 
 
-def _limit(spec: dict[str, Any]) -> None:
+def be_called(name: str) -> None:
+    """Give this process a name of at most 15 bytes for `ps` and /proc/PID/comm (prctl(2), PR_SET_NAME)."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
+
+
+def limit(spec: Mapping[str, Any]) -> None:
+    """Take on the limits of `bundles.processes.start.Bounds`, given as its fields."""
     if not spec["network"]:
         _leave_network()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -61,7 +69,7 @@ def below(hard: int, wanted: int) -> int:
 def _main() -> None:
     spec, words = json.loads(sys.argv[1]), sys.argv[2:]
     die_with(spec["parent"])
-    _limit(spec)
+    limit(spec)
     if words[0] != "-m":
         program = words[0]
         if program.startswith("fd:"):

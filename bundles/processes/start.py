@@ -21,13 +21,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 from bundles.errors import FailedError
 from bundles.processes import child
-
-if TYPE_CHECKING:
-    import asyncio
 
 PIPE: Final = subprocess.PIPE
 Child = subprocess.Popen[bytes]
@@ -178,25 +175,6 @@ def start(
     return subprocess.Popen(
         _absolute(command), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
         pass_fds=pass_fds, process_group=0,
-    )  # fmt: skip
-
-
-async def start_async(
-    command: Sequence[str | Path],
-    *,
-    env: Mapping[str, str],
-    stderr: int | IO[bytes],
-    line: int,
-    cwd: str | Path = FOLDER,
-    pass_fds: Sequence[int] = (),
-) -> asyncio.subprocess.Process:
-    """Start a command with pipes for its input and output, in a process group of its own (so that what it starts can be
-    ended with it); `line` is the longest line that is read, in bytes."""
-    import asyncio
-
-    return await asyncio.create_subprocess_exec(
-        *_absolute(command), env=env, cwd=cwd, stderr=stderr, pass_fds=pass_fds, limit=line,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, process_group=0,
     )  # fmt: skip
 
 

@@ -1,7 +1,4 @@
-"""Jobs that take memory without end, each in its own way: `appliance.jobs.runner` with other work.
-
-A test puts it in the place of the real one.
-"""
+"""Jobs that take memory without end, each in its own way: a starter of jobs whose kinds do other work."""
 
 from __future__ import annotations
 
@@ -16,10 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from appliance.archives.unpacking import Unwrapped
-from appliance.jobs import kinds, runner
+from appliance.jobs import kinds
 from appliance.jobs.kinds import JobContext
 from bundles.errors import FailedError, RefusedError
 from bundles.io.work_threads import Crew, WorkThread, at_once
+from tests.job_starter import serve
 
 MIB = 1024 * 1024
 _FRAME = b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"
@@ -141,4 +139,4 @@ def run(context: JobContext) -> dict[str, Any]:
 if __name__ == "__main__":
     for name, kind in list(kinds.KINDS.items()):
         kinds.KINDS[name] = replace(kind, module="tests.control.greedy", function="run")
-    raise SystemExit(runner.main())
+    serve()

@@ -17,6 +17,7 @@ from typing import Any
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from tests import forked
+from tests.job_processes import job_processes
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -89,13 +90,7 @@ class Powered:
 
     def job_processes(self) -> list[int]:
         """The processes of this station's jobs."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"appliance.jobs.runner" in words and str(self.root).encode() in words:
-                    found.append(int(entry.name))
-        return found
+        return [int(process.name) for process in job_processes(self.root)]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the metadata says, read beside the station."""

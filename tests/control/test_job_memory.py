@@ -26,24 +26,20 @@ from bundles.errors import FailedError
 from bundles.processes import start
 from tests.control.greedy import WAYS
 from tests.intake.inside import make_station
+from tests.job_starter import job_starter
 from tests.outgoing.outside import Outside
 
 MIB = 1024 * 1024
-REAL = start.python_module
-
-
-def greedy(module: str, *arguments: str, bounds: start.Bounds) -> list[str]:
-    """The command of a job whose work is that of tests/control/greedy.py."""
-    assert module == "appliance.jobs.runner"
-    return REAL("tests.control.greedy", *arguments, bounds=bounds)
+GREEDY = "tests.control.greedy"
 
 
 @asynccontextmanager
-async def station_jobs(root: Path) -> AsyncIterator[Jobs]:
-    make_station(root)
+async def station_jobs(root: Path, starter: str = GREEDY) -> AsyncIterator[Jobs]:
+    if not root.exists():
+        make_station(root)
     paths = StationPaths(root)
-    with WriterService(paths.database) as service:
-        jobs = Jobs(open_station(root, service), AsyncWriterService(service))
+    with WriterService(paths.database) as service, job_starter(starter) as starting:
+        jobs = Jobs(open_station(root, service), AsyncWriterService(service), starting)
         async with serve_writer(paths.writer_socket, service):
             yield jobs
             await jobs.stop()
@@ -62,15 +58,14 @@ async def test_a_job_that_takes_memory_without_end_is_a_failed_job_and_the_stati
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with station_jobs(tmp_path / "bravo") as jobs:
-        with monkeypatch.context() as patch:
-            patch.setattr(start, "python_module", greedy)
-            ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in WAYS))
+        ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in WAYS))
         for way, job in zip(WAYS, ended, strict=True):
             assert job.error is not None, way
             assert (way, job.state, job.error["exit_status"]) == (way, "failed", 1)
             assert "more memory than the 270 MiB" in job.error["what"], (way, job.error)
             assert (job.error["thing"], bool(job.error["remedy"])) == (job.id, True)
             assert peak(StationPaths(tmp_path / "bravo").job_log(job.id)) < 300 * MIB
+    async with station_jobs(tmp_path / "bravo", "tests.job_starter") as jobs:
         assert (await end(jobs, "gc", {})).state == "done"
 
 
@@ -84,7 +79,6 @@ FAILURES = {
 async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_process_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         cases = [*((kind, "in_one_piece") for kind in KINDS), *(("import", way) for way in FAILURES)]
         ended = await asyncio.gather(*(end(jobs, kind, {"way": way}) for kind, way in cases))
@@ -101,7 +95,6 @@ async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_proce
 async def test_a_job_that_lacked_memory_and_does_not_end_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "python_module", greedy)
     monkeypatch.setattr(limits, "JOB_STARVED", 0.1)
     async with station_jobs(tmp_path / "bravo") as jobs:
         job = await end(jobs, "import", {"way": "starved"})
@@ -113,7 +106,6 @@ async def test_a_job_that_lacked_memory_and_does_not_end_is_ended(
 async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         assert (await end(jobs, "receipt", {"way": "failed_and_recorded", "kind": "receipt"})).state == "failed"
     failed = [event for event in tail(StationPaths(tmp_path / "bravo").audit, 1000) if event["outcome"] != "done"]
@@ -123,7 +115,6 @@ async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
 async def test_a_failure_that_cannot_be_recorded_ends_the_job_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         real = jobs._record
 
@@ -145,7 +136,6 @@ def peak(log: Path) -> int:
 
 
 async def test_every_kind_of_job_has_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         ended = await asyncio.gather(*(end(jobs, kind, {"way": "bounds"}) for kind in KINDS))
     expected = {"data": limits.JOB_DATA, "stack": limits.JOB_STACK}

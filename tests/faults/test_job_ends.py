@@ -26,11 +26,9 @@ from appliance.store.writer import AsyncWriterService, WriterService, serve_writ
 from appliance.store.writes.jobs import MoveJob
 from appliance.store.writes.write import Write
 from bundles.errors import NoSpaceError
-from bundles.processes import start
 from tests.faults.disks import fill_bytes, fill_inodes, mounted
 from tests.intake.inside import make_station
-
-REAL = start.python_module
+from tests.job_starter import job_starter
 
 
 class Full(AsyncWriterService):
@@ -47,28 +45,23 @@ class Full(AsyncWriterService):
 
 
 @pytest.fixture(autouse=True)
-def stubborn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs do the work of tests/faults/stubborn.py."""
-
-    def command(module: str, *arguments: str, bounds: start.Bounds) -> list[str]:
-        assert module == "appliance.jobs.runner"
-        return REAL("tests.faults.stubborn", *arguments, bounds=bounds)
-
-    monkeypatch.setattr(start, "python_module", command)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits long for a job that does not end."""
     monkeypatch.setattr(limits, "JOB_LAST_WORD", 0.5)
     monkeypatch.setattr(limits, "JOB_RECORD", (0.01, 0.02))
 
 
 @asynccontextmanager
 async def running(root: Path, *, full: bool = False) -> AsyncIterator[tuple[Jobs, Full]]:
-    """A station's jobs, taken up again; left as a station is that stops."""
+    """A station's jobs, which do the work of tests/faults/stubborn.py, taken up again; left as a station is that
+    stops."""
     if not root.exists() or not any(root.iterdir()):
         make_station(root)
     paths = StationPaths(root)
-    with WriterService(paths.database) as service:
+    with WriterService(paths.database) as service, job_starter("tests.faults.stubborn") as starting:
         writer = Full(service)
         writer.room = not full
-        jobs = Jobs(open_station(root, service), writer)
+        jobs = Jobs(open_station(root, service), writer, starting)
         async with serve_writer(paths.writer_socket, service):
             await jobs.start()
             yield jobs, writer

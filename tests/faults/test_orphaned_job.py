@@ -40,13 +40,20 @@ def station(tmp_path: Path) -> Iterator[StationPaths]:
             yield paths
 
 
+SCRUB = """
+import pathlib, sys
+from appliance.jobs import runner
+sys.exit(runner.main(pathlib.Path(sys.argv[1]), "job-1", "scrub"))
+"""
+
+
 def scrub(paths: StationPaths, lease: str, stdout: int) -> int:
     """Run a scrub's own process as a control process with that lease started it."""
     folder = paths.job("job-1")
     folder.mkdir(exist_ok=True)
     first = {"params": {}, "actor": "tester", "handed": [], "lease": lease}
     process = subprocess.run(
-        [sys.executable, "-m", "appliance.jobs.runner", paths.root, "job-1", "scrub"],
+        [sys.executable, "-c", SCRUB, paths.root],
         input=json.dumps(first).encode() + b"\n",
         stdout=stdout,
         stderr=subprocess.PIPE,

@@ -18,6 +18,8 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.port import FileAudit
 from appliance.control import server
 from appliance.lifecycle.restored_copy import shut_if_forgotten
+from appliance.measures.catalogue import layout
+from appliance.measures.slots import Slots
 from appliance.paths import StationPaths
 from appliance.station import jobs_lease, station_lock
 from bundles.errors import FailedError
@@ -88,7 +90,7 @@ def test_no_store_is_opened_while_a_job_of_the_station_before_lives(paths: Stati
         with pytest.raises(FailedError, match="has not ended"), station_lock(paths):
             raise AssertionError("the station's lock was given while a job lived")
         with pytest.raises(FailedError, match="has not ended"):
-            server.run(paths.root, "127.0.0.1:0", lambda: None)
+            server.run(paths.root, "127.0.0.1:0", lambda: None, Slots(layout()))
         assert not paths.database.exists()
     finally:
         job.communicate()

@@ -19,6 +19,7 @@ from appliance.tour.pull import pull
 from appliance.tour.stage import Outcome, Station
 from bundles.limits import MIB
 from bundles.oci.reference import Reference
+from tests.job_processes import job_processes
 from tests.main_job.gap import Gap, random_file
 
 FILE = Reference.parse("files/thing:1")
@@ -160,13 +161,7 @@ def test_an_import_whose_process_is_killed_goes_on_in_the_next(gap: Gap, medium:
     process: list[int] = []
 
     def running() -> bool:
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"appliance.jobs.runner" in words and str(gap.bravo.folder).encode() in words:
-                process.append(int(entry.name))
+        process.extend(int(found.name) for found in job_processes(gap.bravo.folder))
         return bool(process)
 
     wait_for(running)
