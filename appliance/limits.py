@@ -68,6 +68,20 @@ LOG_TRACEBACKS: Final = 5
 """Of lines of one kind within so many seconds, so many are written to the program's log, and of these so many with
 their traceback: one cause that meets every request must not fill the disk."""
 
+SLO_OBJECTIVES: Final = 16
+"""Objectives of a site: each has some hundred series."""
+
+SLO_TEXT: Final = 100
+SLO_BURN: Final = 5.0
+"""Times the rate that spends an error budget in just its time, above which somebody is to look at once."""
+
+SLO_TAKE: Final = 60.0
+SLO_KEEP: Final = 300.0
+"""Seconds between two additions to the error budgets, and between two writes of their file."""
+
+SLO_FILE: Final = 32 * MIB
+"""The most that the file of error budgets may have."""
+
 METRIC_STREAMS: Final = 200
 """Streams that metrics name, the first by their names: a source's pinned keys say which there can be."""
 

@@ -175,6 +175,11 @@ class StationPaths:
         return self.run / "metrics"
 
     @property
+    def budgets(self) -> Path:
+        """What the registry failed and answered, by objective and hour (appliance.control.budgets)."""
+        return self.root / "budgets.json"
+
+    @property
     def listening(self) -> Path:
         """The process that runs the station, and where its registry listens (appliance.station.note_listening)."""
         return self.run / "listening"

@@ -120,6 +120,20 @@ class AdvisoriesHeld(Shape, frozen=True, kw_only=True):
     hit: int = 0
 
 
+class ObjectiveState(Shape, frozen=True, kw_only=True):
+    """An objective of config.toml (`slo`) and which of its shares this is (`pulls`, `pushes`, `fast_pulls`): `target`
+    and `reached` are shares of the last `days`, `left` the share of its error budget that is left, and `burn` how many
+    times as fast as allowed it is spent, by window."""
+
+    slo: str
+    objective: str
+    target: float
+    reached: float
+    left: float
+    days: int
+    burn: dict[str, float] = {}
+
+
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status. `hidden` names what this account may not see, and what is None or empty here for that reason.
     `to_sign` and `unfinished` name what waits for people; `job` is the one that runs. `revision` is another text
@@ -141,6 +155,7 @@ class Status(Shape, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     to_sign: tuple[JobToSign, ...] = ()
     unfinished: tuple[UnfinishedBundle, ...] = ()
+    objectives: tuple[ObjectiveState, ...] = ()
     alerts: tuple[str, ...] = ()
     health: Health = Health()
     approvals_needed: int = 1

@@ -20,6 +20,7 @@ from appliance.audit.acts import Act, denied
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
 from appliance.control.accounts_by_log import AccountsByLog
+from appliance.control.budgets import Budgets
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.carried import CarriedTimes
 from appliance.control.handle_socket import Handles
@@ -74,11 +75,15 @@ class Control:
     carried: CarriedTimes = field(default_factory=CarriedTimes)
     follower: LogFollower = field(init=False)
     """Sees each event of the audit log."""
+    budgets: Budgets = field(init=False)
+    """How much of its error budgets the registry spent."""
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
 
     def __post_init__(self) -> None:
-        self.follower = LogFollower(self.station.paths)
+        slots, paths = self.measures.slots, self.station.paths
+        self.follower = LogFollower(paths)
+        self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
 
     @property
     def accounts(self) -> Accounts:

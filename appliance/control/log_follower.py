@@ -22,6 +22,11 @@ Events = Sequence[Mapping[str, Any]]
 """Events as the log has them, the oldest first."""
 
 
+def report(what: str, error: LockgateError) -> None:
+    """Say in the program's log what does not go on."""
+    _log.warning("%s: %s", what, error)
+
+
 class LogFollower:
     """`heads` has the number of the last event seen of each lane. What the station did not write is no event."""
 
@@ -62,7 +67,7 @@ class LogFollower:
                 if events := await self.look():
                     await tell(events)
             except LockgateError as error:
-                _log.warning("the audit log is not followed: %s", error)
+                report("the audit log is not followed", error)
             await asyncio.sleep(limits.LOG_LOOK)
 
     def _look_at_sizes(self) -> tuple[tuple[str, int], ...]:

@@ -22,7 +22,7 @@ from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
-from appliance.control import duties, indexing, jobs_by_log, openapi, space, store_watch
+from appliance.control import budget_keeper, duties, indexing, jobs_by_log, openapi, space, store_watch
 from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
@@ -227,6 +227,7 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield space.keep_looking(control)
     yield store_watch.keep_looking(control)
     yield indexing.keep_looking(control)
+    yield budget_keeper.keep_looking(control)
     yield control.follower.keep_following(functools.partial(_told, control))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from appliance.api.states import FINAL_STATES
 from appliance.audit.acts import Act
 from appliance.measures.series import Family, Layout, family
+from appliance.settings.slo import ALL
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other")
 STATUSES: Final = (
@@ -40,9 +41,6 @@ JOB_KINDS: Final = ("collect", "build", "recut", "import", "inspect", "gc", "scr
 JOB_ENDS: Final = FINAL_STATES
 SCANS: Final = ("pass", "findings", "unknown")
 JOB_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0)
-
-ALL: Final = "all"
-"""The objective of a site that names none: every repository."""
 
 
 def layout(objectives: Sequence[str] = (ALL,), further: Sequence[float] = ()) -> Layout:

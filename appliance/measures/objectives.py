@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from appliance.measures.catalogue import ALL, OTHER
+from appliance.measures.catalogue import OTHER, layout
+from appliance.measures.series import Layout
 from appliance.patterns import EVERYTHING, covers
+from appliance.settings.slo import ALL, SloSettings
 
 _KNOWN: Final = 4096
 """Names whose objective is remembered: clients choose names."""
@@ -32,3 +34,10 @@ class Objectives:
                 self._known.clear()
             self._known[repository] = found
         return found
+
+
+def of_site(settings: SloSettings) -> tuple[Objectives, Layout]:
+    """A site's objectives, and the layout that counts for them."""
+    named = settings.named()
+    objectives = Objectives([(name, one.repositories) for name, one in named.items()])
+    return objectives, layout(objectives.names, [one.pull_seconds for one in named.values()])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance.measures.series import CELL, Counts, Layout
+from appliance.settings.slo import SloSettings
 
 CONTROL: Final = "control"
 """The slot of the control process; workers have `worker-N`."""
@@ -24,8 +25,10 @@ CONTROL: Final = "control"
 class Slots:
     """The slots of a station whose files are in `folder`; None: in memory, for one process alone."""
 
-    def __init__(self, layout: Layout, folder: Path | None = None) -> None:
+    def __init__(self, layout: Layout, folder: Path | None = None, slo: SloSettings | None = None) -> None:
+        """`slo`: the settings that the layout counts for, as they were when the station started; None: the defaults."""
         self.layout, self._folder = layout, folder
+        self.slo = slo or SloSettings()
         self._unfiled: list[Counts] = []
 
     def prepare(self) -> None:

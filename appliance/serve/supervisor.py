@@ -30,8 +30,7 @@ from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.lifecycle.restored_copy import shut_if_forgotten
-from appliance.measures.catalogue import layout
-from appliance.measures.objectives import Objectives
+from appliance.measures.objectives import Objectives, of_site
 from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
@@ -117,7 +116,8 @@ def serve(root: Path, listen: str | None = None) -> int:
     else:
         _check_closed(config, paths)
     scheme = "http" if config.open else "https"
-    slots = Slots(layout(), paths.metrics)
+    objectives, laid_out = of_site(config.slo)
+    slots = Slots(laid_out, paths.metrics, config.slo)
     slots.prepare()
     with station_lock(paths), _listening(host, port) as listener:
         if config.side == "inside":
@@ -128,7 +128,10 @@ def serve(root: Path, listen: str | None = None) -> int:
         roles = [
             _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots)),
             *(
-                _Role(f"worker {number}", functools.partial(_work, paths.root, listener, slots, f"worker-{number}"))
+                _Role(
+                    f"worker {number}",
+                    functools.partial(_work, paths.root, listener, slots, objectives, f"worker-{number}"),
+                )
                 for number in range(1, config.workers + 1)
             ),
         ]
@@ -142,8 +145,10 @@ def serve(root: Path, listen: str | None = None) -> int:
             sign_end(paths)
 
 
-def _work(root: Path, listener: socket.socket, slots: Slots, slot: str, ready: Callable[[], object]) -> None:
-    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), Objectives()))
+def _work(
+    root: Path, listener: socket.socket, slots: Slots, objectives: Objectives, slot: str, ready: Callable[[], object]
+) -> None:
+    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), objectives))
 
 
 def _warn_of_keys(paths: StationPaths) -> None:

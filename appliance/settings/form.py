@@ -32,6 +32,7 @@ _SHOWN: Final = 80
 """Characters of a value that a message shows."""
 _STREAM: Final = re.compile(r"[a-z0-9.*?-]{1,65}\Z")
 _GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?\Z")
+_OBJECTIVE_NAME: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _RATE_MOST: Final = 1_000_000
 _ELSEWHERE: Final = frozenset({"rule", "separate", "people", "break_glass", "required_inspectors", "sources"})
@@ -146,6 +147,23 @@ _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
 )  # fmt: skip
 """The settings of one registry."""
 
+_percent: Final = Form("a number of percent above 0 and below 100", lambda value: _is_rate(value) and 0 < value < 100)
+_owner: Final = Form(f"a text of at most {station_limits.SLO_TEXT} characters without line breaks",
+                     _text(lambda value: len(value) <= station_limits.SLO_TEXT and value.isprintable()))  # fmt: skip
+_OBJECTIVE: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "repositories": _PATTERNS,
+        "pulls": _percent,
+        "pushes": _percent,
+        "fast_pulls": _percent,
+        "pull_seconds": Form("a number of seconds from 0.001 to 300",
+                             lambda value: _is_rate(value) and 0.001 <= value <= 300),
+        "owner": _owner,
+        "contact": _owner,
+    }
+)  # fmt: skip
+"""The settings of one objective."""
+
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "site": Form('1 to 32 of a-z, 0-9 and -, as "alpha"', _passes(check_site), required=True),
@@ -191,6 +209,15 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             _passes(_host_in_lower_case),
         ),
         "collect.use_host_configuration": _FLAG,
+        "slo.days": _whole(1, 90, " of days"),
+        "slo.storage": _percent,
+        "slo.authentication_errors": _percent,
+        "slo.objectives": Form(
+            f"a table for each of at most {station_limits.SLO_OBJECTIVES} objectives, named by a-z, 0-9 and -, as"
+            " [slo.objectives.production]",
+            lambda value: isinstance(value, dict) and len(value) <= station_limits.SLO_OBJECTIVES,
+            name=_text(lambda name: _OBJECTIVE_NAME.match(name) is not None and name != "other"), inside=_OBJECTIVE,
+        ),
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=_passes(_host_in_lower_case), inside=_UPSTREAM,

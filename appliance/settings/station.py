@@ -13,6 +13,7 @@ from appliance.settings.access import AccessSettings, RegistrySettings, TlsSetti
 from appliance.settings.form import Fault, faults
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
+from appliance.settings.slo import SloSettings
 from appliance.settings.upstreams import UpstreamSettings
 from bundles import limits
 from bundles.errors import UsageError
@@ -46,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
     upstreams: dict[str, UpstreamSettings] = {}
+    slo: SloSettings = SloSettings()
 
     @property
     def threshold(self) -> int:
@@ -160,6 +162,23 @@ sha256 = {sha256}
 #   concurrency = 4                   # requests at once
 #   plain_http = true                 # HTTP, without a certificate
 # Accounts are never written here: `collect` takes them from whoever runs it (docs/howto/collect-with-an-account.md).
+
+[slo]
+# Days of an error budget, and the shares in percent of the disk and of failed log-ins that alarms begin at.
+days = 30
+storage = 70.0
+authentication_errors = 0.01
+
+[slo.objectives]
+# What is promised of which repositories, the first that covers one; none: of all of them what stands here.
+#   [slo.objectives.production]
+#   repositories = ["prod/**"]
+#   pulls = 99.9                      # percent of pulls that the station does not fail
+#   pushes = 99.95
+#   fast_pulls = 99.0                 # percent of pulls of up to 1 MB that take at most pull_seconds
+#   pull_seconds = 2.0
+#   owner = "platform"                # in alarms, with how to reach them
+#   contact = "platform@example"
 
 [collect]
 # Whether `collect` also goes by the machine's registries.conf and certs.d (containers-registries.conf(5)).

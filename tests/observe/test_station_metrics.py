@@ -16,6 +16,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import FileAudit
 from appliance.control.api import Control
+from appliance.control.budget_keeper import take
 from appliance.control.callers import Callers
 from appliance.control.log_follower import LogFollower
 from appliance.control.measuring import ControlMeasures
@@ -112,6 +113,7 @@ def seen(inside: Inside) -> dict[str, float]:
     writer = AsyncWriterService(inside.writer)
     callers = Callers(inside.station.config, Accounts(inside.station.reader))
     control = Control(inside.station, writer, Jobs(inside.station, writer), "", callers, identity=Nobody())
+    take(control)
     found = gauges(control) | counted(inside.station, control)
     return parse(render(found, control.measures.slots).decode())
 

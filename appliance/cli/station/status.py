@@ -35,6 +35,7 @@ def _text(document: dict[str, Any]) -> str:
         f"quarantine   {document['quarantine']}",
         f"last import  {_last_import(document)}",
         *_advisories(document["advisories"]),
+        *_objectives(document["objectives"]),
         f"health       {_health(document)}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
@@ -56,6 +57,16 @@ def _advisories(held: dict[str, Any]) -> list[str]:
         have = some(held["hit"], "served image has", "served images have")
         lines.append(f"new findings {have} some: lockgate scan new")
     return lines
+
+
+def _objectives(objectives: list[dict[str, Any]]) -> list[str]:
+    """The objective whose error budget is spent furthest; those of an idle registry say nothing."""
+    worst = min(objectives, key=lambda one: one["left"], default=None)
+    if worst is None or worst["left"] >= 1:
+        return []
+    name = f"{worst['slo']} {worst['objective'].replace('_', ' ')}"
+    reached = f"{worst['reached']:.3%} of {worst['target']:.3%} in {worst['days']} days"
+    return [f"slo          {name}: {reached}, {max(0.0, worst['left']):.0%} of the error budget is left"]
 
 
 def _health(document: dict[str, Any]) -> str:

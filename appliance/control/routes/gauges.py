@@ -49,6 +49,7 @@ def gauges(control: Control) -> dict[str, tuple[str, Values]]:
         "lockgate_quarantined_bundles": _one("Bundles in quarantine", status.quarantine),
         "lockgate_alerts": _one("Lines of alerts in lockgate status", len(status.alerts)),
         "lockgate_audit_events": _one("Events in the audit log since it began (M10)", control.follower.count),
+        **dict(_budgets(control)),
         "lockgate_health": ("1 where the check is well", checks),
         "lockgate_certificate_seconds_left": ("Seconds until a certificate ends", _certificates(station)),
     }
@@ -89,6 +90,26 @@ def counted(station: Station, control: Control) -> dict[str, tuple[str, Values]]
             {(("stream", stream),): one.waited for stream, one in carried.items()},
         ),
     }
+
+
+def _budgets(control: Control) -> Iterator[tuple[str, tuple[str, Values]]]:
+    slo = control.budgets.latest
+    by = {one.key: (("slo", one.key.slo), ("objective", one.key.objective)) for one in slo}
+    yield (
+        "lockgate_slo_objective_ratio",
+        ("The share that an objective asks for", {by[one.key]: one.target for one in slo}),
+    )
+    yield (
+        "lockgate_slo_burn_rate",
+        (
+            "Share of failures in a window over the share that the objective allows (M12)",
+            {(*by[one.key], ("window", window)): burn for one in slo for window, burn in one.burn.items()},
+        ),
+    )
+    yield (
+        "lockgate_slo_budget_left_ratio",
+        ("Share of the error budget that is left (M12)", {by[one.key]: one.left for one in slo}),
+    )
 
 
 def _one(text: str, value: float) -> tuple[str, Values]:

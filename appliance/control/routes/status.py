@@ -22,6 +22,7 @@ from appliance.api.status import (
     JobCounts,
     JobToSign,
     LastImport,
+    ObjectiveState,
     ReadOnly,
     Status,
     StoreUse,
@@ -30,6 +31,7 @@ from appliance.api.status import (
 from appliance.audit.checkpoints import last_checkpoint
 from appliance.control import duties, space
 from appliance.control.api import Control, get, may
+from appliance.control.budgets import Budget
 from appliance.control.health import checks
 from appliance.control.visibility import job_view
 from appliance.jobs.documents import Job
@@ -99,6 +101,7 @@ def describe(control: Control) -> Status:
         advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit),
         to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
         unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
+        objectives=tuple(_objective(control, one) for one in control.budgets.latest),
         alerts=(
             *(f"{check.name}: {check.detail}" for check in shown if not check.ok),
             *(text for check in found for text in check.get("alerts", ())),
@@ -107,6 +110,7 @@ def describe(control: Control) -> Status:
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
             *_hit(hit),
+            *(_burning(one) for one in control.budgets.latest if one.burns),
             *_broken_glass(sealed_key_uses(station.reader)),
         ),
         health=Health(ok=all(check.ok for check in shown), checks=shown),
@@ -121,6 +125,21 @@ def _revision(control: Control) -> str:
     paths = control.station.paths
     folders = [path.stat().st_mtime_ns if path.is_dir() else 0 for path in (paths.trust, paths.keys)]
     return "-".join(map(str, (revision(control.station.reader), *folders)))
+
+
+def _objective(control: Control, one: Budget) -> ObjectiveState:
+    return ObjectiveState(
+        slo=one.key.slo, objective=one.key.objective, target=round(one.target, 6),
+        reached=round(1 - one.failed / one.all if one.all else 1.0, 6), left=round(one.left, 4),
+        days=control.budgets.settings.days, burn={window: round(burn, 2) for window, burn in one.burn.items()},
+    )  # fmt: skip
+
+
+def _burning(one: Budget) -> str:
+    """An error budget that somebody has to look at now."""
+    what = f"{one.key.slo} {one.key.objective.replace('_', ' ')}"
+    times = f"{one.burn['5m']:.0f} times as fast as allowed"
+    return f"slo {what}: the error budget burns {times} (see: lockgate status --json)"
 
 
 def _unsigned(job: Job) -> str:

@@ -1,0 +1,38 @@
+"""Keeps the error budgets while the station runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from appliance import clock, limits
+from appliance.control.api import Control
+from appliance.control.log_follower import report
+from bundles.errors import LockgateError
+
+
+async def keep_looking(control: Control) -> None:
+    """Add what was counted to the budgets, and write them now and then and at the end. Until cancelled."""
+    written = time.monotonic()
+    try:
+        while True:
+            await asyncio.to_thread(take, control)
+            if time.monotonic() - written >= limits.SLO_KEEP:
+                written = time.monotonic()
+                await asyncio.to_thread(_keep, control)
+            await asyncio.sleep(limits.SLO_TAKE)
+    finally:
+        take(control)
+        _keep(control)
+
+
+def take(control: Control) -> None:
+    """Add what was counted since. Blocking."""
+    control.budgets.take(control.measures.slots.totals(), int(clock.seconds(clock.now())))
+
+
+def _keep(control: Control) -> None:
+    try:
+        control.budgets.keep()
+    except LockgateError as error:  # a full disk: they are written later
+        report("the error budgets were not written", error)
