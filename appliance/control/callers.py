@@ -112,7 +112,9 @@ class Callers:
             or moment - session.since > limits.SESSION_LIFE
         ):
             self._sessions.pop(key, None)
-            raise RefusedError("the log-in is over", remedy="log in again with: lockgate user login NAME", code=LOG_IN_OVER)
+            raise RefusedError(
+                "the log-in is over", remedy="log in again with: lockgate user login NAME", code=LOG_IN_OVER
+            )
         session.last = moment
         self._seen[account.name] = clock.now()
         return account
