@@ -156,6 +156,9 @@ SUBJECT_DIGESTS: Final = 32
 CERTIFICATE_CHAIN: Final = 8
 """Certificates from a signer's to the root: public ones have three or four."""
 
+CERTIFICATES_FILE: Final = 64 * KIB
+"""A file of `CERTIFICATE_CHAIN` certificates in PEM, of 4 KiB each, with the text that openssl puts beside them."""
+
 INDEX_DEPTH: Final = 8
 """Index within index within index; threats: index recursion."""
 

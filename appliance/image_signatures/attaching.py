@@ -21,7 +21,7 @@ from bundles.errors import LockgateError, MalformedError, NotFoundError, Refused
 from bundles.image_signatures.carriers import Carrier, verify_all
 from bundles.image_signatures.making import Made
 from bundles.image_signatures.pins import PURPOSE, Pins
-from bundles.image_signatures.placing import TAKEN, Placed, below_tag, layer_of, referrer, tag_of
+from bundles.image_signatures.placing import REFERRING, TAKEN, Placed, below_tag, layer_of, notes_of, referrer, tag_of
 from bundles.image_signatures.verdict import Subject, Verdict
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -109,7 +109,8 @@ class Attaching:
         else:
             standing = self._referring(subject.digest, layer)
             told = Descriptor(facts.media_type, facts.digest, facts.size)
-            placed = referrer(layer, told, verdict.predicate_type, self._pins.at) if standing is None else None
+            notes = notes_of(one.made, verdict.predicate_type)
+            placed = referrer(layer, told, self._pins.at, notes) if standing is None else None
         if placed is None:
             assert standing is not None  # noqa: S101  that is why nothing is to be placed
             return Attachment(subject.digest, verdict, standing.digest, is_new=False)
@@ -135,7 +136,7 @@ class Attaching:
     def _referring(self, subject: Digest, layer: Descriptor) -> ManifestFacts | None:
         """What brings this very document already."""
         for facts in self._metadata.referrers(self._repository, subject, station_limits.SIGNATURE_REFERRERS):
-            if facts.artifact_type != layer.media_type:
+            if facts.artifact_type != REFERRING[layer.media_type]:
                 continue
             try:
                 manifest = parse_manifest(read_manifest(self._blobs, facts), facts.media_type)

@@ -110,21 +110,26 @@ def _chain(encoded: Sequence[bytes], pins: Pins) -> tuple[list[x509.Certificate]
     return chain, record
 
 
+def algorithm_of(key: object) -> Algorithm | None:
+    """The one algorithm of a public key, None for one that Notation does not sign by."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return _RSA.get(key.key_size)
+    return _EC.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
+
+
 def _check_signature(leaf: x509.Certificate, said: Any, signed: bytes, signature: bytes) -> None:
     """That the leaf's key made it, by the one algorithm that this key has. Raises RefusedError."""
     key = leaf.public_key()
+    algorithm = algorithm_of(key)
+    if algorithm is None:
+        raise refused(Refusal.WEAK_KEY, "the signer's key is none that Notation signs by")
+    _check_algorithm(said, algorithm)
     try:
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA:
-            algorithm = _RSA[key.key_size]
-            _check_algorithm(said, algorithm)
+        if isinstance(key, rsa.RSAPublicKey):
             salted = padding.PSS(padding.MGF1(algorithm.hashed), padding.PSS.DIGEST_LENGTH)
             key.verify(signature, signed, salted, algorithm.hashed)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _EC:
-            algorithm = _EC[key.curve.name]
-            _check_algorithm(said, algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(_as_der(signature, algorithm.length), signed, ec.ECDSA(algorithm.hashed))
-        else:
-            raise refused(Refusal.WEAK_KEY, "the signer's key is none that Notation signs by")
     except InvalidSignature:
         raise refused(Refusal.WRONG_SIGNATURE, "the certificate's key did not make the signature") from None
 

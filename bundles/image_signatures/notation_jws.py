@@ -34,6 +34,12 @@ def verify(document: bytes, _: Descriptor, subject: Subject, pins: Pins) -> list
     return [notation.prove(said, _encoded(fields["header"]), signed, signature, payload, subject, pins)]
 
 
+def chain_of(document: bytes) -> list[bytes]:
+    """The certificates in an envelope, in DER, which nobody has verified. Raises MalformedError, RefusedError."""
+    top = frozenset({"payload", "protected", "header", "signature"})
+    return _encoded(read_object(document, top, "the envelope").get("header"))
+
+
 def _time(data: Any, what: str) -> str:
     return check_time(expect_string(data, what), what)
 

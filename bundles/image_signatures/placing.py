@@ -6,13 +6,15 @@ The media type of a document says where it belongs. Nothing here verifies: who p
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError
-from bundles.image_signatures import cosign_legacy, dsse, sigstore_bundle
+from bundles.image_signatures import cosign_legacy, dsse, notation, notation_jws, sigstore_bundle
 from bundles.image_signatures.making import Made
 from bundles.image_signatures.verdict import Refusal
 from bundles.io import strict_json
@@ -21,12 +23,16 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, parse_manifest
 
 _SUFFIX: Final = {cosign_legacy.MEDIA_TYPE: "sig", dsse.MEDIA_TYPE: "att"}
-_REFERRING: Final = {sigstore_bundle.MEDIA_TYPE: sigstore_bundle.MEDIA_TYPE}
+REFERRING: Final = {
+    sigstore_bundle.MEDIA_TYPE: sigstore_bundle.MEDIA_TYPE,
+    notation_jws.MEDIA_TYPE: notation.ARTIFACT_TYPE,
+}
 """Media types of documents that refer to their image, each with the `artifactType` of what brings it."""
-TAKEN: Final = (*_SUFFIX, *_REFERRING)
+TAKEN: Final = (*_SUFFIX, *REFERRING)
 """The media types of documents that have a place."""
 _CREATED: Final = "org.opencontainers.image.created"
 _CONTENT: Final = "dev.sigstore.bundle.content"
+_THUMBPRINTS: Final = "io.cncf.notary.x509chain.thumbprint#S256"
 _NEVER: Final = "0001-01-01T00:00:00Z"
 """The time that cosign gives, so that the same signatures make the same manifest."""
 
@@ -57,10 +63,13 @@ def layer_of(made: Made, predicate_type: str) -> Descriptor:
     )
 
 
-def referrer(layer: Descriptor, subject: Descriptor, predicate_type: str, at: str) -> Placed:
-    """The manifest that refers to `subject`, as cosign 3 writes it."""
-    artifact_type = _REFERRING[layer.media_type]
-    config = {**_told(Descriptor(OCI_EMPTY, Digest.of(EMPTY_JSON), len(EMPTY_JSON))), "artifactType": artifact_type}
+def referrer(layer: Descriptor, subject: Descriptor, at: str, notes: Mapping[str, str]) -> Placed:
+    """The manifest that refers to `subject`, as cosign 3 and notation write it. `notes` are the annotations that its
+    document asks for (`notes_of`)."""
+    artifact_type = REFERRING[layer.media_type]
+    config = _told(Descriptor(OCI_EMPTY, Digest.of(EMPTY_JSON), len(EMPTY_JSON)))
+    if layer.media_type == sigstore_bundle.MEDIA_TYPE:
+        config["artifactType"] = artifact_type
     fields = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -68,13 +77,18 @@ def referrer(layer: Descriptor, subject: Descriptor, predicate_type: str, at: st
         "config": config,
         "layers": [_told(layer)],
         "subject": _told(subject),
-        "annotations": {
-            _CREATED: at,
-            _CONTENT: "dsse-envelope",
-            sigstore_bundle.PREDICATE: predicate_type,
-        },
+        "annotations": {_CREATED: at, **notes},
     }
     return Placed(strict_json.canonical(fields), EMPTY_JSON, "")
+
+
+def notes_of(made: Made, predicate_type: str) -> dict[str, str]:
+    """What the carrier of a verified document that refers to its image announces: the predicate type, or the sha256 of
+    each certificate of the chain."""
+    if made.media_type == sigstore_bundle.MEDIA_TYPE:
+        return {_CONTENT: "dsse-envelope", sigstore_bundle.PREDICATE: predicate_type}
+    chain = notation_jws.chain_of(made.document)
+    return {_THUMBPRINTS: json.dumps([hashlib.sha256(der).hexdigest() for der in chain])}
 
 
 def below_tag(layer: Descriptor, tag: str, before: bytes | None) -> Placed | None:

@@ -343,6 +343,21 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
 
     Raises UsageError: no such file, a passphrase that is wrong, missing or not wanted, or no key of a supported kind.
     """
+    key = open_private(path, passphrase)
+    if isinstance(key, PrivateKey):
+        return key
+    if isinstance(key, hybrid.HybridPrivate):
+        return PrivateKey(key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        raise UsageError("RSA keys verify only", thing=str(path), remedy=f"sign with one of {', '.join(CREATABLE)}")
+    if not isinstance(key, PrivateMaterial) or algorithm_of(key.public_key()) is None:
+        raise UsageError("unsupported kind of key", thing=str(path), remedy=f"use one of {', '.join(CREATABLE)}")
+    return PrivateKey(key)
+
+
+def open_private(path: Path, passphrase: bytes | None) -> object:
+    """What a private key's file holds: OpenSSH's as ours, any other as the library's, of whatever kind. Raises
+    UsageError as `load_private`, but for the kind."""
     if not path.is_file():
         raise UsageError("no such key", thing=str(path), remedy="make one with: lockgate key create NAME")
     pem = read_small(path, limits.KEY_FILE)
@@ -360,7 +375,7 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
     if ssh_sign.is_ssh(pem):
         return SshPrivateKey(path, pem, passphrase or None)
     try:
-        key = _open(pem, passphrase or None)
+        return _open(pem, passphrase or None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         remedy = "type the passphrase again" if encrypted else "give a PKCS#8 PEM"
         what = "the passphrase does not open the key" if encrypted else "not a private key"
@@ -369,13 +384,6 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
         raise UsageError(what, thing=str(path), remedy=remedy) from None
     except LockgateError as error:
         raise UsageError(error.what, thing=f"{path} {error.thing}".rstrip(), remedy=error.remedy) from None
-    if isinstance(key, hybrid.HybridPrivate):
-        return PrivateKey(key)
-    if isinstance(key, rsa.RSAPrivateKey):
-        raise UsageError("RSA keys verify only", thing=str(path), remedy=f"sign with one of {', '.join(CREATABLE)}")
-    if not isinstance(key, PrivateMaterial) or algorithm_of(key.public_key()) is None:
-        raise UsageError("unsupported kind of key", thing=str(path), remedy=f"use one of {', '.join(CREATABLE)}")
-    return PrivateKey(key)
 
 
 def _open(pem: bytes, passphrase: bytes | None) -> object:

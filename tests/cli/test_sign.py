@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import zipfile
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
@@ -17,7 +19,7 @@ from bundles.image_signatures.predicates import VERIFICATION_SUMMARY
 from bundles.image_signatures.verdict import SIGN_PREDICATE
 from bundles.signing.keys import create_private, save_private
 from tests.cli.conftest import Ended, Run
-from tests.image_signatures.signer import DATA, INDEX, PROVENANCE, Layout
+from tests.image_signatures.signer import DATA, INDEX, PROVENANCE, Layout, certify
 from tests.peer_tools import find_go_peer, require
 
 CHILDREN = [str(child.digest) for child in Layout("legacy").manifests[INDEX].manifests]
@@ -126,6 +128,36 @@ def test_what_cannot_be_signed_is_one_line_and_nothing_else(
     named = {"KEY": tmp_path / "key.pem", "RSA": weak, "JSON": tmp_path / "predicate.json"}
     named["JSON"].write_text('{"verificationResult": "FAILED"}')
     assert run(*(named.get(word, word) for word in words), "-C", alpha.folder).status == status
+
+
+def test_notation_signs_with_certificates(alpha: Station, tmp_path: Path, run: Run) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    start, end = now - datetime.timedelta(days=1), now + datetime.timedelta(days=9)
+    root = certify("root", ca=True, start=start, end=end)
+    leaf = certify("signer", root, start=start, end=end)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key, chain, alone = (tmp_path / name for name in ("key.pem", "chain.crt", "root.crt"))
+    key.write_bytes(leaf.key.private_bytes(*form))
+    key.chmod(0o600)
+    chain.write_bytes(leaf.pem + root.pem)
+    alone.write_bytes(root.pem)
+    child = f"team/app@{CHILDREN[0]}"
+
+    def signed(*more: str | Path) -> Ended:
+        return run("sign", child, "--key", key, *more, "-C", alpha.folder)
+
+    assert signed("--format", "notation").status == signed("--certificates", chain).status == 2
+    words = ("--format", "notation", "--annotation", "team=alpha", "--certificates")
+    first = signed(*words, chain, "--json")
+    assert (first.status, first.document["objection"], "key trust ROOT.crt" in first.err) == (0, "unknown-key", True)
+    run("key", "trust", alone, "--purpose", "image", "--owner", "Example PKI", "-C", alpha.folder)
+    assert signed(*words, chain).err == ""
+    listed = run("signature", "list", child, "--json", "-C", alpha.folder).document["images"][0]["signatures"]
+    told = [one for one in listed if one["format"] == "notation-jws"]
+    assert {(one["owner"], one["identity"], one["annotations"]["team"]) for one in told} == {
+        ("Example PKI", "CN=signer", "alpha")
+    }
+    assert signed(*words, alone).status == 2
 
 
 def test_stock_cosign_verifies_what_is_signed_here_by_its_own_key(

@@ -286,16 +286,23 @@ def key_file(root: Path, name: str) -> Path:
     return path
 
 
-def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
-    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
+def key_and_passphrase(root: Path, name: str, passphrase_fd: int | None) -> tuple[Path, bytes | None]:
+    """A private key's file, by name as `key_file`, and the passphrase that it needs."""
     from bundles import limits
     from bundles.io.files import read_small
-    from bundles.signing.keys import is_encrypted, load_private
-    from bundles.signing.ssh.keys import TOKENS
+    from bundles.signing.keys import is_encrypted
 
     path = key_file(root, name)
     encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
-    passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
+    return path, read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
+
+
+def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
+    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
+    from bundles.signing.keys import load_private
+    from bundles.signing.ssh.keys import TOKENS
+
+    path, passphrase = key_and_passphrase(root, name, passphrase_fd)
     key = load_private(path, passphrase)
     warn_of(path)
     if key.public.algorithm in TOKENS:

@@ -8,7 +8,7 @@ import click
 
 from appliance.cli.completion import KEY
 from appliance.cli.shared.context import json_option, passphrase_option, station_option
-from appliance.cli.store.sign import FORMATS, ask, hand_in, load_signer
+from appliance.cli.store.sign import FORMATS, ask, hand_in, load_signer, public_file
 
 
 @click.command()
@@ -69,4 +69,4 @@ def attest(
     key = load_signer(root, key_name, passphrase_fd)
     digest = Digest.parse(asked["digest"])
     made = make(Form(form), digest, key, predicate_type, raw, name=asked["repository"])
-    hand_in(root, asked, key_name, key, [(str(digest), made)], as_json)
+    hand_in(root, asked, public_file(root, key_name), key.public, [(str(digest), made)], as_json)

@@ -13,20 +13,25 @@ from appliance.cli.shared.context import (
     call,
     is_key_file,
     json_option,
+    key_and_passphrase,
     load_key,
     passphrase_option,
     show,
     station_option,
     station_root,
+    warn_of,
 )
 from bundles.errors import UsageError
 from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
     from bundles.image_signatures.making import Made
-    from bundles.signing.keys import PrivateKey
+    from bundles.signing.keys import PrivateKey, PublicKey
 
 FORMATS: Final = ("sigstore", "cosign")
+"""Those that need a key alone."""
+_NOTATION: Final = "notation"
+"""Needs the key's certificates, too."""
 
 
 @click.command()
@@ -37,10 +42,16 @@ FORMATS: Final = ("sigstore", "cosign")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
+    type=click.Choice([*FORMATS, _NOTATION]),
     default=FORMATS[0],
     show_default=True,
-    help="How: what cosign 3 writes, or what every cosign reads below its tag.",
+    help="How: what cosign 3 writes, what every cosign reads below its tag, or Notation's JWS.",
+)
+@click.option(
+    "--certificates",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --format notation: the key's certificate, and each issuer's to the root.",
 )
 @click.option("--recursive", is_flag=True, help="Sign each image beneath an index, too.")
 @click.option(
@@ -48,7 +59,7 @@ FORMATS: Final = ("sigstore", "cosign")
     "annotations",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Sign this along; repeatable, with --format cosign.",
+    help="Sign this along; repeatable; not with --format sigstore.",
 )
 @passphrase_option
 @station_option
@@ -58,6 +69,7 @@ def sign(
     reference: str,
     key_name: str,
     form: str,
+    certificates: Path | None,
     recursive: bool,
     annotations: tuple[str, ...],
     passphrase_fd: int | None,
@@ -66,24 +78,53 @@ def sign(
     """Sign an image or index with one's own key, and show the signature beside it.
 
     An index's signature covers its images by their digests. A signature is added to released content, too, and moves
-    none of its tags. KEY is of ecdsa-p256, in PEM or as cosign keeps it. The last line is the digest that was signed.
+    none of its tags. KEY is of ecdsa-p256, in PEM or as cosign keeps it; with --format notation of ECDSA or RSA, with
+    its certificates. The last line is the digest that was signed.
     """
     from bundles.image_signatures.making import Form, sign_image
     from bundles.oci.digest import Digest
 
     notes = _annotations(annotations)
-    if notes and form != Form.COSIGN:
+    if (certificates is None) is (form == _NOTATION):
+        remedy = "give them with --certificates FILE" if certificates is None else "add --format notation"
+        raise UsageError("Notation, and nothing else, signs with certificates", thing=f"--format {form}", remedy=remedy)
+    if notes and form == Form.SIGSTORE:
         raise UsageError(
             "a Sigstore bundle carries no annotations", thing=", ".join(notes)[:120], remedy="add --format cosign"
         )
     asked = ask(root, reference, recursive=recursive)
+    if certificates is not None:
+        _sign_by_notation(root, asked, key_name, passphrase_fd, certificates, notes, as_json)
+        return
     key = load_signer(root, key_name, passphrase_fd)
     made = [
         (one["digest"], sign_image(Form(form), Digest.parse(one["digest"]), key, name=asked["repository"],
                                    annotations=notes))
         for one in asked["artifacts"]
     ]  # fmt: skip
-    hand_in(root, asked, key_name, key, made, as_json)
+    hand_in(root, asked, public_file(root, key_name), key.public, made, as_json)
+
+
+def _sign_by_notation(
+    root: Path | None, asked: dict[str, Any], key_name: str, passphrase_fd: int | None, certificates: Path,
+    notes: dict[str, str], as_json: bool,
+) -> None:  # fmt: skip
+    """Sign by a key whose certificates lead to a root. What is pinned is the root."""
+    from appliance import clock
+    from bundles.image_signatures import making_notation as notation
+    from bundles.oci.digest import Digest
+
+    path, passphrase = key_and_passphrase(station_root(root), key_name, passphrase_fd)
+    at = clock.now()
+    signer = notation.load_signer(path, passphrase, certificates, at)
+    warn_of(path)
+    made = [
+        (one["digest"], notation.sign_image(Digest.parse(one["digest"]), one["media_type"], one["size"], signer, at,
+                                            notes))
+        for one in asked["artifacts"]
+    ]  # fmt: skip
+    pem = str(certificates) if len(signer.chain) == 1 else "ROOT.crt"
+    hand_in(root, asked, pem, signer.root, made, as_json)
 
 
 def _annotations(said: tuple[str, ...]) -> dict[str, str]:
@@ -115,14 +156,13 @@ def load_signer(root: Path | None, name: str, passphrase_fd: int | None) -> Priv
 
 
 def hand_in(
-    root: Path | None, asked: dict[str, Any], key_name: str, key: PrivateKey, made: list[tuple[str, Made]],
-    as_json: bool,
+    root: Path | None, asked: dict[str, Any], pem: str, public: PublicKey, made: list[tuple[str, Made]], as_json: bool
 ) -> None:  # fmt: skip
     """Hand documents in, each with the digest that it is about; say what became of them, and whether anybody here
-    believes the key."""
+    believes the key. `pem` is the file to pin it by."""
     body = {
         "repository": asked["repository"],
-        "public_key": key.public.to_pem().decode(),
+        "public_key": public.to_pem().decode(),
         "signatures": [
             {"subject": digest, "media_type": one.media_type, "signature": one.signature,
              "document": base64.b64encode(one.document).decode()}
@@ -138,28 +178,27 @@ def hand_in(
     ]
     lines += [f"[!!] not here, and not signed: {digest}" for digest in asked["absent"]]
     show(document | {"absent": asked["absent"]}, as_json, lambda: "\n".join([*map(safe, lines), asked["digest"]]))
-    for warning in _warnings(root, key_name, document, len(asked["absent"])):
+    for warning in _warnings(pem, document, len(asked["absent"])):
         click.echo(f"lockgate: {safe(warning)}", err=True)
 
 
-def _warnings(root: Path | None, key_name: str, document: dict[str, Any], absent: int) -> list[str]:
+def _warnings(pem: str, document: dict[str, Any], absent: int) -> list[str]:
     """What whoever signed should know: that nobody here believes the key, and what to do."""
     keyid, found = document["keyid"], []
     match document["objection"]:
         case "unknown-key":
-            pem = _public_file(root, key_name)
             found.append(
-                f"the key is not pinned here for images, and its signature counts for nobody yet: {keyid};"
+                f"what verifies it is not pinned here for images, and it counts for nobody yet: {keyid};"
                 f" pin it: lockgate key trust {pem} --purpose image --owner WHO"
             )
         case "key-revoked":
             found.append(
-                f"the key is revoked here, and its signature counts for nobody: {document['reason']};"
+                f"what verifies it is revoked here, and it counts for nobody: {document['reason']};"
                 " sign again with another key: lockgate key create NAME"
             )
         case "key-not-valid":
             found.append(
-                f"the key does not count here for images now: {document['reason']};"
+                f"what verifies it does not count here for images now: {document['reason']};"
                 " sign again with a key that is pinned for image; see: lockgate key list"
             )
     if absent:
@@ -170,7 +209,7 @@ def _warnings(root: Path | None, key_name: str, document: dict[str, Any], absent
     return found
 
 
-def _public_file(root: Path | None, key_name: str) -> str:
+def public_file(root: Path | None, key_name: str) -> str:
     """Where the public half of a key is, as `key trust` takes it; a word for it where that is not known."""
     folder = station_root(root)
     path = Path(key_name) if is_key_file(folder, key_name) else folder / "keys" / f"{key_name}.pem"
