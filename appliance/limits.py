@@ -658,6 +658,38 @@ of a few signatures take some. Who waits for the release is told to release less
 SIGNATURE_REFERRERS: Final = 256
 """Referrers of an image among which its signatures are looked for: SBOMs and scan results stand among them."""
 
+PULL_POLICY_LOOK: Final = 0.5
+"""Seconds between two looks of a worker at the files of the policy for images and of the pinned keys. An act on them is
+noticed by the next pull (appliance.store.epoch); a file that somebody changes by hand by this look."""
+
+PULL_FAULT_RETRY: Final = 5.0
+"""Seconds until a worker tries again to read a policy for images that could not be read, though no file changed."""
+
+PULL_VERDICT_KEPT: Final = 60.0
+"""Seconds for which a verdict about a pull counts at most: certificates expire, and nothing else says so."""
+
+PULL_OBJECTION_KEPT: Final = 5.0
+"""As PULL_VERDICT_KEPT, where something is lacking: a file may be whole again, and nothing else says so."""
+
+PULL_VERDICTS: Final = 20_000
+"""Verdicts that a worker keeps; about half a kilobyte each."""
+
+PULL_NAMED: Final = 50_000
+"""Digests of which a worker remembers manifests that name them."""
+
+PULL_NAMING: Final = 4
+"""Manifests that are remembered for each of them."""
+
+PULL_SEARCHED: Final = 20_000
+"""Manifests of a repository that are read to find those that name a blob or an image; some 50 µs each."""
+
+PULL_SEARCHED_SIZE: Final = 128 * MIB
+"""Bytes of manifests that are read for that."""
+
+PULL_JUDGED: Final = 2_000
+"""Manifests that name it, and that are held against the policy until one satisfies it; one without signatures takes
+some 0.3 ms."""
+
 DIFFERENCES_TIME: Final = 600.0
 """Comparing SBOMs of all moved tags. A real one of 10 MiB takes half a second; many tags may share one made to be
 slow."""

@@ -152,6 +152,7 @@ class AccountAccess:
             if status == 401 and request.path in _BASE and "Authorization" not in request.headers:
                 return []  # the ping that every client begins with
             detail = {"status": status, "code": code} | ({"why": ticket.why} if ticket.why else {})
+            detail |= outcome.noted if isinstance(outcome, WireError) else {}
             return [self._event(request, ticket, request.path, detail)]
         if request.query.get("from"):
             return [self._event(request, ticket, name, {"status": status}) for _, name in ticket.refused]

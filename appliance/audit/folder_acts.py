@@ -14,6 +14,7 @@ from appliance.audit.acts import COVERED, Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.port import AuditPort, Covering, FileAudit
 from appliance.paths import StationPaths
+from appliance.store.epoch import tell_of_files
 from appliance.store.writes.write import LostAnswerError, under_event
 from bundles.errors import FailedError, LockgateError
 
@@ -66,9 +67,14 @@ def _undone(event: AuditEvent, error: Exception) -> AuditEvent:
 
 @contextmanager
 def recorded(station: Path, act: Act, thing: str, detail: Mapping[str, Any]) -> Iterator[None]:
-    """`recording` in the log of the station in a folder, by whoever runs this process."""
-    with recording(FileAudit(StationPaths(station).audit), AuditEvent(act, actor(), thing, "done", detail)):
-        yield
+    """`recording` in the log of the station in a folder, by whoever runs this process. Processes of the station that
+    rest on the folder's files hear of it once it is done (appliance.store.epoch)."""
+    paths = StationPaths(station)
+    try:
+        with recording(FileAudit(paths.audit), AuditEvent(act, actor(), thing, "done", detail)):
+            yield
+    finally:
+        tell_of_files(paths.database)
 
 
 def actor() -> str:

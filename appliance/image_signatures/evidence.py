@@ -15,6 +15,7 @@ from bundles.errors import LockgateError
 from bundles.image_signatures import notation_cose
 from bundles.oci.attached_tags import is_attached
 from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
 from bundles.oci.kinds import evidence_of
 from bundles.oci.manifest import Manifest
 from bundles.ports import BlobReader
@@ -46,6 +47,13 @@ def is_evidence(blobs: BlobReader, manifest: Manifest, tags: Callable[[], Collec
 def is_fallback(tag: str) -> bool:
     """Whether a tag has the form of those at which an index of referrers stands."""
     return is_attached(tag) and "." not in tag
+
+
+def lists_evidence(manifest: Manifest, tags: Collection[str], is_child: Callable[[Digest], bool]) -> bool:
+    """Whether an index stands at fallback tags alone and lists nothing but evidence, which `is_child` says of what it
+    names."""
+    at_fallback = manifest.is_index and bool(tags) and all(map(is_fallback, tags))
+    return at_fallback and all(is_child(one.digest) for one in manifest.manifests)
 
 
 def holds_documents(blobs: BlobReader, layers: tuple[Descriptor, ...]) -> bool:

@@ -41,6 +41,15 @@ class Search:
         self._asked, self._left = "", 0
         self._named: dict[Digest, ManifestFacts | None] = {}
 
+    def alone(self, facts: ManifestFacts, raw: bytes, manifest: Manifest) -> Found:
+        """The verdicts about one manifest, whose bytes and reading are these, without what it names or what names it.
+        Raises RefusedError where more than `limits.SIGNATURES_READ` bytes were to be read, or where the bytes are not
+        the digest's."""
+        self._asked, self._left = f"{self._repository}@{facts.digest}", station_limits.SIGNATURES_READ
+        subject = Subject.of(raw, facts.media_type, facts.digest)
+        verdicts = tuple(verify_all(subject, self._carriers(facts.digest), self._blobs, self._pins))
+        return Found(facts.digest, kind_of_manifest(manifest), "", verdicts)
+
     def all_of(self, facts: ManifestFacts) -> list[Found]:
         """An image, or an index with what it names; each index before its children. Evidence that an index names
         (appliance.image_signatures.evidence) is no image, and is left out.

@@ -19,8 +19,8 @@ OTHER: Final = "other"
 
 RESULT: Final = {
     "ok": "good",
-    "token": "client", "denied": "client", "block": "client", "name": "client", "request": "client", "rate": "client",
-    "network": "client",
+    "token": "client", "denied": "client", "block": "client", "policy": "client", "name": "client", "request": "client",
+    "rate": "client", "network": "client",
     "collected": "station", "damaged": "station", "disk": "station", "unavailable": "station", "internal": "station",
 }  # fmt: skip
 """By reason, whose doing the end of a pull or a push is. Only `station` counts against the station's objectives."""

@@ -38,6 +38,7 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     if facts is None:
         return await call.unknown(digest, "blob") or errors.blob_unknown(digest)
     call.refuse_blocked(digest)
+    await call.refuse_unsigned(digest, "blob")
     headers = _headers(digest)
     if call.request.headers.get("If-Match") and not matches(call.request.headers["If-Match"], digest):
         return errors.precondition_failed(str(digest))
@@ -66,6 +67,7 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     if not is_whole(call, facts):
         return await _damaged(call, facts)
     call.refuse_blocked(digest)
+    await call.refuse_unsigned(digest, "blob")
     if matches(call.request.headers.get("If-None-Match"), digest):
         return web.Response(status=304, headers=_headers(digest))
     headers = _headers(digest) | {"Content-Length": str(facts.size)}

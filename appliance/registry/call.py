@@ -24,6 +24,7 @@ from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.measuring import RegistryMeasures
+from appliance.registry.pull_policy import Objection
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.verified_files import VerifiedFiles
@@ -45,6 +46,8 @@ from bundles.oci.digest import Digest
 
 _log: Final = logging.getLogger(__name__)
 _GATE_POLL: Final = 0.01
+_WARNED: Final = 300
+"""Characters of a warning in a header."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -215,6 +218,27 @@ class Call:
         if why is not None:
             raise RefusedRequestError(errors.blocked(digest, why))
 
+    async def held_back(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
+        """Why the policy for images holds back what a repository shows from the caller, or warns of it. Who may push
+        there may pull it to sign it. Raises LockgateError."""
+        if self.services.pull_policy.is_idle():
+            return None
+        found = await self.services.pull_policy.objection(repository, digest, kind)
+        return None if found is None or (found.enforced and self.may("push", repository)) else found
+
+    async def refuse_unsigned(self, digest: Digest, kind: Kind) -> dict[str, str]:
+        """Go on only where the policy for images does not hold the digest back from the caller. The answer's headers
+        that say what it warns of. Raises RefusedRequestError with 403; 404 or 503 where its bytes are not here."""
+        found = await self.held_back(self.name, digest, kind)
+        if found is None:
+            return {}
+        if found.missing:
+            await self.worker.note_unread(digest, found.why)
+            raise RefusedRequestError(self.damaged(digest, kind))
+        if found.enforced:
+            raise RefusedRequestError(errors.against_policy(found))
+        return {"Warning": _warning(found)}
+
     @asynccontextmanager
     async def placing(self) -> AsyncIterator[None]:
         """From before a blob gets its name until its link is durable: garbage collection waits for it, and it for
@@ -288,6 +312,13 @@ class Call:
         event = self.worker.pulls.note(actor, f"{self.name}@{digest}", address, self.target.reference)
         if event is not None:
             await self.worker.record(event)
+
+
+def _warning(found: Objection) -> str:
+    """A header's value by which clients show a warning (distribution specification, Warnings; RFC 7234, 5.5)."""
+    text = safe(found.what, width=_WARNED).encode("ascii", "backslashreplace").decode()
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
 
 
 def parse_digest(text: str) -> Digest:

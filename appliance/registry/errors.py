@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from appliance.registry.pull_policy import Objection
 from appliance.store.reads.tombstones import Tombstone
 from appliance.store.reserve import NoRoomError, ReadOnlyError
 from appliance.store.writes.rows import Kind
@@ -19,6 +20,9 @@ _SHOWN: Final = 300
 """Characters of a client's own text that an error repeats."""
 
 
+_ASKED: Final = 2000
+"""As _SHOWN, of what a rule asks for."""
+
 _UNKNOWN: Final[Mapping[Kind, str]] = {"blob": "BLOB_UNKNOWN", "manifest": "MANIFEST_UNKNOWN"}
 
 _DAMAGED: Final = "is missing or damaged on the registry's disk, and is not served until its bytes come again"
@@ -28,7 +32,8 @@ _DAMAGED: Final = "is missing or damaged on the registry's disk, and is not serv
 class WireError:
     """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it. `facts`, where there
     are some, stand in its place as the error's detail. `reason` is why, for what is counted and logged, where the
-    status does not say it (appliance.measures.catalogue.RESULT); it is not sent."""
+    status does not say it (appliance.measures.catalogue.RESULT); it is not sent. `noted` is what the
+    audit log is told beside the code."""
 
     status: int
     code: str
@@ -37,6 +42,7 @@ class WireError:
     headers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    noted: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, **headers: str) -> WireError:
         """The same error with further headers; underscores in names become hyphens."""
@@ -174,6 +180,16 @@ def range_unsatisfiable(size: int) -> WireError:
 
 def blocked(digest: Digest, why: str) -> WireError:
     return WireError(403, "DENIED", f"blocked: {why[:_SHOWN]}", str(digest), reason="block")
+
+
+def against_policy(objection: Objection) -> WireError:
+    """To whoever may pull it and may not push there: it is not signed as the policy for images asks."""
+    facts = {"digest": objection.digest, "why": objection.why[:_SHOWN]}
+    if objection.rule:
+        facts |= {"policy": str(objection.policy), "rule": str(objection.rule), "asks": objection.asks[:_ASKED]}
+    noted = {"reason": objection.what[:_SHOWN], "digest": objection.digest}
+    reason = "policy" if objection.rule else "unavailable"  # without a rule, the station does not know its own policy
+    return WireError(403, "DENIED", objection.what[:_SHOWN], objection.digest, facts=facts, reason=reason, noted=noted)
 
 
 def request_timeout() -> WireError:

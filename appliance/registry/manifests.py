@@ -40,21 +40,23 @@ def parse_reference(reference: str) -> Digest | str:
 async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     """GET: the stored bytes under their own type, whatever `Accept` says: nothing is ever converted.
 
-    304 for a known digest, 404 where the repository does not show it.
+    304 for a known digest, 403 where it is blocked or not signed as it should be, 404 where the repository does not
+    show it.
     """
     call.require("pull")
     facts = _find(call)
     if facts is None:
         return await _unknown(call)
     call.refuse_blocked(facts.digest)
+    headers = _headers(facts) | await call.refuse_unsigned(facts.digest, "manifest")
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
-        return web.Response(status=304, headers=_headers(facts))
+        return web.Response(status=304, headers=headers)
     found = await bytes_of(call, facts.digest)
     if found is None:
         return call.damaged(facts.digest, "manifest")
     await call.pulled(facts.digest)
     content_type = found.media_type or facts.media_type
-    return web.Response(body=found.body, headers=_headers(facts), content_type=content_type)
+    return web.Response(body=found.body, headers=headers, content_type=content_type)
 
 
 async def head_manifest(call: Call) -> web.StreamResponse | WireError:
@@ -64,12 +66,13 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     if facts is None:
         return await _unknown(call)
     call.refuse_blocked(facts.digest)
+    headers = _headers(facts) | await call.refuse_unsigned(facts.digest, "manifest")
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
-        return web.Response(status=304, headers=_headers(facts))
+        return web.Response(status=304, headers=headers)
     found = await bytes_of(call, facts.digest)
     if found is None:
         return call.damaged(facts.digest, "manifest")
-    headers = _headers(facts) | {"Content-Length": str(len(found.body))}
+    headers |= {"Content-Length": str(len(found.body))}
     return web.Response(headers=headers, content_type=found.media_type or facts.media_type)
 
 

@@ -13,6 +13,7 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.port import AuditPort
 from appliance.plain_http import asks_loopback
 from appliance.registry.errors import WireError
+from appliance.registry.pull_policy import NothingAsked, PullPolicy
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import Metadata
@@ -105,5 +106,6 @@ class RegistryServices:
     uploads: UploadSessions
     audit: AuditPort
     access: Access = field(default_factory=OpenAccess)
+    pull_policy: PullPolicy = field(default_factory=NothingAsked)
     settings: RegistrySettings = field(default_factory=RegistrySettings)
     now: Callable[[], str] = clock.now

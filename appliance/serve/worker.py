@@ -21,6 +21,7 @@ from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.addresses import origin_of
 from appliance.audit.port import FileAudit
 from appliance.door import Door
+from appliance.image_signatures.pulls import StationPulls
 from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
@@ -59,10 +60,12 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     guarded = AsyncGuarded(writer)
     audit = FileAudit(paths.audit, unwritten=measures.unwritten)
     give_room(paths, blobs, audit)
+    pulls = StationPulls(paths, blobs, metadata)
+    await pulls.start()
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
-            audit=audit, access=access,
+            audit=audit, access=access, pull_policy=pulls,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
@@ -80,6 +83,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         await stop.wait()
         front.close()
         await runner.cleanup()
+        await asyncio.to_thread(pulls.close)
     with contextlib.suppress(LockgateError):  # what was counted, where there is room for it
         audit.close()
     await writer.close()

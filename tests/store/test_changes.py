@@ -73,7 +73,6 @@ def test_what_changes_no_manifest_and_no_tag_of_a_repository_counts_not(
 ) -> None:
     writer.submit(put(IMAGE, "v1"))
     before = metadata.change_of("team/app")
-    writer.submit(put(IMAGE, "v1"))
     writer.submit(put(OTHER, "v1", repository="team/apq"))
     writer.submit(LinkBlob(repository="team/app", blob=row(LAYER), at=AT))
     writer.submit(DeleteBlob(repository="team/app", digest=str(LAYER)))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from appliance.store.epoch import SharedEpoch, epoch_file
+from appliance.store.epoch import SharedEpoch, epoch_file, tell_of_files
 from appliance.store.writer import WriterService
 from appliance.store.writes.registry import BumpEpoch, PutTag
 from bundles.errors import LockgateError
@@ -65,3 +65,27 @@ def test_another_process_sees_it_and_another_account_does_not(tmp_path: Path) ->
             second = other.communicate("\n", timeout=60)[0]
         assert second.strip() == SharedEpoch(database).seen().hex() != first.strip()
     assert epoch_file(database).stat().st_mode & 0o077 == 0
+
+
+def test_what_is_said_of_files_moves_it_and_no_later_commit_takes_that_back(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.sqlite"
+    tell_of_files(database)
+    assert not epoch_file(database).exists()
+    with WriterService(database) as writer:
+        seen, found = SharedEpoch(database), set()
+        for number in range(9):
+            found.add(seen.seen())
+            if number % 2:
+                tell_of_files(database)
+            else:
+                writer.submit(BumpEpoch())
+        assert len(found) == 9
+
+
+def test_a_file_of_an_earlier_version_grows(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.sqlite"
+    epoch_file(database).write_bytes((7).to_bytes(8, "little"))
+    tell_of_files(database)
+    raw = epoch_file(database).read_bytes()
+    assert (len(raw), raw[:8]) == (16, (7).to_bytes(8, "little"))
+    assert SharedEpoch(database).seen() == raw

@@ -121,6 +121,16 @@ def typed_manifests(reader: Reader, repository: str) -> list[tuple[str, str]]:
     ).fetchall()
 
 
+def newest_manifests(reader: Reader, repository: str, media_types: Iterable[str]) -> list[tuple[str, int]]:
+    """(digest, bytes) of each manifest of these types that a repository shows, what was linked last first."""
+    return reader.execute(
+        "SELECT l.digest, m.size FROM links l JOIN repositories r ON r.id = l.repository_id"
+        " JOIN manifests m ON m.digest = l.digest AND m.media_type IN (SELECT value FROM json_each(?))"
+        " WHERE r.name = ? AND l.kind = 'manifest' ORDER BY l.created DESC, l.digest",
+        (json.dumps(sorted(media_types)), repository),
+    ).fetchall()
+
+
 def link_rows(reader: Reader) -> Iterator[tuple[str, str, str, str]]:
     """Repository, digest, kind (`blob`, `manifest`) and time (UTC text) of each link, as its row says, read as the
     caller goes."""

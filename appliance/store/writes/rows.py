@@ -1,5 +1,6 @@
-"""Every write of tags, links and manifests' facts goes through here, so that each row carries its checksum, and each
-link that goes leaves a trace for those who ask for it later.
+"""Every write of tags, links and manifests' facts goes through here, so that each row carries its checksum, each link
+that goes leaves a trace for those who ask for it later, and each repository has another number after every change of
+its manifests and tags (`Metadata.change_of`), in the transaction of the change.
 
 The connection is the writer's: `appliance.store.database.open_writer` gives it the checksums as SQL functions. A row
 that is there and damaged is written anew; one that is there and right, or has no checksum, stays.
@@ -31,6 +32,13 @@ _LEAVE: Final = (
     " WHERE repository_id = ?1 AND tag = ?2"
 )
 _LEFT: Final = " ON CONFLICT (repository_id, digest) DO UPDATE SET since = max(since, excluded.since)"
+_CHANGE: Final = "UPDATE repositories SET change = random() WHERE id = ?"
+"""A number of 64 random bits: none is given twice, also not to a repository that went and came again."""
+_CHANGE_ALL: Final = "UPDATE repositories SET change = random() WHERE id IN (SELECT value FROM json_each(?))"
+_CHANGE_SHOWING: Final = (
+    "UPDATE repositories SET change = random() WHERE id IN (SELECT repository_id FROM links WHERE kind = 'manifest'"
+    " AND digest IN (SELECT value FROM json_each(?)))"
+)
 _WRONG: Final = (
     "DELETE FROM links WHERE repository_id NOT IN (SELECT id FROM repositories)"
     " OR digest NOT IN (SELECT digest FROM blobs) OR checksum <> link_sum_raw("
@@ -43,11 +51,13 @@ _WRONG: Final = (
     " OR digest NOT IN (SELECT digest FROM manifests) OR checksum <> tag_sum_raw("
     "(SELECT name FROM repositories WHERE id = repository_id), CAST(tag AS BLOB), CAST(digest AS BLOB),"
     " CAST(updated AS BLOB))",
+    "UPDATE repositories SET change = random()",
 )
 
 
 def put_manifests(db: Connection, manifests: Iterable[Facts], at: str) -> None:
     """Write manifests' facts, which follow from their bytes, where there are none, damaged or other ones."""
+    every = list(manifests)
     db.executemany(
         "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created, checksum)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, manifest_sum(?1, ?2, ?3, ?4, ?5, ?6)) ON CONFLICT (digest) DO UPDATE"
@@ -58,8 +68,9 @@ def put_manifests(db: Connection, manifests: Iterable[Facts], at: str) -> None:
         " CAST(manifests.annotations AS BLOB))"
         " OR (manifests.media_type, manifests.artifact_type, manifests.subject, manifests.size, manifests.annotations)"
         " IS NOT (excluded.media_type, excluded.artifact_type, excluded.subject, excluded.size, excluded.annotations)",
-        ((*facts, at) for facts in manifests),
+        ((*facts, at) for facts in every),
     )
+    db.execute(_CHANGE_SHOWING, (json.dumps([facts[0] for facts in every]),))
 
 
 def link(db: Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
@@ -77,6 +88,7 @@ def link_all(db: Connection, links: Iterable[tuple[int, str, Kind]], at: str) ->
         f" WHERE links.checksum <> link_sum_raw({_NAME}, links.digest, links.kind, CAST(links.created AS BLOB))",
         ((*one, at) for one in every),
     )
+    _change(db, (repository for repository, _, kind in every if kind == "manifest"))
     if db.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
         db.executemany(
             f"DELETE FROM tombstones WHERE repository = {_NAME} AND digest = ?2 AND kind = ?3",  # noqa: S608
@@ -107,6 +119,7 @@ def take_link(db: Connection, repository: int, digest: str, kind: Kind, why: Why
             (*key, clock.now(), why),
         )
         if kind == "manifest":
+            db.execute(_CHANGE, (repository,))
             db.execute("DELETE FROM untagged WHERE repository_id = ? AND digest = ?", key[:2])
     return taken
 
@@ -126,6 +139,14 @@ def set_tags(db: Connection, tags: Iterable[tuple[int, str, str]], at: str) -> N
         " SET digest = excluded.digest, updated = excluded.updated, checksum = excluded.checksum",
         ((*one, at) for one in every),
     )
+    _change(db, (one[0] for one in every))
+
+
+def _change(db: Connection, repositories: Iterable[int]) -> None:
+    """Give each of these repositories another number."""
+    changed = set(repositories)
+    if changed:
+        db.execute(_CHANGE_ALL, (json.dumps(sorted(changed)),))
 
 
 def tag_target(db: Reader, repository: int, tag: str) -> str | None:
@@ -170,6 +191,7 @@ def may_stand_at(db: Reader, repository: int, tag: str, target: str) -> bool:
 def take_tag(db: Connection, repository: int, tag: str) -> bool:
     """Take a tag away; whether it was there. What it named counts as untagged from now on."""
     db.execute(f"{_LEAVE}{_LEFT}", (repository, tag, clock.now()))
+    db.execute(_CHANGE, (repository,))
     return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
 
 
@@ -194,6 +216,7 @@ def exchange_tag(db: Connection, wrong: RawTag, right: RawTag | None) -> bool:
             " ON CONFLICT DO NOTHING",
             (right.repository, *(field.decode() for field in right.fields), right.checksum),
         )
+    _change(db, (wrong.repository, *(() if right is None else (right.repository,))))
     return taken > 0
 
 
@@ -210,6 +233,7 @@ def exchange_link(db: Connection, wrong: RawLink, right: RawLink | None) -> bool
             " ON CONFLICT DO NOTHING",
             (right.repository, *(field.decode() for field in right.fields), right.checksum),
         )
+    _change(db, (wrong.repository, *(() if right is None else (right.repository,))))
     return taken > 0
 
 
@@ -220,7 +244,9 @@ def write_manifest_anew(db: Connection, facts: Facts, at: str) -> None:
         " checksum = manifest_sum(?1, ?2, ?3, ?4, ?5, ?6) WHERE digest = ?1",
         facts,
     ).rowcount
-    if not changed:
+    if changed:
+        db.execute(_CHANGE_SHOWING, (json.dumps([facts[0]]),))
+    else:
         put_manifests(db, (facts,), at)
 
 

@@ -1,0 +1,95 @@
+"""What pulls are held against now: the policy for images that is in force, and the keys that are pinned.
+
+Both are files in the station's folder, which people change with or without a running station; the files themselves are
+looked at, so that no change is missed, whoever made it. The audit log, which names the policy, is read where the
+policy's files changed, and never for a request.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from appliance import limits
+from appliance.image_signatures.applied import Applied, load_applied
+from appliance.paths import StationPaths
+from appliance.settings.image_policy import ImageRule
+from bundles.errors import LockgateError
+from bundles.signing.trust import TrustFolder
+
+Files = tuple[tuple[str, int, int, int], ...]
+"""Of each file of a folder its name, inode, time and size."""
+Rules = tuple[tuple[int, ImageRule], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A policy and the keys. `fault` says why it is not known what is to be asked: then nothing may be pulled.
+
+    `retry` (time.monotonic) is when a fault is looked into again though no file changed.
+    """
+
+    applied: Applied | None = None
+    trust: TrustFolder | None = None
+    fault: str = ""
+    retry: float = 0.0
+    policy_files: Files = ()
+    trust_files: Files = ()
+    _rules: dict[str, Rules] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked of any image."""
+        rules = () if self.applied is None else self.applied.policy.image
+        return not self.fault and all(rule.mode == "off" for rule in rules)
+
+    def rules(self, repository: str) -> Rules:
+        """The rules about a repository, with their numbers."""
+        found = self._rules.get(repository)
+        if found is None:
+            if len(self._rules) >= limits.PULL_VERDICTS:
+                self._rules.clear()
+            found = () if self.applied is None else tuple(self.applied.policy.rules(repository))
+            self._rules[repository] = found
+        return found
+
+
+def look(paths: StationPaths, before: Standing | None) -> Standing:
+    """What stands now; `before` itself where no file changed since. Blocking.
+
+    The files are listed before they are read: what changes meanwhile is another change at the next look.
+    """
+    policy_files, trust_files = _files(paths.image_policy), _files(paths.trust)
+    same = before is not None and (before.policy_files, before.trust_files) == (policy_files, trust_files)
+    if before is not None and same and (not before.fault or time.monotonic() < before.retry):
+        return before
+    try:
+        if before is None or before.fault or before.policy_files != policy_files:
+            applied = load_applied(paths)
+        else:
+            applied = before.applied
+        found = Standing(applied, None, policy_files=policy_files, trust_files=trust_files)
+        trust = None if found.is_idle else TrustFolder.load(paths.trust)
+    except LockgateError as error:
+        fault = f"{error.what}: {error.thing}" if error.thing else error.what
+        retry = time.monotonic() + limits.PULL_FAULT_RETRY
+        return Standing(fault=fault, retry=retry, policy_files=policy_files, trust_files=trust_files)
+    return Standing(applied, trust, policy_files=policy_files, trust_files=trust_files)
+
+
+def _files(folder: Path) -> Files:
+    """A folder's files, () where it is not there; one that goes meanwhile is one less."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    one = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                found.append((entry.name, one.st_ino, one.st_mtime_ns, one.st_size))
+    except OSError as error:
+        return (("", error.errno or 0, 0, 0),)
+    return tuple(sorted(found))

@@ -1,0 +1,60 @@
+"""The port by which a request asks whether what it names is signed as the policy for images wants it.
+
+Who decides stands above the registry (appliance.image_signatures.pulls); a registry without one asks nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from appliance.store.writes.rows import Kind
+from bundles.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why something is not signed as a rule asks.
+
+    `enforced`: it is not to be pulled; else the rule only warns. `policy` and `rule` are their numbers, 0 where it is
+    not known which policy is in force; `why` says in words what is lacking, and `asks` what would satisfy it.
+    `missing`: its own bytes are not in the store.
+    """
+
+    enforced: bool
+    digest: str
+    policy: int
+    rule: int
+    why: str
+    asks: str
+    missing: bool = False
+
+    @property
+    def what(self) -> str:
+        """One line."""
+        return f"rule {self.rule} of the policy for images: {self.why}" if self.rule else self.why
+
+
+class PullPolicy(Protocol):
+    """Decides what may be pulled; one worker's."""
+
+    def is_idle(self) -> bool:
+        """Whether nothing is asked of any image, as far as was looked at a moment ago. Two comparisons."""
+        ...
+
+    async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
+        """Why the repository's manifest or blob is not signed as it should be; None where it is, or nothing is asked.
+        Raises LockgateError where that cannot be found out."""
+        ...
+
+
+class NothingAsked:
+    """No policy at all."""
+
+    def is_idle(self) -> bool:
+        """As PullPolicy.is_idle."""
+        return True
+
+    async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
+        """As PullPolicy.objection."""
+        return None
