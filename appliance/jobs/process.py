@@ -156,16 +156,24 @@ class JobStarter:
             self._lose()
             return
         message: dict[str, Any] = json.loads(raw)
-        if "pid" in message:
-            starting = self._starting.pop(0)
-            process = Process(message["pid"], starting.stdin, starting.stdout)
-            self._processes[process.pid] = process
-            if starting.started.cancelled():  # nobody is there to follow it
-                kill(process)
-            else:
-                starting.started.set_result(process)
-        else:
+        if "ended" in message:
             self._processes.pop(message["ended"]).end(message["status"])
+        else:
+            self._answer(self._starting.pop(0), message)
+
+    def _answer(self, starting: _Starting, message: dict[str, Any]) -> None:
+        """Hand a job's process to whoever waits for it."""
+        if "errno" in message:
+            starting.stdin.close()
+            if not starting.started.cancelled():
+                starting.started.set_exception(OSError(message["errno"], os.strerror(message["errno"])))
+            return
+        process = Process(message["pid"], starting.stdin, starting.stdout)
+        self._processes[process.pid] = process
+        if starting.started.cancelled():  # nobody is there to follow it
+            kill(process)
+        else:
+            starting.started.set_result(process)
 
     def _lose(self) -> None:
         """The starter is gone, and the kernel kills its jobs."""

@@ -10,6 +10,7 @@ Messages are packets (unix(7), SOCK_SEQPACKET), each a JSON object:
 |---|---|---|
 | control process | `root`, `job`, `kind`, `environment`, `bounds`, `parent`, `numbers` | start this job |
 | starter | `pid` | it was started: the answer to one request |
+| starter | `errno` | it could not be started: the answer to one request |
 | starter | `ended`, `status` | the job of that pid ended, with this return code as `subprocess` has it |
 
 `environment` is name -> value, `bounds` the fields of `bundles.processes.start.Bounds`, `parent` the starter's process
@@ -21,6 +22,7 @@ A job dies with its starter, and the starter with the control process (prctl(2),
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gc
 import json
@@ -97,16 +99,24 @@ def serve(asked: socket.socket) -> NoReturn:
             raw, given, _, _ = socket.recv_fds(asked, REQUEST, DESCRIPTORS)
             if not raw:
                 os._exit(0)
-            pid = os.fork()
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                asked.close()
-                _become(json.loads(raw), given)
+            asked.send(json.dumps(_start(asked, raw, given)).encode())
             for descriptor in given:
                 os.close(descriptor)
-            with contextlib.suppress(ProcessLookupError):  # also here: whoever hears of the job may end its group
-                os.setpgid(pid, pid)
-            asked.send(json.dumps({"pid": pid}).encode())
+
+
+def _start(asked: socket.socket, raw: bytes, given: Sequence[int]) -> dict[str, int]:
+    """Fork for a request; the answer to it."""
+    try:
+        pid = os.fork()
+    except OSError as error:  # too many processes, or no memory: the jobs that run go on
+        return {"errno": error.errno or errno.EAGAIN}
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        asked.close()
+        _become(json.loads(raw), given)
+    with contextlib.suppress(ProcessLookupError):  # here too: whoever hears of the job may end its group at once
+        os.setpgid(pid, pid)
+    return {"pid": pid}
 
 
 def _tell_of_ended(asked: socket.socket) -> None:

@@ -104,6 +104,13 @@ async def test_a_starter_that_is_gone_starts_nothing(tmp_path: Path) -> None:
             await starting.start(tmp_path, "job-1", "gc", tmp_path, ())
 
 
+async def test_a_starter_without_room_for_a_process_says_so_and_goes_on(tmp_path: Path) -> None:
+    with job_starter("tests.control.forkless") as starting:
+        for _ in range(2):
+            with pytest.raises(BlockingIOError):
+                await starting.start(tmp_path, "job-1", "gc", tmp_path, ())
+
+
 LOADED = """
 import threading
 from appliance.jobs.kinds import KINDS
