@@ -145,7 +145,7 @@ class _Collection:
         if self._doubtful and self._now:
             raise RefusedError(
                 "nothing is removed for good: a damaged row may stand for what waits in the graveyard",
-                thing=found.texts[0], remedy="put it right (lockgate status names each), or collect without --now",
+                thing=found.texts[0], remedy="put it right, as lockgate status names it; or collect without --now",
             )  # fmt: skip
         self._builds.refresh()
         grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
@@ -346,5 +346,7 @@ class _Collection:
         with contextlib.suppress(FileNotFoundError):
             found += [path for path in station.paths.joins.iterdir() if path.name.partition("-")[0] not in coming]
         with contextlib.suppress(FileNotFoundError):
-            found += [path for path in station.paths.damaged.iterdir() if path.name not in hurt]
+            # A folder that stood in a blob's place, and was not empty, is for who put it there.
+            aside = (path for path in station.paths.damaged.iterdir() if not path.is_dir())
+            found += [path for path in aside if path.name not in hurt]
         return found

@@ -206,7 +206,8 @@ class _Rebuild:
             with suppress(FileNotFoundError), scandir(self._paths.blobs / algorithm) as entries:
                 for entry in entries:
                     with suppress(MalformedError):
-                        yield str(Digest(algorithm, entry.name)), entry.stat(follow_symlinks=False).st_size
+                        if entry.is_file(follow_symlinks=False):
+                            yield str(Digest(algorithm, entry.name)), entry.stat(follow_symlinks=False).st_size
 
     def _read_patiently(self, digest: str) -> BlobRow | None:
         """As `_read_blob`: what a disk does not give is asked for again."""
@@ -218,8 +219,7 @@ class _Rebuild:
         return self._read_blob(digest)
 
     def _read_blob(self, digest: str) -> BlobRow | None:
-        """The blob's facts, None where its bytes are not its own. Raises FailedError where it cannot be read: what is
-        whole must not be left out for a disk's hiccup."""
+        """The blob's facts, None where its bytes are not its own. Raises FailedError where it cannot be read."""
         wanted = Digest.parse(digest)
         tally, path = Tally(wanted.algorithm), self._paths.blob(wanted)
         with failures_named(path, "a blob cannot be read"), path.open("rb") as file:

@@ -7,6 +7,7 @@ whole. Presence here says nothing about visibility; a blob that no link names is
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -52,6 +53,9 @@ class Tally:
     @property
     def digest(self) -> Digest:
         return Digest(self.algorithm, self._hasher.hexdigest())
+
+
+_NO_FILE: Final = "something that is no file is in its place"
 
 
 class FileBlobWriter:
@@ -181,7 +185,12 @@ class BlobStore:
         self.require_here()
         self.require_room(size)
         try:
-            return self.files.create(path)
+            try:
+                return self.files.create(path)
+            except FileNotFoundError:  # the folder went under the running station; the store is here
+                self.files.make_folder(path.parent)
+                self.files.sync_folder(path.parent.parent)
+                return self.files.create(path)
         except OSError as error:
             raise explain(error, path) from None
 
@@ -238,13 +247,25 @@ class BlobStore:
             finally:
                 os.close(fd)
             self.require_here()
-            self.files.rename(path, target)
+            try:
+                self.files.rename(path, target)
+            except IsADirectoryError:  # no file can be put over a folder
+                self._move_folder_away(target)
+                self.files.rename(path, target)
             self.files.sync_folder(target.parent)
         except OSError as error:
             self.require_here()
             self.files.remove(path)
             raise explain(error, path) from None
         self.require_here()  # it may have gone between the two
+
+    def _move_folder_away(self, target: Path) -> None:
+        """Take a folder away that stands in a blob's place; one with content to `damaged/`, under a name of no blob."""
+        with contextlib.suppress(OSError):
+            target.rmdir()
+            return
+        self.files.make_folder(self._paths.damaged)
+        self.files.rename(target, self._paths.damaged / f"folder-{secrets.token_hex(16)}")
 
     def inode(self, digest: Digest) -> int:
         """Which file the blob is, 0 where there is none: it is another one after every `place`.
@@ -297,13 +318,16 @@ class BlobStore:
             raise explain(error, path) from None
 
     def list_blobs(self) -> Iterator[Digest]:
-        """Every blob that has a file, in no order, read as the caller goes; a name that is no digest is left out.
+        """Every blob that has a file, in no order, read as the caller goes; left out is a name that is no digest, and
+        what is no file.
         Raises OSError where a folder cannot be read."""
         for algorithm in ALGORITHMS:
             with os.scandir(self._paths.blobs / algorithm) as entries:
                 for entry in entries:
                     with contextlib.suppress(MalformedError):
-                        yield Digest(algorithm, entry.name)
+                        digest = Digest(algorithm, entry.name)
+                        if entry.is_file(follow_symlinks=False):
+                            yield digest
 
     def remove(self, digest: Digest) -> None:
         """Remove the blob's bytes for good. A collection buries them (`Graveyard.bury`)."""
@@ -324,10 +348,18 @@ def _no_room(_: int) -> bool:
 
 
 def _opened(path: Path, digest: Digest) -> BinaryIO:
+    """What lies there is opened without a wait, and read where it is a file: a pipe in its place gives no bytes and no
+    end. Raises NotFoundError, UnreadableError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return os.fdopen(fd, "rb")
+        os.close(fd)
+        no_file = OSError(errno.EINVAL, _NO_FILE)
     except FileNotFoundError:
         raise NotFoundError("no such blob", thing=str(digest)) from None
     except OSError as error:
-        raise UnreadableError(digest, error) from None
-    return os.fdopen(fd, "rb")
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise UnreadableError(digest, error) from None
+        no_file = OSError(error.errno, _NO_FILE)  # a link, or a socket
+    raise UnreadableError(digest, no_file)

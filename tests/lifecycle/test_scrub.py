@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -299,3 +301,52 @@ def test_a_budget_bounds_the_check_of_the_metadata(kept: Kept) -> None:
     assert result["metadata"]["state"] == "unchecked"
     assert result["blobs"] == 1
     assert kept.scrub(budget=60)["metadata"]["state"] == "ok"
+
+
+@pytest.mark.parametrize("put", ["pipe", "folder", "folder with content", "link", "socket"])
+def test_what_is_no_file_in_a_blobs_place_hangs_nobody_and_a_push_replaces_it(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: str
+) -> None:
+    """A pipe gives no bytes and no end, and no file is renamed over a folder."""
+    monkeypatch.setattr(limits, "UNREADABLE_WAITS", ())
+    content = image()
+    content.push(kept.server, "team/app", "v1")
+    layer, path = Digest.of(content.blobs[-1]), kept.paths.blob(Digest.of(content.blobs[-1]))
+    path.unlink()
+    with contextlib.ExitStack() as held:
+        if put == "pipe":
+            os.mkfifo(path)
+        elif put == "link":
+            path.symlink_to(tmp_path)
+        elif put == "socket":
+            held.enter_context(socket.socket(socket.AF_UNIX)).bind(_short(held, path))
+        else:
+            path.mkdir()
+            if "content" in put:
+                (path / "kept").write_bytes(b"whoever put it there")
+        for worker in kept.workers:
+            for method in ("GET", "HEAD"):
+                assert worker.ask(method, f"/v2/team/app/blobs/{layer}").status == 503
+        result = kept.scrub()
+        assert [blob["digest"] for blob in result["unread"]] == [str(layer)]
+        assert result["damaged"] == []
+        kept.gc(now=True)
+        content.push(kept.server, "team/app", "v1")
+        assert kept.server.ask("GET", f"/v2/team/app/blobs/{layer}").body == content.blobs[-1]
+        assert kept.scrub(restart=True)["unread"] == []
+    assert len([*kept.paths.damaged.glob("*/kept")]) == int("content" in put), "nothing of it is lost"
+    kept.gc(now=True)
+
+
+def _short(held: contextlib.ExitStack, path: Path) -> str:
+    """A name of a path that fits into a socket's address."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    held.callback(os.close, folder)
+    return f"/proc/self/fd/{folder}/{path.name}"
+
+
+def test_pushes_go_on_where_the_folder_of_uploads_went(kept: Kept) -> None:
+    shutil.rmtree(kept.paths.uploads)
+    content = image()
+    content.push(kept.server, "team/app", "v1")
+    assert kept.server.ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
