@@ -1063,6 +1063,17 @@ KEV_CATALOGUE: Final = 16 * MIB
 KEV_NODES: Final = 500_000
 """CISA's catalogue as a file, and its JSON values and keys: 1,500 entries take 1.3 MiB and some 40,000 values."""
 
+VEX_DOCUMENT: Final = 32 * MIB
+VEX_NODES: Final = 400_000
+"""One VEX document as a file, and its JSON values and keys: vendors' documents about one vulnerability in all of their
+products take some MiB."""
+
+VEX_TEXT: Final = 2048
+"""Characters of an id, a name or a package URL of a VEX document."""
+
+VEX_ROWS: Final = 200_000
+"""Combinations of a vulnerability's names, products and subcomponents of one document: they multiply."""
+
 EPSS_SIZE: Final = 128 * MIB
 EPSS_ROWS: Final = 2_000_000
 EPSS_LINE: Final = 200

@@ -28,12 +28,27 @@ class RemovedSource(Shape, frozen=True, kw_only=True):
     source: str
 
 
+class Vex(Shape, frozen=True, kw_only=True):
+    """What a VEX document says of a finding: `status` is not_affected, fixed, affected or under_investigation,
+    `justification` a label of the VEX working group or "", `why` the author's text, `at` when it was said, `document`
+    its id and `source` the source of advisories. `contradicted`: another source says otherwise, and no better."""
+
+    status: str
+    justification: str = ""
+    why: str = ""
+    at: str
+    document: str
+    source: str
+    contradicted: bool = False
+
+
 class Finding(Shape, frozen=True, kw_only=True):
     """A package and an advisory about it. `state` is `affected`, or `undecided` where versions could not be compared;
     `severity` is critical, high, medium, low, none or unknown, `score` the CVSS base score or None, `fix` the lowest
     later version that the advisory calls fixed or "", `source` the source of the advisory. `exploited` is whether the
     KEV catalogue names it, since the day `exploited_since`; None where no catalogue is loaded. `epss` is the EPSS
-    score, of the time `epss_dated`; None where none is held."""
+    score, of the time `epss_dated`; None where none is held. `vex` is what a VEX document says of it, or None; a
+    finding that is not_affected or fixed by it is shown, and counts for nothing."""
 
     id: str
     aliases: tuple[str, ...] = ()
@@ -54,6 +69,7 @@ class Finding(Shape, frozen=True, kw_only=True):
     exploited_since: str = ""
     epss: float | None = None
     epss_dated: str = ""
+    vex: Vex | None = None
 
 
 class ScannedImage(Shape, frozen=True, kw_only=True):
@@ -75,7 +91,8 @@ class ScannedImage(Shape, frozen=True, kw_only=True):
 
 
 class Scan(Shape, frozen=True, kw_only=True):
-    """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity; `complete` is
+    """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity, without those
+    that VEX documents call not_affected or fixed: `set_aside` counts these by that status. `complete` is
     true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-packages,
     no-advisories, unnamed-packages, undecided, malformed-advisories)."""
 
@@ -84,6 +101,7 @@ class Scan(Shape, frozen=True, kw_only=True):
     complete: bool
     gaps: tuple[str, ...] = ()
     counts: dict[str, int] = {}
+    set_aside: dict[str, int] = {}
     images: tuple[ScannedImage, ...] = ()
     advisories: tuple[AdvisorySource, ...] = ()
 

@@ -10,6 +10,7 @@ from appliance.advisories.match import UNDECIDED, Match, Owners, superseded
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import LEVELS
+from appliance.advisories.vex.statements import SET_ASIDE, Claim
 from appliance.api.scanning import (
     AdvisorySource,
     ComponentsFound,
@@ -18,6 +19,7 @@ from appliance.api.scanning import (
     Scan,
     ScannedImage,
     Use,
+    Vex,
     VulnerabilityFound,
 )
 from appliance.scanning.images import Image, images_of, is_image
@@ -59,6 +61,7 @@ def scan_of(station: Station, reference: Reference) -> Scan:
 def _scan(station: Station, reference: Reference, digest: Digest, images: list[Image]) -> Scan:
     known = Advisories(station.reader)
     shown, gaps, counts = list[ScannedImage](), set[str](), dict.fromkeys(LEVELS, 0)
+    aside = dict[str, int]()
     for image in images:
         if not image.held:
             gaps.add("not-held")
@@ -66,14 +69,17 @@ def _scan(station: Station, reference: Reference, digest: Digest, images: list[I
             continue
         found = verdict_on(station.reader, str(image.digest), known)
         gaps.update(_gaps(found, known))
-        one = _image(known, image, found)
+        one = _image(known, image, found, frozenset({str(digest), str(image.digest)}))
         if found.state == SCANNED:
             for finding in one.findings:
-                counts[finding.severity] += 1
+                if finding.vex is not None and finding.vex.status in SET_ASIDE:
+                    aside[finding.vex.status] = aside.get(finding.vex.status, 0) + 1
+                else:
+                    counts[finding.severity] += 1
         shown.append(one)
     return Scan(
         reference=str(reference), digest=str(digest), complete=not gaps, gaps=tuple(sorted(gaps)), counts=counts,
-        images=tuple(shown), advisories=sources(known),
+        set_aside=aside, images=tuple(shown), advisories=sources(known),
     )  # fmt: skip
 
 
@@ -97,12 +103,14 @@ def _gaps(found: ImageVerdict, known: Advisories) -> Iterator[str]:
         yield "malformed-advisories"
 
 
-def _image(known: Advisories, image: Image, found: ImageVerdict) -> ScannedImage:
+def _image(known: Advisories, image: Image, found: ImageVerdict, digests: frozenset[str]) -> ScannedImage:
     verdict = found.verdict
     return ScannedImage(
         digest=str(image.digest), platform=image.platform, state=found.state, why=found.why, at=found.at,
         packages=0 if verdict is None else verdict.packages,
-        findings=() if verdict is None else _sorted(finding_of(known, match, path) for match, path in verdict.findings),
+        findings=() if verdict is None else _sorted(
+            finding_of(known, match, path, digests) for match, path in verdict.findings
+        ),
         unmatched={} if verdict is None else dict(sorted(verdict.unmatched.items())),
         unnamed=0 if verdict is None else verdict.unnamed,
         superseded=0 if verdict is None else verdict.superseded,
@@ -113,7 +121,8 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (LEVELS.index(one.severity), one.package, one.id, one.path)))
 
 
-def finding_of(known: Advisories, match: Match, path: str) -> Finding:
+def finding_of(known: Advisories, match: Match, path: str, images: frozenset[str]) -> Finding:
+    """A finding in the image that is known by these digests."""
     entry, package = match.entry, match.package
     exploitation = known.exploitation(entry.ids)
     return Finding(
@@ -122,7 +131,17 @@ def finding_of(known: Advisories, match: Match, path: str) -> Finding:
         version=package.version, purl=package.purl, ecosystem=entry.ecosystem, path=path, fix=match.fix,
         summary=entry.summary, source=match.source, modified=entry.modified,
         exploited=exploitation.exploited, exploited_since=exploitation.since, epss=exploitation.score,
-        epss_dated=exploitation.dated,
+        epss_dated=exploitation.dated, vex=_vex(known.vex(images, package, entry.ids)),
+    )  # fmt: skip
+
+
+def _vex(claim: Claim | None) -> Vex | None:
+    if claim is None:
+        return None
+    said = claim.statement
+    return Vex(
+        status=said.status, justification=said.justification, why=said.why, at=said.at, document=said.document,
+        source=claim.source, contradicted=claim.contradicted,
     )  # fmt: skip
 
 
@@ -242,7 +261,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                 if own.superseded(use, package, match):
                     continue
                 if len(hits) < limits.SCAN_FOUND:
-                    hits.append(Hit(use=use, finding=finding_of(known, match, use.path)))
+                    hits.append(Hit(use=use, finding=finding_of(known, match, use.path, frozenset({use.image}))))
                 else:
                     left += 1
     missing = not_scanned(station, places)

@@ -20,18 +20,15 @@ from appliance import clock, limits
 from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
 from appliance.audit.acts import Act
-from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collected_file import collected_file
-from appliance.scanning import exploitation
-from appliance.scanning.drops import DROPS
+from appliance.scanning import exploitation, vex
 from appliance.scanning.exports import Export, ZipExport, open_export
 from appliance.scanning.rematch import rematch
+from appliance.scanning.staged import staged
 from appliance.store.reads import advisories as held
 from appliance.store.writes.advisories import (
-    AbandonAdvisories,
     AddAdvisories,
-    BeginAdvisories,
     EntryRow,
     SourceFacts,
     SwitchAdvisories,
@@ -66,11 +63,15 @@ def run(context: JobContext) -> Result:
         if source is not None and not _SOURCE.match(source):
             raise UsageError("not a source's name", thing=safe(source)[:80], remedy="use [a-z0-9._-], at most 64")
         with _rating_file(context) as file:
+            if file is not None and vex.is_document(file):
+                return vex.load_file(context, file, source)
             if file is not None:
                 return exploitation.load(context, file, source)
-        if source in SOURCES:
-            raise UsageError("the name is that of other data", thing=source, remedy="give another --source")
         with contextlib.closing(_opened(context)) as export:
+            if vex.is_set(export):
+                return vex.load(context, export.records(), export.digest, source)
+            if source in SOURCES or (source or "").startswith(vex.PREFIX):
+                raise UsageError("the name is that of other data", thing=source or "", remedy="give another --source")
             return _Load(context, export, source).run()
     except LockgateError as error:
         context.record_failure(Act.ADVISORIES_LOAD, thing, error)
@@ -136,30 +137,18 @@ class _Load:
         self._source = self._source or held.source_of(self._station.reader, self._export.digest)
         if self._source is not None and held.is_held(self._station.reader, self._source, self._export.digest):
             return self._result(unchanged=True)
-        detail = {"digest": self._export.digest}
         thing = self._source or self._export.digest
-        event = AuditEvent(Act.ADVISORIES_LOAD, context.actor, thing, "done", detail)
-        with context.recording(event):
-            write = BeginAdvisories(source=self._source or "", job=context.job_id, at=clock.now())
-            generation = self._station.writer.submit(write)
-            try:
-                self._drop()
-                for rows in self._batches():
-                    self._station.writer.submit(AddAdvisories(generation=generation, rows=tuple(rows)))
-                facts = self._facts()
-                self._rematch((facts.source, generation))
-                self._station.writer.submit(
-                    SwitchAdvisories(
-                        generation=generation, facts=facts, actor=context.actor, at=clock.now(),
-                        replace=bool(context.params.get("replace")),
-                    )
-                )  # fmt: skip
-            except Exception:
-                with contextlib.suppress(LockgateError):
-                    self._station.writer.submit(AbandonAdvisories(generation=generation))
-                    self._drop()
-                raise
-        self._drop()
+        with staged(context, self._source or "", thing, self._export.digest) as generation:
+            for rows in self._batches():
+                self._station.writer.submit(AddAdvisories(generation=generation, rows=tuple(rows)))
+            facts = self._facts()
+            self._rematch((facts.source, generation))
+            self._station.writer.submit(
+                SwitchAdvisories(
+                    generation=generation, facts=facts, actor=context.actor, at=clock.now(),
+                    replace=bool(context.params.get("replace")),
+                )
+            )  # fmt: skip
         self._forget()
         context.log(f"{facts.source}: {some(counts.records, 'record')} of {facts.dated}")
         if counts.malformed:
@@ -238,12 +227,6 @@ class _Load:
 
         self._matched = rematch(self._station.reader, pending, keep, advance)
 
-    def _drop(self) -> None:
-        """Take away the rows of loads that count no more."""
-        for write in DROPS:
-            while self._station.writer.submit(write):
-                self._context.progress("drop", 0, 0)
-
     def _forget(self) -> None:
         """Take away what the index has of images that nothing shows any more."""
         while self._station.writer.submit(ForgetUnshown()):
@@ -262,7 +245,7 @@ class _Load:
         return {
             "source": self._source, **facts, "malformed_named": counts.named, "unchanged": unchanged,
             "without_versions": counts.without_versions, "not_ordered": sorted(counts.not_ordered),
-            "images": images, "affected": affected,
+            "images": images, "affected": affected, "unmatched": 0,
         }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
             image=one.image, references=places.of(one.image),
         )  # fmt: skip
         if not own.superseded(use, package, match):
-            hits.append(Hit(use=use, finding=finding_of(known, match, one.path)))
+            hits.append(Hit(use=use, finding=finding_of(known, match, one.path, frozenset({one.image}))))
     missing, left = not_scanned(station, places), count - len(first)
     return NewFindings(
         items=tuple(hits), left_out=left, not_scanned=missing,

@@ -10,8 +10,9 @@ from typing import Final
 from appliance.advisories.match import Matches, Verdict, judge, match_package
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
+from appliance.advisories.vex.statements import Claim, is_about, package_key, resolve
 from appliance.store.ports import Reader
-from appliance.store.reads import advisories, components
+from appliance.store.reads import advisories, components, vex
 from appliance.store.reads.advisories import Exploitation
 
 SCANNED: Final = "scanned"
@@ -31,6 +32,7 @@ class Advisories:
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
         self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
         self._exploitation = lru_cache(maxsize=_LOOKED_UP)(self._exploitation_of)
+        self._has_vex = any(one.source.startswith("vex-") for one in self.sources)
         self._empty = Matches()
         self._matches = dict[Package, Matches]()
 
@@ -50,6 +52,13 @@ class Advisories:
 
     def _exploitation_of(self, ids: frozenset[str]) -> Exploitation:
         return advisories.exploitation_of(self._reader, (one for one in ids if one.startswith("CVE-")))
+
+    def vex(self, images: frozenset[str], package: Package, ids: frozenset[str]) -> Claim | None:
+        """What VEX documents say of a vulnerability of a package in an image, which is known by these digests."""
+        if not self._has_vex or not package.purl:
+            return None
+        found = vex.statements_of(self._reader, sorted(ids), (package_key(package.purl), *sorted(images)))
+        return resolve(one for one in found if is_about(one[1], images, package.purl))
 
     def covers(self, kind: str) -> bool:
         """Whether there are any about packages of a kind (`Debian:12`)."""

@@ -13,6 +13,7 @@ from tests.cli.conftest import Ended, Run
 from tests.peers.stock import Layout
 from tests.scanning.exploitation import epss, kev
 from tests.scanning.exports import dist_info, image_of, record, zipped
+from tests.scanning.vex import openvex, said
 
 
 @pytest.fixture
@@ -70,6 +71,15 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert "known since 2024-04-01, EPSS 0.97000 of 2024-05-02" in at("scan", "team/app:1").out
     assert [at("advisories", "remove", name).status for name in ("cisa-kev", "epss")] == [0, 0]
     assert at("scan", "new").status == 1
+    document = tmp_path / "vex.json"
+    document.write_bytes(openvex(said({"@id": "pkg:pypi/requests@2.19"}, name="CVE-2024-1")))
+    answered = at("advisories", "load", document, "--json").document["source"]
+    asked: tuple[tuple[str, ...], ...] = (("team/app:1",), ("find", "CVE-2024-1"), ("new",))
+    assert [at("scan", *words).status for words in asked] == [0, 0, 0]
+    assert at("scan", "team/app:1", "--json").document["set_aside"] == {"not_affected": 1}
+    assert "not_affected (vulnerable_code_not_in_execute_path), vex-1-" in at("scan", "find", "CVE-2024-1").out
+    assert [at("scan", *words, "--include-not-affected").status for words in asked] == [1, 1, 1]
+    assert at("advisories", "remove", answered).status == 0
     where = at("scan", "find", "CVE-2024-1", "--json")
     assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
     assert "team/app:1" in at("sbom", "find", "requests@2.19").out

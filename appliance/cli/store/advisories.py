@@ -29,7 +29,8 @@ def advisories() -> None:
 def load(root: Path | None, export: str, source: str | None, replace: bool, detach: bool, as_json: bool) -> None:
     """Load advisories in OSV form: a zip of records (an ecosystem's all.zip), a folder of them, or REF, the reference
     of a collected zip, which may have come in a bundle. Also CISA's catalogue of known exploited vulnerabilities
-    (JSON), and EPSS scores (CSV, also as .gz), which findings are rated by.
+    (JSON), and EPSS scores (CSV, also as .gz), which findings are rated by; and VEX documents (OpenVEX, or CSAF's VEX
+    profile; one, or a zip or folder of them with --source vex-NAME), which answer findings.
 
     They take the place of the source's earlier ones, all at once. Records that cannot be read are counted and named,
     and every verdict says so from then on.
@@ -54,7 +55,8 @@ def _named(export: str) -> dict[str, str]:
 
 
 def _loaded(result: dict[str, Any]) -> str:
-    lines = [f"{safe(result['source'])}: {some(result['records'], 'record')}, {result['dated']}"]
+    what = "statement" if result["source"].startswith("vex-") else "record"
+    lines = [f"{safe(result['source'])}: {some(result['records'], what)}, {result['dated']}"]
     if result["unchanged"]:
         lines.append("the same export was loaded before; nothing changed")
     lines += [f"  {safe(name)}: {some(count, 'entry', 'entries')}" for name, count in result["ecosystems"].items()]
@@ -67,7 +69,9 @@ def _loaded(result: dict[str, Any]) -> str:
     if result["malformed"]:
         lines.append(f"[!!] {some(result['malformed'], 'record')} could not be read")
         lines += [f"     {safe(text)}" for text in result["malformed_named"]]
-    if result["source"] in _ABOUT:
+    if result["unmatched"]:
+        lines.append(f"[!!] {some(result['unmatched'], 'product')} named by nothing that can be compared here")
+    if _about(result):
         return "\n".join(lines)
     lines.append(f"{some(result['affected'], 'image')} of {result['images']} scanned have findings")
     return "\n".join(lines)
@@ -86,13 +90,20 @@ _ABOUT: Final = {"cisa-kev": "known exploited vulnerabilities", "epss": "EPSS sc
 """What sources that have no ecosystems are about."""
 
 
+def _about(source: dict[str, Any]) -> str:
+    """What a source without ecosystems is about; "" for any other."""
+    if source["ecosystems"]:
+        return ""
+    return "VEX" if source["source"].startswith("vex-") else _ABOUT.get(source["source"], "")
+
+
 def _listed(items: list[dict[str, Any]]) -> str:
     if not items:
         return "no advisories are loaded"
     rows = [
         (
             one["source"], one["dated"], some(one["age_days"], "day"), one["records"], one["malformed"],
-            ", ".join(one["ecosystems"]) or _ABOUT.get(one["source"], "-"), one["loaded"], one["actor"],
+            ", ".join(one["ecosystems"]) or _about(one), one["loaded"], one["actor"],
         )
         for one in items
     ]  # fmt: skip

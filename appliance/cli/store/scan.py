@@ -32,15 +32,19 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @click.argument("what", metavar="REF|find ID|new", nargs=-1, required=True)
 @click.option("--known", is_flag=True, help="Show what is known; make no SBOM.")
 @click.option("--again", is_flag=True, help="Make the station's own SBOM anew.")
+@click.option(
+    "--include-not-affected", "all_count", is_flag=True, help="Count findings that VEX calls not affected or fixed."
+)
 @station_option
 @json_option
-def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_json: bool) -> None:
+def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, all_count: bool, as_json: bool) -> None:
     """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is, or what
     new advisories hit.
 
     An image without an SBOM that this station made gets one first; SBOMs from elsewhere are shown, and count for
     nothing. Exit status 0: nothing was found, and everything was looked at. 1: something was found. 4: nothing was
-    found, and something was not looked at; the text says what.
+    found, and something was not looked at; the text says what. Findings that a VEX document calls not affected or fixed
+    are shown with its word, and count only with --include-not-affected.
 
     `scan find ID` names the images with a vulnerability, by any of its ids (CVE, GHSA, PYSEC, DSA and others), from an
     index, without reading an image. It is 4 also where no advisory about it is loaded.
@@ -55,16 +59,16 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_
         found = f"lockgate scan find {what[0]}"
         raise UsageError("an id of a vulnerability, and no REF", thing=what[0], remedy=f"did you mean: {found}")
     if len(what) == 2 and what[0] == "find" and not known and not again:
-        _find(root, what[1], as_json)
+        _find(root, what[1], all_count, as_json)
     elif what == ("new",) and not known and not again:
-        _new(root, as_json)
+        _new(root, all_count, as_json)
     elif len(what) == 1 and not (known and again):
-        _scan(root, what[0], known, again, as_json)
+        _scan(root, what[0], known, again, all_count, as_json)
     else:
         raise UsageError("give one REF, find and one ID, or new", remedy="see: lockgate scan --help")
 
 
-def _scan(root: Path | None, reference: str, known: bool, again: bool, as_json: bool) -> None:
+def _scan(root: Path | None, reference: str, known: bool, again: bool, all_count: bool, as_json: bool) -> None:
     document = call(root, lambda client: client.get("/v1/scan", ref=reference))
     if again or ("not-scanned" in document["gaps"] and not known):
         from appliance.cli.shared.follow import run_job
@@ -73,10 +77,12 @@ def _scan(root: Path | None, reference: str, known: bool, again: bool, as_json: 
         document = call(root, lambda client: client.get("/v1/scan", ref=reference))
     show(document, as_json, lambda: _text(document))
     findings = [one for image in document["images"] if image["state"] == "scanned" for one in image["findings"]]
-    affected = [one for one in findings if one["state"] == "affected"]
+    affected = [one for one in findings if one["state"] == "affected" and (all_count or _counts(one))]
     if affected:
+        levels = [one["severity"] for one in affected]
+        counted = {level: levels.count(level) for level in document["counts"]}
         raise FailedError(
-            f"{some(len(affected), 'finding')} ({_counted(document['counts'])})", thing=reference,
+            f"{some(len(affected), 'finding')} ({_counted(counted)})", thing=reference,
             remedy="take a version that the FIX column names, or judge each finding",
         )  # fmt: skip
     if not document["complete"]:
@@ -86,10 +92,11 @@ def _scan(root: Path | None, reference: str, known: bool, again: bool, as_json: 
         )  # fmt: skip
 
 
-def _find(root: Path | None, name: str, as_json: bool) -> None:
+def _find(root: Path | None, name: str, all_count: bool, as_json: bool) -> None:
     document = call(root, lambda client: client.get("/v1/scan/find", id=name))
     show(document, as_json, lambda: _found(document))
-    counted = [one for one in document["items"] if one["use"]["origin"] == "own"]
+    own = [one for one in document["items"] if one["use"]["origin"] == "own"]
+    counted = [one for one in own if all_count or _counts(one["finding"])]
     if any(one["finding"]["state"] == "affected" for one in counted):
         images = len({one["use"]["image"] for one in counted})
         raise FailedError(f"found in {some(images, 'image')}", thing=safe(name), remedy="see the references above")
@@ -99,7 +106,8 @@ def _find(root: Path | None, name: str, as_json: bool) -> None:
             thing=safe(name),
             remedy="load newer ones with: lockgate advisories load FILE",
         )
-    if not document["complete"] or document["items"]:
+    undecided = [one for one in document["items"] if one not in own or one["finding"]["state"] != "affected"]
+    if not document["complete"] or undecided:
         raise IncompleteError(
             f"not found where the station looked; {some(document['not_scanned'], 'image was', 'images were')} not"
             " scanned",
@@ -107,13 +115,14 @@ def _find(root: Path | None, name: str, as_json: bool) -> None:
         )  # fmt: skip
 
 
-def _new(root: Path | None, as_json: bool) -> None:
+def _new(root: Path | None, all_count: bool, as_json: bool) -> None:
     document = call(root, lambda client: client.get("/v1/scan/new"))
     show(document, as_json, lambda: "\n".join(_hit_lines(document)))
-    if document["items"] or document["left_out"]:
-        images = len({one["use"]["image"] for one in document["items"]})
+    counted = [one for one in document["items"] if all_count or _counts(one["finding"])]
+    if counted or document["left_out"]:
+        images = len({one["use"]["image"] for one in counted})
         raise FailedError(
-            f"{some(len(document['items']) + document['left_out'], 'new finding')} in {some(images, 'image')}",
+            f"{some(len(counted) + document['left_out'], 'new finding')} in {some(images, 'image')}",
             thing="scan new", remedy="judge each, and see one artifact with: lockgate scan REF",
         )  # fmt: skip
     if not document["advisories"]:
@@ -133,8 +142,13 @@ def _text(document: dict[str, Any]) -> str:
         lines += _image_lines(image)
     lines += _sources(document["advisories"])
     lines += [f"[!!] {_GAPS.get(gap, gap)}" for gap in document["gaps"]]
+    aside = sum(document["set_aside"].values())
+    if aside:
+        said = ", ".join(f"{count} {status}" for status, count in sorted(document["set_aside"].items()))
+        have = some(aside, "finding counts", "findings count")
+        lines.append(f"[!!] {have} for nothing by VEX documents ({said}): --include-not-affected counts them")
     if document["complete"] and not any(document["counts"].values()):
-        lines.append("[ok] nothing was found")
+        lines.append(f"[ok] nothing {'else ' if aside else ''}was found")
     return "\n".join(lines)
 
 
@@ -150,12 +164,12 @@ def _image_lines(image: dict[str, Any]) -> list[str]:
     rows = [
         (
             one["severity"] if one["state"] == "affected" else f"{one['severity']}?", one["id"], one["package"],
-            one["version"], one["fix"] or "-", _exploitation(one), one["path"] or "-", one["source"],
+            one["version"], one["fix"] or "-", _exploitation(one), _vex(one), one["path"] or "-", one["source"],
         )
         for one in image["findings"]
     ]  # fmt: skip
     if rows:
-        lines.append(table(rows, ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIX", "EXPLOITED", "PATH", "SOURCE")))
+        lines.append(table(rows, ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIX", "EXPLOITED", "VEX", "PATH", "SOURCE")))
     lines += [
         f"[!!] no advisories for {safe(kind)}: {some(count, 'package')}" for kind, count in image["unmatched"].items()
     ]
@@ -172,6 +186,21 @@ def _exploitation(finding: dict[str, Any]) -> str:
     if finding["epss"] is not None:
         words.append(f"EPSS {finding['epss']:.5f} of {finding['epss_dated'][:10]}")
     return ", ".join(words) or "-"
+
+
+def _counts(finding: dict[str, Any]) -> bool:
+    """Whether no VEX document says that it is not affected, or fixed."""
+    return finding["vex"] is None or finding["vex"]["status"] not in ("not_affected", "fixed")
+
+
+def _vex(finding: dict[str, Any]) -> str:
+    """What a VEX document says, why, and who says it when."""
+    said = finding["vex"]
+    if said is None:
+        return "-"
+    why = f" ({said['justification'] or said['why']})" if said["justification"] or said["why"] else ""
+    other = ", contradicted" if said["contradicted"] else ""
+    return f"{said['status']}{why}{other}, {said['source']} of {said['at'][:10]}"
 
 
 def _sources(advisories: list[dict[str, Any]]) -> list[str]:
@@ -192,7 +221,7 @@ def _hit_lines(document: dict[str, Any]) -> list[str]:
     rows = [
         (
             place, one["use"]["package"], one["use"]["version"], one["finding"]["fix"] or "-",
-            one["finding"]["severity"], one["finding"]["id"], _exploitation(one["finding"]),
+            one["finding"]["severity"], one["finding"]["id"], _exploitation(one["finding"]), _vex(one["finding"]),
             "" if one["use"]["origin"] == "own" else "by an SBOM from elsewhere",
         )
         for one in document["items"]
@@ -200,7 +229,7 @@ def _hit_lines(document: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     lines = list[str]()
     if rows:
-        lines.append(table(rows, ("REFERENCE", "PACKAGE", "VERSION", "FIX", "SEVERITY", "ID", "EXPLOITED", "")))
+        lines.append(table(rows, ("REFERENCE", "PACKAGE", "VERSION", "FIX", "SEVERITY", "ID", "EXPLOITED", "VEX", "")))
     if document["left_out"]:
         lines.append(f"and {document['left_out']} more")
     if document["not_scanned"]:

@@ -97,7 +97,8 @@ class SwitchAdvisories(Write, frozen=True):
         require_load(db, self.generation)
         (held,) = db.execute(
             "SELECT (SELECT count(*) FROM advisory_entries WHERE generation = ?1)"
-            " + (SELECT count(*) FROM exploitation WHERE generation = ?1)",
+            " + (SELECT count(*) FROM exploitation WHERE generation = ?1)"
+            " + (SELECT count(*) FROM vex_statements WHERE generation = ?1)",
             (self.generation,),
         ).fetchone()
         facts = self.facts
