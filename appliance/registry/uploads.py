@@ -105,7 +105,8 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         facts = await call.worker.linked_blob(source, digest) if call.may("pull", source) else None
         if facts is None or not is_whole(call, facts):
             continue
-        if await call.held_back(source, digest, "blob") is not None:
+        objection = await call.held_back(source, digest, "blob")
+        if objection is not None and objection.enforced:
             continue
         call.refuse_blocked(digest)  # who may not see the blob learns nothing of a block either
         await call.worker.in_thread(call.services.blobs.require_room)

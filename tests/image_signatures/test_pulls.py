@@ -398,7 +398,10 @@ def test_a_rule_that_warns_lets_pull_and_says_so(held: Held) -> None:
         assert answer.status == 200
         assert answer.headers["Warning"] == '299 - "rule 1 of the policy for images: signed by 0 of 1 that count"'
     assert held.pull("manifests/1", repository="off/app").headers["Warning"] is None
-    assert held.pull(f"blobs/{blobs_of(Image().subject.raw)[1]}").status == 200
+    blob = blobs_of(Image().subject.raw)[1]
+    assert held.pull(f"blobs/{blob}").status == 200
+    path = f"/v2/free/warned/blobs/uploads/?mount={blob}&from={held.team}"
+    assert held.workers[1].ask("POST", path, headers=basic("mover")).status == 201
 
 
 def test_names_are_listed_whatever_their_images_lack(held: Held) -> None:
