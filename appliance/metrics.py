@@ -47,7 +47,7 @@ def _counted(family: Family, series: Mapping[tuple[str, ...], list[float]]) -> A
             counter.add_metric(values, cells[0])
         return counter
     histogram = HistogramMetricFamily(family.name, family.text, labels=family.labels)
-    ends = [*(f"{bound:g}" for bound in family.bounds), "+Inf"]
+    ends = [*(str(float(bound)) for bound in family.bounds), "+Inf"]
     for values, cells in series.items():
         rising = itertools.accumulate(cells[:-1])
         histogram.add_metric(values, [(end, count) for end, count in zip(ends, rising, strict=True)], cells[-1])

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "tls": ("appliance.cli.keys.client_trust:tls", "The server's certificate: show, renew, reload"),
     "job": ("appliance.cli.station.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.station.audit:audit", "The audit log"),
+    "metrics": ("appliance.cli.station.metrics:metrics", "What monitoring loads: rules, dashboard"),
     "guide": ("appliance.cli.station.guide:guide", "Each role's way, command by command"),
     "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),
 }

@@ -108,8 +108,8 @@ OTHERWISE = {
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
     ),
     "about this station alone": (
-        "config check", "console", "gc", "intake check", "key review", "scrub", "serve", "status", "tls reload",
-        "tls renew", "tls show", "user code", "user logout", "user whoami",
+        "config check", "console", "gc", "intake check", "key review", "metrics dashboard", "metrics rules", "scrub",
+        "serve", "status", "tls reload", "tls renew", "tls show", "user code", "user logout", "user whoami",
     ),
     "makes what it names": (
         "audit export", "close", "init", "key create", "key export-trust", "receipt export", "user claim",
