@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from appliance import limits as station_limits
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.image_signatures.subjects import facts_of, read_manifest, require_unblocked
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from appliance.store.writes.registry import BlobRow, ManifestRow
-from appliance.store.writes.signatures import AttachedTag
+from appliance.store.writes.signatures import AttachedTag, AttachSignatures
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError
 from bundles.image_signatures.carriers import Carrier, verify_all
 from bundles.image_signatures.making import Made
@@ -72,6 +74,29 @@ def by_key_alone(key: PublicKey, site: str, at: str) -> Pins:
         key=key, owner="the signer", purposes=(PURPOSE,), sites=(), not_before=None, not_after=None, revoked=None
     )
     return Pins.of(TrustFolder(site, (record,)), at)
+
+
+def event_of(one: Attachment, actor: str, repository: str, keyid: str) -> AuditEvent:
+    """What the audit log says before an attachment is shown: the carrier, whose key it is by its id, and the tag that
+    is to name the carrier."""
+    detail: dict[str, object] = {"digest": str(one.carrier), "keyid": keyid, "format": one.verdict.format.value}
+    if one.verdict.predicate_type:
+        detail["predicate_type"] = one.verdict.predicate_type
+    if one.tag is not None:
+        detail["attached"] = {one.tag.tag: str(one.carrier)}
+    return AuditEvent(Act.SIGNATURE_ATTACH, actor, f"{repository}@{one.subject}", "done", detail)
+
+
+def write_of(repository: str, new: Sequence[Attachment], at: str) -> AttachSignatures:
+    """The one transaction that shows attachments."""
+    return AttachSignatures(
+        repository=repository,
+        subjects=tuple(str(one.subject) for one in new),
+        blobs=tuple({row.digest: row for one in new for row in one.blobs}.values()),
+        manifests=tuple(one.manifest for one in new if one.manifest is not None),
+        tags=tuple(one.tag for one in new if one.tag is not None),
+        at=at,
+    )
 
 
 class Attaching:

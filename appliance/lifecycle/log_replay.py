@@ -225,7 +225,8 @@ class _Replay:
             self._tag(repository, tag, digest, at)
 
     def _closure(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
-        """What a collect or an SBOM made visible: what the event names, and all that these manifests name."""
+        """What a collect, an SBOM or a signature made visible: what the event names, and all that these manifests
+        name."""
         name, _, pinned = thing.partition("@")
         repository, _, tag = (name, "", "") if pinned else name.rpartition(":")
         root = str(detail.get("digest", ""))
@@ -245,11 +246,11 @@ class _Replay:
                     self._show(repository, str(child.digest), "blob", at)
             for blob in manifest.blobs if manifest is not None else ():
                 self._show(repository, str(blob.digest), "blob", at)
+        for each, where in attached_by(detail).items():
+            self._tag(repository, each, where, at)
         if act == Act.COLLECT:
             if tag:
                 self._tag(repository, tag, root, at)
-            for each, where in attached_by(detail).items():
-                self._tag(repository, each, where, at)
             count = detail.get("manifests")
             if isinstance(count, int) and count > len(seen):
                 gap = f"{some(count - len(seen), 'manifest')} that were collected with {thing}: collect it again"

@@ -21,6 +21,7 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.audit.port import FileAudit
 from appliance.cli.main import main
+from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, event_of, write_of
 from appliance.lifecycle import log_replay
 from appliance.lifecycle import rebuild as rebuilding
 from appliance.lifecycle.forgotten import look
@@ -30,6 +31,7 @@ from appliance.outgoing import build
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.paths import StationPaths
+from appliance.release_check.replay import read_manifest
 from appliance.serve.supervisor import serve
 from appliance.settings.station import load_config
 from appliance.store.commits import Promised, commits_file, promised
@@ -40,6 +42,7 @@ from appliance.store.writes.outgoing import SignBundle
 from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutManifest
 from appliance.store.writes.sites import ListSite, RemoveSite
 from bundles.errors import FailedError, RefusedError
+from bundles.image_signatures.making import Form, sign_image
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST, parse_manifest
 from bundles.signing.keys import create_private
@@ -555,3 +558,21 @@ def test_copies_are_replayed_and_what_a_collection_took_for_want_of_a_tag_stays_
     assert (first, "manifest") in found["team/app"].deleted
     assert (first, "manifest") not in found["team/app"].links
     assert found["team/app"].tags["1"][0] == second
+
+
+def test_signatures_that_were_attached_are_replayed_with_their_tags(tmp_path: Path) -> None:
+    with Outside(tmp_path / "alpha") as station:
+        digest = Digest.parse(push(station, "team/app", b"signed", "1"))
+        here = station.station
+        for key, form in ((create_private(), Form.COSIGN), (create_private(), Form.COSIGN),
+                          (create_private(), Form.SIGSTORE)):  # fmt: skip
+            attaching = Attaching(here.blobs, here.metadata, "team/app", by_key_alone(key.public, "alpha", AT))
+            (one,) = attaching.attach([HandedIn(digest, sign_image(form, digest, key))])
+            with recording(here.audit, event_of(one, "anna", "team/app", key.public.keyid)):
+                here.writer.submit(write_of("team/app", [one], AT))
+        links, tags = contents(here.paths.database)[:2]
+        found = log_replay.replay(here.paths, lambda one: read_manifest(here.blobs, one)).repositories["team/app"]
+    assert found.links.keys() == {(digest, kind) for name, digest, kind in links if name == "team/app"}
+    shown = {tag: digest for name, tag, digest in tags if name == "team/app"}
+    assert {tag: digest for tag, (digest, _) in found.tags.items()} == shown
+    assert len(shown) == 2

@@ -24,19 +24,24 @@ from appliance.api.signatures import (
     Subjects,
 )
 from appliance.audit.acts import Act
-from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
 from appliance.control.api import Control, answer, audited, caller, get, may, post, require
 from appliance.control.request_fields import Body, body_of, malformed, query_number, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import placing, turn
-from appliance.image_signatures.attaching import Attaching, Attachment, HandedIn, by_key_alone
+from appliance.image_signatures.attaching import (
+    Attaching,
+    Attachment,
+    HandedIn,
+    by_key_alone,
+    event_of,
+    write_of,
+)
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.states import Found, worst
 from appliance.image_signatures.subjects import facts_of, subjects_of
 from appliance.settings.client_writes import ClientWrites
 from appliance.station import Station
-from appliance.store.writes.signatures import AttachSignatures
 from bundles.errors import MalformedError, RefusedError
 from bundles.image_signatures.making import Made
 from bundles.image_signatures.pins import PURPOSE, Pins
@@ -139,21 +144,10 @@ class _Signing:
         new = [one for one in attached if one.is_new]
         if not new:
             return
-        write = AttachSignatures(
-            repository=name,
-            subjects=tuple(str(one.subject) for one in new),
-            blobs=tuple({row.digest: row for one in new for row in one.blobs}.values()),
-            manifests=tuple(one.manifest for one in new if one.manifest is not None),
-            tags=tuple(one.tag for one in new if one.tag is not None),
-            at=clock.now(),
-        )
+        write = write_of(name, new, clock.now())
         async with turn(self.control.station.blobs, write), AsyncExitStack() as recorded:
             for one in new:
-                detail = {"digest": str(one.carrier), "keyid": key.keyid, "format": one.verdict.format.value}
-                detail |= {"predicate_type": one.verdict.predicate_type} if one.verdict.predicate_type else {}
-                named = {} if one.tag is None else {"attached": {one.tag.tag: str(one.carrier)}}
-                thing = f"{name}@{one.subject}"
-                event = AuditEvent(Act.SIGNATURE_ATTACH, actor, thing, "done", detail | named)
+                event = event_of(one, actor, name, key.keyid)
                 await recorded.enter_async_context(recording_async(self.control.record, event))
             await self.control.writer.submit(write)
 
