@@ -14,17 +14,19 @@ from typing import BinaryIO
 from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.image_signatures.search import Search
 from appliance.image_signatures.subjects import facts_of, read_manifest, require_unblocked
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from appliance.store.writes.signatures import AttachedTag, AttachSignatures
+from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError
 from bundles.image_signatures.carriers import Carrier, verify_all
-from bundles.image_signatures.making import Made
+from bundles.image_signatures.making import Made, check_predicate_type
 from bundles.image_signatures.pins import PURPOSE, Pins
 from bundles.image_signatures.placing import REFERRING, TAKEN, Placed, below_tag, layer_of, notes_of, referrer, tag_of
-from bundles.image_signatures.verdict import Subject, Verdict
+from bundles.image_signatures.verdict import SIGN_PREDICATE, Refusal, Subject, Verdict
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST, Manifest, parse_manifest
@@ -109,8 +111,8 @@ class Attaching:
         """Verify each document, and put what brings it into the store, where nothing shows it yet.
 
         Raises NotFoundError for a subject that is not shown here; RefusedError for a document that is no signature of
-        it by this key, for a blocked subject, or where what stands at its tag takes no more; MalformedError where one
-        subject and tag stand twice.
+        it by this key, for a blocked subject, or where it has as many as are looked at; UsageError for a predicate type
+        that is no URI; MalformedError where one subject and tag stand twice.
         """
         places = [(str(one.subject), one.made.media_type) for one in handed_in]
         if len(set(places)) != len(places):
@@ -125,6 +127,8 @@ class Attaching:
                                remedy=f"one of {', '.join(TAKEN)}")  # fmt: skip
         subject = Subject.of(read_manifest(self._blobs, facts), facts.media_type, facts.digest)
         verdict = self._verify(subject, one.made)
+        if verdict.predicate_type not in ("", SIGN_PREDICATE):
+            check_predicate_type(verdict.predicate_type)
         layer = layer_of(one.made, verdict.predicate_type)
         tag = tag_of(one.made.media_type, subject.digest)
         standing = self._metadata.tagged_manifest(self._repository, tag) if tag else None
@@ -139,6 +143,7 @@ class Attaching:
         if placed is None:
             assert standing is not None  # noqa: S101  that is why nothing is to be placed
             return Attachment(subject.digest, verdict, standing.digest, is_new=False)
+        self._require_place(subject, len(one.made.document))
         return self._put(subject.digest, verdict, one.made.document, placed, standing)
 
     def _verify(self, subject: Subject, made: Made) -> Verdict:
@@ -157,6 +162,22 @@ class Attaching:
                 code=refusal,
             )
         return verdicts[0]
+
+    def _require_place(self, subject: Subject, size: int) -> None:
+        """Go on only where one more document is still looked at with all that are here: nobody pushes the signatures of
+        others out of sight. Raises RefusedError."""
+        search = Search(self._blobs, self._metadata, self._repository, self._pins)
+        carriers = search.carriers_of(subject.digest)
+        held = sum(min(layer.size, limits.ATTESTATION) for each in carriers for layer in each.manifest.layers)
+        looked = len(verify_all(subject, carriers, self._blobs, self._pins))
+        if looked >= limits.IMAGE_SIGNATURES or held + size > limits.IMAGE_SIGNATURES_SIZE:
+            raise RefusedError(
+                "it has as many signatures and attestations as are looked at",
+                thing=f"{self._repository}@{subject.digest}",
+                remedy=f"take one away first (lockgate repo delete); at most {limits.IMAGE_SIGNATURES}, of"
+                f" {limits.IMAGE_SIGNATURES_SIZE >> 20} MiB together",
+                code=Refusal.TOO_MANY.value,
+            )
 
     def _referring(self, subject: Digest, layer: Descriptor) -> ManifestFacts | None:
         """What brings this very document already."""

@@ -113,6 +113,12 @@ class Search:
             remedy=f"ask for one image; at most {station_limits.SIGNED_IMAGES} are looked at together",
         )
 
+    def carriers_of(self, digest: Digest) -> list[Carrier]:
+        """What brings signatures and attestations of one manifest. Raises RefusedError where more than
+        `limits.SIGNATURES_READ` bytes were to be read."""
+        self._asked, self._left = f"{self._repository}@{digest}", station_limits.SIGNATURES_READ
+        return list(self._carriers(digest))
+
     def _carriers(self, digest: Digest) -> Iterator[Carrier]:
         """Each carrier once: below a tag, referring, and listed by the fallback index. More than are looked at is
         enough: `verify_all` says that there are more. A referrer is read where what is known of it lets it be one."""

@@ -41,11 +41,13 @@ def subjects_of(
     found: dict[Digest, ToBeSigned] = {}
     absent: dict[Digest, None] = {}
     todo: deque[tuple[ManifestFacts, str, int]] = deque([(facts, "", 0)])
+    left = station_limits.SIGNATURES_READ
     while todo:
         one, platform, depth = todo.popleft()
         if one.digest in found:
             continue
-        if len(found) >= station_limits.SIGNED_IMAGES or depth > limits.INDEX_DEPTH:
+        left -= one.size
+        if len(found) >= station_limits.SIGNED_IMAGES or depth > limits.INDEX_DEPTH or left < 0:
             raise RefusedError(
                 "an index names too much to be signed together",
                 thing=str(reference),

@@ -24,8 +24,9 @@ from appliance.settings.access import RegistrySettings
 from appliance.settings.station import Config
 from appliance.store.writes.registry import BlobRow
 from appliance.store.writes.signatures import AttachedTag, AttachSignatures
+from bundles import limits
 from bundles.errors import FailedError, NotFoundError, RefusedError
-from bundles.image_signatures.making import Form, Made, sign_image
+from bundles.image_signatures.making import Form, Made, attest, sign_image
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private
 from tests.control.test_recorded_first import FullLog
@@ -156,6 +157,23 @@ def test_what_is_no_signature_of_it_by_the_key_is_refused_by_name_and_shows_noth
     assert desk.links(TEAM) == before
     assert requests.post(f"{desk.base}/v1/blocks", json={"thing": digest, "why": "bad"}, timeout=30).status_code == 201
     assert signed(desk, TEAM, digest)[0] == 403
+
+
+def test_no_signature_pushes_another_out_of_sight(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "IMAGE_SIGNATURES", 3)
+    digest = str(desk.image.digest)
+    assert [signed(desk, TEAM, digest, form, create_private())[0] for form in (Form.COSIGN, Form.SIGSTORE)] == [201] * 2
+    assert signed(desk, TEAM, digest)[0] == 201
+    for form in Form:
+        status, refused = signed(desk, TEAM, digest, form, create_private())
+        assert (status, refused["code"]) == (403, "too-many")
+    assert signed(desk, TEAM, digest)[0] == 200, "what is here already stays so"
+    listed = requests.get(f"{desk.base}/v1/signatures", params={"ref": f"{TEAM}@{digest}"}, timeout=30).json()
+    assert [one["refusal"] for one in listed["images"][0]["signatures"]] == ["unknown-key"] * 3
+    child = desk.image.children[0].digest
+    monkeypatch.setattr("bundles.image_signatures.making.check_predicate_type", lambda _: None)
+    long = attest(Form.SIGSTORE, child, KEY, f"https://example.test/{'x' * 3000}", b"{}")
+    assert post(desk, TEAM, handed_in(str(child), long))[0] == 400
 
 
 def test_signatures_that_cannot_be_recorded_are_not_shown(desk: Desk) -> None:

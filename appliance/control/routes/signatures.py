@@ -99,6 +99,7 @@ class _Signing:
         await self._require_signer(request, name)
         thing = f"{name}@{handed_in[0].subject}"
         await audited(self.control, request, Act.SIGNATURE_ATTACH, thing, self._require_room())
+        trust = await asyncio.to_thread(self.control.station.trust)
         pins = by_key_alone(key, self.control.station.config.site, clock.now())
         async with placing(self.control.station.blobs):
             placing_them = asyncio.to_thread(
@@ -107,7 +108,6 @@ class _Signing:
             )  # fmt: skip
             attached = await audited(self.control, request, Act.SIGNATURE_ATTACH, thing, placing_them)
             await self._show(caller(request), name, key, attached)
-        trust = await asyncio.to_thread(self.control.station.trust)
         record = trust.find(key.keyid)
         objection = None if record is None else record.objection(PURPOSE, pins.at)
         return answer(
