@@ -161,6 +161,11 @@ def is_guarded(role: Role) -> bool:
     return not GUARDED.isdisjoint(GIVES[role])
 
 
+def who_may(permission: Permission) -> str:
+    """The roles that give a permission, in words: `a collector or a courier may`."""
+    return f"{' or '.join(_article(role) for role in ROLES if permission in GIVES[role])} may"
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A role on the repositories that `pattern` covers."""

@@ -124,7 +124,7 @@ class ConsolePort(App[int], inherit_bindings=False):
         raise NotImplementedError
 
     def open_thing(self, kind: str, reference: str) -> None:
-        """Open a repository, tag, digest, intake entry, job, key or screen."""
+        """Open a repository, tag, digest, intake entry, bundle, job, key, account or screen."""
         raise NotImplementedError
 
     def open_further(self, name: str, reference: str) -> None:

@@ -267,7 +267,8 @@ async def test_a_search_finds_what_one_may_pull_and_the_quarantine_for_officers_
             seen[who] = [await found(text) for text in ("vault", f"{THEIRS}:", prefix, "alpha.bravo")]
         nothing: list[set[str]] = [set()] * 4
         assert seen == {
-            "reader team/**": nothing, "courier": nothing, "administrator": nothing, "auditor": nothing,
+            "reader team/**": nothing, "administrator": nothing,
+            **{who: [set(), set(), set(), {"bundle"}] for who in ("courier", "auditor")},  # as GET /v1/custody lists it
             "reader": [{"repository"}, {"tag"}, {"digest"}, set()],
             "security-officer": [{"repository"}, {"tag"}, {"digest"}, {"intake"}],
         }  # fmt: skip

@@ -42,16 +42,25 @@ def reachable(context: Context) -> str:
     return "the station does not answer" if context.lost or context.status is None else ""
 
 
-def may(act: str, rule: Allowed = always) -> Allowed:
+@dataclass(frozen=True)
+class May:
     """`rule`, after: the station answers, and its policy lets this account do `act`."""
 
-    def allowed(context: Context) -> str:
-        reason = reachable(context)
-        if not reason and context.who is not None:
-            reason = context.who.denied.get(act, "")
-        return reason or rule(context)
+    act: str
+    rule: Allowed
 
-    return allowed
+    def __call__(self, context: Context) -> str:
+        return self.denied(context) or self.rule(context)
+
+    def denied(self, context: Context) -> str:
+        """Why this account may not, whatever is under the cursor."""
+        reason = reachable(context)
+        return reason if reason or context.who is None else context.who.denied.get(self.act, "")
+
+
+def may(act: str, rule: Allowed = always) -> May:
+    """See `May`."""
+    return May(act, rule)
 
 
 def reachable_then(rule: Allowed) -> Allowed:
@@ -75,6 +84,10 @@ class Action:
     def on(self, screen: str) -> bool:
         """Whether the action belongs to a screen."""
         return not self.screens or screen in self.screens
+
+    def elsewhere(self, context: Context) -> str:
+        """Why it could not be done on its own screen either, as far as the account alone decides that."""
+        return self.allowed.denied(context) if isinstance(self.allowed, May) else ""
 
     def offered(self, context: Context) -> bool:
         """Whether the palette lists it: all but itself, and what only the demo has."""

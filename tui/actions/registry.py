@@ -16,7 +16,7 @@ from tui.actions.action import Action, Context, known, may, reachable, reachable
 from tui.actions.further_screens import LISTED, MORE
 from tui.wording.job_results import opens
 
-__all__ = ["ACTIONS", "BY_NAME", "ROOTS", "SCREENS", "TITLES", "Action", "Context"]
+__all__ = ["ACTIONS", "BY_NAME", "ROOTS", "SCREENS", "TITLES", "Action", "Context", "place_of"]
 
 SCREENS: Final = (
     "home",
@@ -51,6 +51,25 @@ TITLES: Final = {
     "help": "Help",
     **{further.name: further.title for further in MORE},
 }
+
+
+LEADS: Final = {
+    "artifact": "repositories",
+    "intake_entry": "intake",
+    "report": "intake",
+    "approval": "approvals",
+    "job": "jobs",
+    "guide": "guides",
+    "key": "trust",
+    "custody_record": "custody",
+}
+"""From which list a screen that is about one thing is opened."""
+
+
+def place_of(action: Action) -> str:
+    """The list or screen on which an action is found; empty for one that is everywhere."""
+    found = [screen for screen in action.screens if screen in ROOTS]
+    return found[0] if found else LEADS[action.screens[0]] if action.screens else ""
 
 
 def _has_step(context: Context) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from appliance.api.people import Who
 from appliance.api.states import ROLES
-from appliance.permissions import DOES, GIVES, PERMISSIONS, RULES_OUT, Permission
+from appliance.permissions import DOES, GIVES, PERMISSIONS, RULES_OUT, Permission, who_may
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.io.secret import Secret
 from tui.demo import changes, data
@@ -67,6 +67,12 @@ def decisions(account: Account) -> dict[str, tuple[bool, str]]:
     return {permission: _decide(held, permission) for permission in PERMISSIONS}
 
 
+def denied(account: Account) -> dict[str, str]:
+    """What the account may not do, why, and which role may."""
+    decided = decisions(account)
+    return {name: f"{decided[name][1]}; {who_may(name)}" for name in PERMISSIONS if not decided[name][0]}
+
+
 def _decide(held: set[str], permission: Permission) -> tuple[bool, str]:
     if "everything" in held:
         return True, "who is in training may do everything"
@@ -91,7 +97,7 @@ def who(station: DemoState) -> Who:
         account=account["name"],
         roles=account["roles"],
         permissions=tuple(name for name, (allowed, _) in decided.items() if allowed),
-        denied={name: why for name, (allowed, why) in decided.items() if not allowed},
+        denied=denied(account),
         keys=tuple(account["keys"]),
         idle_seconds=_IDLE,
     )

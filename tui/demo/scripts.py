@@ -291,9 +291,16 @@ def find(station: DemoState, query: str) -> Iterator[FoundItem]:
     for job in station.demo_jobs:
         if query in f"{job.id} {job.kind}":
             yield FoundItem(kind="job", text=f"{job.id} {job.kind}", ref=job.id)
+    yield from _people_and_keys(station, query.lower())
+
+
+def _people_and_keys(station: DemoState, query: str) -> Iterator[FoundItem]:
     for key in station.trusted:
-        if query.lower() in f"{key.keyid} {key.owner}".lower():
-            yield FoundItem(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
+        if query in f"{key.keyid} {key.owner}".lower():
+            yield FoundItem(kind="key", text=f"{key.owner} {key.keyid}", ref=key.keyid)
+    for account in station.accounts:
+        if query in f"{account['name']} {account['full_name']}".lower():
+            yield FoundItem(kind="account", text=f"{account['name']} {account['full_name']}", ref=account["name"])
 
 
 def bundles(*, inside: bool) -> tuple[OutgoingBundle, ...]:

@@ -35,7 +35,7 @@ class Jump(Dialog[tuple[str, str]]):
         self.waits = False
 
     def body(self) -> ComposeResult:
-        yield Input(placeholder="repository, tag, digest, bundle, job, key or screen", id="query")
+        yield Input(placeholder="repository, tag, digest, bundle, job, key, account, screen", id="query")
         rows = OptionRows(self.console_app.look, ())
         rows.stands(Known.UNKNOWN, "type to search")
         yield rows

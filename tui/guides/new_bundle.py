@@ -57,6 +57,10 @@ class Draft:
         """The draft with other fields, and without its plan."""
         return replace(self, **{"plan": None, **fields})
 
+    def again(self) -> Draft:
+        """An empty form for the next bundle, with the destination, the media and the key of this one."""
+        return Draft(to=self.to, media=self.media, volume=self.volume, key=self.key, keyid=self.keyid)
+
     def toggle(self, reference: str) -> Draft:
         """Put an artifact in, or take it out."""
         kept = tuple(one for one in self.references if one != reference)

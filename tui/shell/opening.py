@@ -16,7 +16,7 @@ from textual.widget import AwaitMount
 
 from tui.actions.action import Action
 from tui.actions.further_screens import BY_SCREEN
-from tui.actions.registry import TITLES
+from tui.actions.registry import TITLES, place_of
 from tui.console_port import ConsolePort, Moment
 from tui.dialogs.dialog import Dialog
 from tui.screens import make
@@ -97,10 +97,10 @@ class Opening(ConsolePort, inherit_bindings=False):
             self.switch_screen(name)
 
     def do_help(self) -> None:
-        """Help, over the screen that it was asked for on: leaving it leads back there."""
+        """Help, over the screen that it was asked for on and opened at it: leaving it leads back there."""
         if self.shown is None or self.shown.name_of == "help":
             return
-        self.push_screen(make("help"))
+        self.push_screen(make("help", self.shown.name_of))
 
     def do_back(self) -> None:
         shown = self.shown
@@ -120,8 +120,15 @@ class Opening(ConsolePort, inherit_bindings=False):
             self.push_screen(Palette(self.shown.context()), self._chosen)
 
     def _chosen(self, action: Action | None) -> None:
-        if action is not None:
+        """Carry an action out; one of another screen is led to, and done there by its key."""
+        if action is None or self.shown is None:
+            return
+        if action.on(self.shown.name_of):
             self.perform(action)
+            return
+        self.show_root(place_of(action))
+        key = self.keymap.shown(action)
+        self.tell("note", f"{action.label}{f' ({key})' if key else ''}: {action.help}")
 
     def do_jump(self) -> None:
         from tui.dialogs.jump import Jump
@@ -133,7 +140,7 @@ class Opening(ConsolePort, inherit_bindings=False):
             self.open_thing(*target)
 
     def open_thing(self, kind: str, reference: str) -> None:
-        """Open what the finder found: a repository, tag, digest, intake entry, job, key or screen."""
+        """Open what the finder found: a repository, tag, digest, intake entry, bundle, job, key, account or screen."""
         match kind:
             case "tag" | "digest" | "artifact":
                 self.push_screen(make("artifact", reference))
@@ -148,6 +155,11 @@ class Opening(ConsolePort, inherit_bindings=False):
             case "key":
                 self.show_root("trust")
                 self._roots["trust"].reveal(reference)
+            case "account":
+                self.show_root("accounts")
+                self._roots["accounts"].reveal(reference)
+            case "bundle":
+                self.open_further("custody_record", reference)
             case "screen" if reference == "help":
                 self.do_help()
             case "screen":

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.terminal.look import Look
-from tui.terminal.texts import fit, number
+from tui.terminal.texts import fit, number, wrap
 from tui.widgets.nothing import Known, nothing
 
 Span = tuple[str, str]
@@ -205,8 +205,10 @@ class RowList(Widget, can_focus=True):
         if y < self._heads:
             return _strip([(fit(self.heading(width), width), "title")], width, self.look)
         index = y - self._heads + self.top
-        if not self.row_count and y == self._heads:
-            return _strip([("  " + self.nothing, "plain")], width, self.look)
+        if not self.row_count:
+            said = wrap(self.nothing, max(width - 2, 8))
+            text = f"  {said[y - self._heads]}" if y - self._heads < len(said) else ""
+            return _strip([(text, "plain")], width, self.look)
         if index >= self.row_count:
             return Strip.blank(width, self.look.style("plain"))
         spans = list(self.row(index, width - 2))

@@ -50,6 +50,12 @@ class TextRows(RowList):
             self._wrapped_at = width
             self._rows = [part for line in self.text.split("\n") for part in _keep_indent(line, width)]
 
+    def go_to(self, line: str) -> None:
+        """Show a line at the top, with the cursor on it; nothing happens where there is no such line."""
+        if line in self._rows:
+            self.cursor = self.top = self._rows.index(line)
+            self.changed()
+
     def row(self, index: int, width: int) -> Sequence[Span]:
         return [(self._rows[index], "plain")]
 

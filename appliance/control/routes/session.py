@@ -13,7 +13,7 @@ from appliance.control.api import Control, account, answer, anybody, caller, del
 from appliance.control.callers import peer_uid, system_name
 from appliance.control.duties import note_officer
 from appliance.control.request_fields import body_of
-from appliance.permissions import PERMISSIONS, Caller
+from appliance.permissions import PERMISSIONS, Caller, who_may
 from bundles.errors import LockgateError, RefusedError, UsageError
 
 
@@ -64,7 +64,11 @@ def describe(control: Control, who: Caller, session: str | UnsetType = UNSET) ->
         kind=who.kind,
         roles=tuple(HeldRole(role=grant.role, pattern=grant.pattern) for grant in who.grants),
         permissions=tuple(permission for permission, decision in decided.items() if decision),
-        denied={permission: decision.why for permission, decision in decided.items() if not decision},
+        denied={
+            permission: f"{decision.why}; {who_may(permission)}"
+            for permission, decision in decided.items()
+            if not decision
+        },
         keys=tuple(control.accounts.keys_of(who.name)),
         idle_seconds=control.station.config.access.session_minutes * 60,
         open=control.station.config.open,

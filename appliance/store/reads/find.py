@@ -19,6 +19,16 @@ def jobs(reader: Reader, text: str, limit: int) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
+def tags(reader: Reader, text: str) -> Iterator[tuple[str, str]]:
+    """Repository and tag of each tag whose own name holds a text, read as the caller goes."""
+    return iter(
+        reader.execute(
+            "SELECT r.name, t.tag FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE instr(t.tag, ?)",
+            (text,),
+        )
+    )
+
+
 def manifests(reader: Reader, hex_digits: str) -> Iterator[tuple[str, str]]:
     """Repository and digest of each manifest that is shown and whose SHA-256 begins with these hex digits, read as the
     caller goes."""

@@ -190,7 +190,7 @@ class NewBundleScreen(BundleFields):
         self.ask(lambda station: station.start_job("build", draft.build_params()), self._begun, group="act")
 
     def _begun(self, job: Job) -> None:
-        self.console_app.set_draft(Draft())
+        self.console_app.set_draft(self.console_app.draft.again())
         self.draft_changed()
         self.console_app.open_thing("job", job.id)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from textual.app import ComposeResult
+from textual.widgets import Input
 
 from appliance.api.common import Page
 from appliance.api.people import Account, Asked, Explained, GivenSecret, HeldRole
@@ -106,6 +107,19 @@ class AccountsScreen(WaitingChangesScreen):
         names = [one.name for one in self.table.records]
         if made in names:
             self.table.move_to(names.index(made))
+
+    def reveal(self, reference: str) -> None:
+        """Put the cursor on an account; one that is on a later page is filtered for."""
+        names = [one.name for one in self.table.records] if self.ready else []
+        if reference in names:
+            self.table.focus()
+            self.table.move_to(names.index(reference))
+            return
+        self._made = reference
+        if self.ready:
+            self.do_filter()
+            self.query_one("#filter", Input).value = reference
+            self.close_filter(keep=True)
 
     def moved(self, rows: RowList | None) -> None:
         self._detail()

@@ -36,7 +36,7 @@ def help_text(keymap: Keymap, *, demo: bool = False) -> str:
     for screen in [*SCREENS, *(name for name in TITLES if name not in SCREENS)]:
         keys = _keys(keymap, screen, demo=demo)
         if keys:
-            parts += ["", f"{TITLES[screen]}{' of one bundle' if screen == 'intake_entry' else ''}", keys]
+            parts += ["", _heading(screen), keys]
     parts += ["", "Further screens", *(f"  9        {further.title:<13} {further.about}" for further in LISTED)]
     parts += ["", "In lists", "  up down  page up  page down  home  end  j k: move   left right: close, open a branch"]
     parts += ["", "Marks", _indent(_MARKS), "", "Words", _indent(_WORDS)]
@@ -47,6 +47,10 @@ def help_text(keymap: Keymap, *, demo: bool = False) -> str:
         "  " + ", ".join(action.name for action in ACTIONS if demo or action.name not in DEMO_ALONE),
     ]
     return "\n".join(parts)
+
+
+def _heading(screen: str) -> str:
+    return f"{TITLES[screen]}{' of one bundle' if screen == 'intake_entry' else ''}"
 
 
 def _keys(keymap: Keymap, screen: str, *, demo: bool) -> str:
@@ -67,8 +71,17 @@ def _indent(text: str) -> str:
 class HelpScreen(StationScreen):
     name_of: ClassVar[str] = "help"
 
+    def __init__(self, at: str = "") -> None:
+        """`at` is the screen on which it was asked for: it opens at the keys of that one."""
+        super().__init__()
+        self._at = at
+
     def body(self) -> ComposeResult:
         yield TextRows(self.look, "Help", ident="help")
+
+    def opened(self) -> None:
+        if self._at:
+            self.call_after_refresh(lambda: self.query_one(TextRows).go_to(_heading(self._at)))
 
     def load(self) -> None:
         self.filter_changed(self.filter_text)
