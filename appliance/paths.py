@@ -63,6 +63,11 @@ class StationPaths:
         return self.keys / "findings.key"
 
     @property
+    def refresh_key(self) -> Path:
+        """The key that authenticates refresh tokens, mode 0600, made by the first start with accounts."""
+        return self.keys / "refresh.key"
+
+    @property
     def tls(self) -> Path:
         """The site's own CA and the server's certificate: `ca.pem`, `ca.key`, `server.pem`, `server.key`."""
         return self.root / "tls"

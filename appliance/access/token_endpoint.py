@@ -8,10 +8,14 @@ what it lacks, and nobody learns here what exists.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,12 +23,13 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.access.identity import UnexplainedError
-from appliance.access.passwords import fingerprint, new_secret, same
+from appliance.access.passwords import new_secret, same
 from appliance.access.request_gate import AccountAccess, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.mac_key import mac_key
 from appliance.permissions import Caller
 from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
 from appliance.registry.receiving import InterruptedBodyError, read_small
@@ -38,7 +43,7 @@ PATH: Final = "/token"
 MARK: Final = "lgt_"
 """What a refresh token begins with; then its id, an underscore, and 256 random bits."""
 
-_NO_HASH: Final = "0" * 64
+_NO_MAC: Final = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,9 @@ class _Login:
 class TokenEndpoint:
     """Gives tokens to whom the gate recognises."""
 
-    def __init__(self, gate: AccountAccess, writer: AsyncWriter) -> None:
-        self._gate, self._writer = gate, writer
+    def __init__(self, gate: AccountAccess, writer: AsyncWriter, key: bytes) -> None:
+        """`key` authenticates refresh tokens (`refresh_key`)."""
+        self._gate, self._writer, self._key = gate, writer, key
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
         """The answer, and the events that go with it."""
@@ -124,7 +130,8 @@ class TokenEndpoint:
         if not rotate and kept.used is None:
             return _Login(caller, kept.family, token, kept.expires)
         fresh_id, fresh = secrets.token_hex(16), new_secret()
-        write = RotateRefresh(old=kept.id, id=fresh_id, hash=fingerprint(fresh), at=clock.now())
+        mac = self._mac(fresh, fresh_id, kept.family, kept.account, kept.expires)
+        write = RotateRefresh(old=kept.id, id=fresh_id, hash=mac, at=clock.now())
         if not await self._writer.submit(write):
             return None
         return _Login(caller, kept.family, f"{MARK}{fresh_id}_{fresh}", kept.expires)
@@ -134,11 +141,17 @@ class TokenEndpoint:
         parts = token.split("_", 2)
         right = len(parts) == 3 and token.startswith(MARK)
         found = accounts.refresh(parts[1]) if right else None
-        good = same(fingerprint(parts[2] if right else ""), found.hash if found else _NO_HASH)
+        about = (found.id, found.family, found.account, found.expires) if found else ()
+        good = same(self._mac(parts[2] if right else "", *about), found.hash if found else _NO_MAC)
         if found is None or not good or found.revoked is not None or found.expires <= clock.now():
             return None, None
         account = accounts.find(found.account)
         return found, None if account is None or account.disabled is not None else account
+
+    def _mac(self, secret: str, *about: str) -> str:
+        """What is kept of a token's secret half, bound to the fields of its row: who can write the database cannot make
+        one, nor turn one into another account's."""
+        return hmac.new(self._key, json.dumps(["refresh", secret, *about]).encode(), hashlib.sha256).hexdigest()
 
     async def _give(self, asked: _Asked, login: _Login) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
         gate = self._gate
@@ -149,11 +162,12 @@ class TokenEndpoint:
         nobody = login.caller.kind == "anonymous"
         if asked.offline and not refresh and login.caller.kind == "person":
             session, refresh = secrets.token_hex(16), ""
-            token_id, secret = session, new_secret()
+            token_id, secret, expires = session, new_secret(), clock.after(limits.REFRESH_LIFE)
             await self._writer.submit(
                 AddRefresh(
                     id=token_id, family=session, account=login.caller.name, client=asked.client[:120],
-                    hash=fingerprint(secret), expires=clock.after(limits.REFRESH_LIFE), at=clock.now(),
+                    hash=self._mac(secret, token_id, session, login.caller.name, expires), expires=expires,
+                    at=clock.now(),
                 )
             )  # fmt: skip
             refresh = f"{MARK}{token_id}_{secret}"
@@ -184,6 +198,11 @@ class TokenEndpoint:
             return clock.seconds(login.expires)
         secret = self._gate.accounts.secret(login.session) if login.session else None
         return clock.seconds(secret.expires) if secret else 1 << 40
+
+
+def refresh_key(path: Path) -> bytes:
+    """The key that refresh tokens are authenticated with; made where there is none. Blocking. Raises FailedError."""
+    return mac_key(path, after="a new one is made at the next start, and everybody logs in again")
 
 
 async def _form(request: web.Request) -> Mapping[str, str]:

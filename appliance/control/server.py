@@ -20,6 +20,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
+from appliance.access.token_endpoint import refresh_key
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
 from appliance.control import budget_keeper, duties, indexing, jobs_by_log, openapi, space, store_watch
@@ -255,6 +256,7 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
     changing = None
     if not station.config.open:
         await asyncio.to_thread(rotate, station.paths.token_keys)
+        await asyncio.to_thread(refresh_key, station.paths.refresh_key)  # before workers that would make it at once
         changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
     try:
         yield accounts, StationIdentity(accounts, writer, threads, explained), AccountsByLog(explained)

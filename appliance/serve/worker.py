@@ -17,7 +17,7 @@ from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.request_gate import AccountAccess
 from appliance.access.tls import server_context
-from appliance.access.token_endpoint import StationAccess, TokenEndpoint
+from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.addresses import origin_of
 from appliance.audit.port import FileAudit
 from appliance.door import Door
@@ -103,8 +103,9 @@ async def station_access(
         paths, accounts, StationIdentity(accounts, writer, threads, explained), config.access.rules(),
         issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,
     )  # fmt: skip
+    key = await asyncio.to_thread(refresh_key, paths.refresh_key)
     try:
-        yield StationAccess(gate, TokenEndpoint(gate, writer))
+        yield StationAccess(gate, TokenEndpoint(gate, writer, key))
     finally:
         threads.close()
 

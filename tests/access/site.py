@@ -13,7 +13,7 @@ from appliance.access import token_keys
 from appliance.access.identity import MARK, Explained, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
 from appliance.access.request_gate import AccountAccess
-from appliance.access.token_endpoint import StationAccess, TokenEndpoint
+from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.permissions import Role, Rules, parse_networks
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
@@ -56,7 +56,8 @@ class Site(Store):
             issuer="bravo", networks=parse_networks(addresses), rate=rate,
         )  # fmt: skip
         self.gates.append(gate)
-        return self.serve(access=StationAccess(gate, TokenEndpoint(gate, writer)), **more)
+        key = refresh_key(self.paths.refresh_key)
+        return self.serve(access=StationAccess(gate, TokenEndpoint(gate, writer, key)), **more)
 
     def submit(self, write: Write) -> Any:
         return self.writer.submit(write)

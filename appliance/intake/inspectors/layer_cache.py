@@ -7,30 +7,25 @@ through for every bundle that names it. Rows are authenticated by a key that is 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
-import os
-import secrets
 import threading
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
 from appliance.archives.findings import RULES, Looked, RuleFindings
+from appliance.mac_key import mac_key
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import layer_findings
 from appliance.store.writes.intake import LayerRow
-from bundles.errors import FailedError
-from bundles.io.files import read_small
 
 LOOK: Final = 8
 """Counts up when the looking changes: what an older program found does not count."""
 
 _KEPT_MOST: Final = 1024 * 1024
 """Characters of findings that are kept of a blob; one with more is looked through again."""
-_KEY_BYTES: Final = 32
 
 
 class Notebook:
@@ -82,22 +77,4 @@ def _plain(looked: Looked) -> dict[str, Any]:
 
 def findings_key(path: Path) -> bytes:
     """The key that findings are authenticated with; made where there is none. Raises FailedError."""
-    if not path.exists():
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another job made one meanwhile
-                os.link(fresh, path)
-        finally:
-            fresh.unlink()
-    key = read_small(path, _KEY_BYTES)
-    if len(key) != _KEY_BYTES:
-        raise FailedError(
-            "the key of cached findings is damaged", thing=str(path), remedy="remove the file: a new one is made"
-        )
-    return key
+    return mac_key(path, after="a new one is made, and what was found before is looked for again")

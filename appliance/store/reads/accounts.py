@@ -54,7 +54,8 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """A refresh token: the sha256 of its secret half. `used`: it was given for another one."""
+    """A refresh token. `hash` authenticates its secret half and its fields (appliance.access.token_endpoint); `used`:
+    it was given for another one."""
 
     id: str
     family: str
