@@ -1,0 +1,81 @@
+"""The policy for images at the pulls of a station that is served: its own worker processes, over TLS."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from appliance.image_signatures.applied import sign
+from appliance.trust_acts import pin, revoke
+from bundles.oci.digest import Digest
+from bundles.signing.keys import create_private
+from tests.access.live import PASSWORD, Live
+from tests.image_signatures.pulling import SIGNER, rule, signed
+
+BASIC = {"Authorization": "Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()}
+CONNECTIONS = 12
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Live]:
+    """A station where alice may push to team/**."""
+    station = Live(tmp_path / "bravo", tmp_path)
+    station.make()
+    station.start()
+    station.call("user", "login", "ada", password=PASSWORD)
+    station.call("user", "create", "alice", password=PASSWORD)
+    station.call("role", "grant", "alice", "maintainer", "--on", "team/**")
+    yield station
+    station.stop()
+
+
+def ask(live: Live, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    """One request on a connection of its own, which any worker may take."""
+    connection = http.client.HTTPSConnection("localhost", live.port, context=live.trusting(), timeout=30)
+    with contextlib.closing(connection):
+        connection.request(method, path, body or None, dict(headers))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def put(live: Live, raw: bytes, reference: str = "") -> None:
+    """A manifest with everything that it names, of the image's store or empty."""
+    sent = BASIC | {"Content-Type": json.loads(raw)["mediaType"]}
+    status, said = ask(live, "PUT", f"/v2/team/app/manifests/{reference or Digest.of(raw)}", sent, raw)
+    assert status == 201, said
+
+
+def test_every_worker_of_a_station_that_is_served_goes_by_the_policy(live: Live) -> None:
+    image, people = signed(), [create_private(), create_private()]
+    manifests = {image.subject.digest, image.carriers[0].digest}
+    for digest, raw in image.store.blobs.items():
+        if digest not in manifests:
+            status, said = ask(live, "POST", f"/v2/team/app/blobs/uploads/?digest={digest}", BASIC, raw)
+            assert status == 201, said
+    put(live, image.subject.raw, "1")
+    query = urlencode({"service": "lockgate/bravo", "scope": "repository:team/app:pull"})
+    token = json.loads(ask(live, "GET", f"/token?{query}", BASIC)[1])["token"]
+
+    def statuses() -> set[int]:
+        sent = {"Authorization": f"Bearer {token}"}
+        return {ask(live, "GET", "/v2/team/app/manifests/1", sent)[0] for _ in range(CONNECTIONS)}
+
+    assert statuses() == {200}
+    for key, owner in zip(people, ("Anna", "Boris"), strict=True):
+        pin(live.root, key.public, purpose="release", owner=owner, sites=())
+        sign(live.root, [rule()], key)
+    assert statuses() == {403}
+    assert ask(live, "GET", "/v2/team/app/manifests/1", BASIC)[0] == 200
+    put(live, image.store.blobs[image.carriers[0].digest])
+    assert statuses() == {403}
+    pin(live.root, SIGNER.public, purpose="image", owner="Build team", sites=())
+    assert statuses() == {200}
+    revoke(live.root, SIGNER.public.keyid, "lost")
+    assert statuses() == {403}
