@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.file_url import check_file_url
+from appliance.selecting.platforms import check_platforms
 from appliance.selecting.selection import ALL, Selection, is_many
 from appliance.selecting.selection import KEYS as SELECTION_KEYS
 from appliance.settings.redirects import check_hosts
@@ -21,7 +22,7 @@ from bundles.io import toml
 from bundles.io.files import read_small, require_file
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
-_KEYS: Final = ("from", "as", "sha256", "redirects", *SELECTION_KEYS)
+_KEYS: Final = ("from", "as", "sha256", "redirects", "platforms", *SELECTION_KEYS)
 _PATHS: Final = ("oci", "oci-archive", "docker-archive", "file")
 _URL: Final = ("https://", "http://")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
@@ -40,6 +41,7 @@ class Listed:
     redirects: tuple[str, ...] | None = None
     sha256: str | None = None
     selection: Selection = ALL
+    platforms: tuple[str, ...] = ()
 
     @property
     def is_url(self) -> bool:
@@ -94,6 +96,10 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
             redirects = check_hosts(redirects)
         except LockgateError as error:
             raise _wrong(file, lines, line, "redirects", f"{what}: {error.what} {error.thing}", error.remedy) from None
+    try:
+        platforms = check_platforms(fields.get("platforms"))
+    except LockgateError as error:
+        raise _wrong(file, lines, line, "platforms", f"{what}: {error.what}: {error.thing}", error.remedy) from None
     selected = {key: fields[key] for key in SELECTION_KEYS if key in fields}
     try:
         selection = Selection.of(selected)
@@ -101,7 +107,7 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
         key, _, said = error.thing.partition(": ")
         raise _wrong(file, lines, line, key, f"{what}: {key}: {said}", error.remedy) from None
     listed = Listed(
-        number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"), selection
+        number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"), selection, platforms
     )  # fmt: skip
     if selected and not listed.is_many:
         key = next(iter(selected))
@@ -130,6 +136,8 @@ def _check_url(file: Path, lines: list[str], listed: Listed) -> None:
         raise _wrong(
             file, lines, line, "from", what, "a file by URL has `sha256`, its checksum, and `as`, its name here"
         )
+    if listed.platforms and (listed.is_url or listed.came.startswith("file:")):
+        raise _wrong(file, lines, line, "platforms", f"{what}: a file has no platforms", "leave `platforms` out")
     if not listed.is_url and listed.sha256 is not None:
         raise _wrong(file, lines, line, "sha256", what, "`sha256` is of a file by URL")
     if listed.sha256 is not None and not _SHA256.match(listed.sha256):

@@ -548,6 +548,9 @@ COLLECT_CHOSEN: Final = 2_000
 COLLECT_REPOSITORIES: Final = 500
 """Repositories that one source of a collect may cover: each is asked for its tags."""
 
+COLLECT_PLATFORMS: Final = 32
+"""Platforms that a source may name."""
+
 COLLECT_EXCLUDED: Final = 100
 """Patterns of tags that a source excludes."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.collection_file import Listed
+from appliance.selecting.platforms import check_platforms
 from appliance.selecting.selection import ALL, Selection
 from appliance.selecting.selection import KEYS as SELECTION_KEYS
 from bundles import limits
@@ -41,12 +42,14 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A source of a lock, by its `from` and `as` and, of many tags, what chooses among them."""
+    """A source of a lock, by its `from` and `as` and, of many tags, what chooses among them, and of
+    indexes the platforms that are taken."""
 
     came: str
     name: str | None
     artifacts: tuple[Artifact, ...]
     selection: Selection = ALL
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,11 @@ def read_lock(path: Path) -> tuple[Locked, ...]:
 def _locked(path: Path, number: int, entry: Any) -> Locked:
     fields = entry if isinstance(entry, dict) else {}
     came, name, listed = fields.get("from"), fields.get("as"), fields.get("artifact")
-    known = {"from", "as", "artifact", *SELECTION_KEYS}
+    known = {"from", "as", "artifact", "platforms", *SELECTION_KEYS}
     if not isinstance(came, str) or not isinstance(name, str | None) or not set(fields) <= known:
         raise _wrong(path, f"source {number} is malformed")
     try:
+        platforms = check_platforms(fields.get("platforms"))
         selection = Selection.of({key: fields[key] for key in SELECTION_KEYS if key in fields})
     except UsageError as error:
         raise _wrong(path, f"source {number} is malformed: {error.thing}") from None
@@ -96,7 +100,7 @@ def _locked(path: Path, number: int, entry: Any) -> Locked:
             raise _wrong(path, f"an artifact of source {number} is malformed") from None
     if not artifacts:
         raise _wrong(path, f"source {number} has no artifact")
-    return Locked(came, name, tuple(artifacts), selection)
+    return Locked(came, name, tuple(artifacts), selection, platforms)
 
 
 def write_lock(path: Path, file: Path, locked: Sequence[Locked]) -> None:
@@ -111,6 +115,8 @@ def _lines(file: Path, locked: Sequence[Locked]) -> Iterator[str]:
         yield f"\n[[source]]\nfrom = {_quoted(source.came)}\n"
         if source.name is not None:
             yield f"as = {_quoted(source.name)}\n"
+        if source.platforms:
+            yield f"platforms = {_value(list(source.platforms))}\n"
         yield from (f"{key} = {_value(value)}\n" for key, value in source.selection.to_json().items())
         for artifact in source.artifacts:
             yield f"[[source.artifact]]\nreference = {_quoted(artifact.reference)}\n"
@@ -145,7 +151,8 @@ def require_same_sources(lock: Path, locked: Sequence[Locked], file: Path, liste
 
 def _told(source: Locked | Listed) -> str:
     """A source in words: two that differ in anything that a lock depends on are told differently."""
-    keys = "".join(f", {key} {_value(value)}" for key, value in source.selection.to_json().items())
+    said = {"platforms": list(source.platforms)} if source.platforms else {}
+    keys = "".join(f", {key} {_value(value)}" for key, value in (said | source.selection.to_json()).items())
     return source.came + (f" as {source.name}" if source.name is not None else "") + keys
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -23,6 +23,7 @@ from bundles.io.display import some
 from bundles.io.files import failures_named, open_regular, read_small, scan, write_atomic
 from bundles.io.seven_zip import check_header
 from bundles.oci.digest import Digest, Hasher, new_hasher
+from bundles.oci.left_out import PLATFORMS_TYPE, left_out_by
 from bundles.oci.manifest import MANIFEST_TYPES, OCI_INDEX, parse_manifest
 from bundles.ports import Progress
 from bundles.unpack import BLOBS, emptied_on_failure
@@ -271,8 +272,9 @@ class _Sinks:
         with contextlib.suppress(LockgateError):
             entries = list(self._listed(self.small[INDEX])) if INDEX in self.small else []
             if entries:
+                left_out = self._left_out(entries)
                 for digest, name in entries:
-                    why = self._lacks(digest) if name else ""
+                    why = self._lacks(digest, left_out) if name else ""
                     if why:
                         self.found.broken.append((name, why))
                     elif name:
@@ -292,8 +294,19 @@ class _Sinks:
                     manifests.append({"mediaType": kind, "digest": named, "size": len(raw)})
         return strict_json.canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
 
-    def _lacks(self, root: Digest) -> str:
-        """What an artifact lacks of all that its manifests name; "" where it is whole."""
+    def _left_out(self, entries: Sequence[tuple[Digest, str]]) -> set[Digest]:
+        """What records among the listed manifests say was left out of indexes, and is not here."""
+        left: set[Digest] = set()
+        for digest, _ in entries:
+            path = self._to / BLOBS / digest.path
+            with contextlib.suppress(LockgateError, OSError):
+                if path.stat().st_size <= limits.MIB and PLATFORMS_TYPE.encode() in (raw := path.read_bytes()):
+                    record = parse_manifest(raw)
+                    left |= left_out_by(record.artifact_type, record.annotations).keys()
+        return {digest for digest in left if not (self._to / BLOBS / digest.path).exists()}
+
+    def _lacks(self, root: Digest, left_out: Set[Digest]) -> str:
+        """What an artifact lacks of all that its manifests name, but for what was left out; "" where it is whole."""
         lacking, waiting, seen = 0, [root], set[Digest]()
         while waiting:
             digest = waiting.pop()
@@ -310,7 +323,10 @@ class _Sinks:
                 manifest = parse_manifest(read_small(path, limits.OCI_MANIFEST))
             except LockgateError as error:
                 return f"its manifest {digest} cannot be read: {error.what}"
-            waiting += [child.digest for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+            waiting += [
+                child.digest for child in manifest.manifests
+                if child.media_type in MANIFEST_TYPES and child.digest not in left_out
+            ]  # fmt: skip
             named = [*manifest.blobs, *(one for one in manifest.manifests if one.media_type not in MANIFEST_TYPES)]
             lacking += sum(not (self._to / BLOBS / one.digest.path).exists() for one in named)
         return f"{some(lacking, 'blob')} of it {'is' if lacking == 1 else 'are'} not here" if lacking else ""

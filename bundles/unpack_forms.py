@@ -23,6 +23,7 @@ from bundles.io import strict_json
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import is_runnable, kind_of_manifest
+from bundles.oci.left_out import left_out_by
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 
 OCI: Final = "oci"
@@ -80,6 +81,8 @@ class _Forms:
     def __init__(self, blobs: Path, to: Path) -> None:
         self._blobs, self._to = blobs, to
         self.written = Written([], [], [])
+        self._left_out: set[Digest] = set()
+        """Manifests that records say were left out of indexes, on purpose; known once `children` was asked."""
 
     def children(self, artifacts: Sequence[Artifact]) -> set[str]:
         """The digests that indexes among `artifacts` name."""
@@ -90,6 +93,7 @@ class _Forms:
             except _MissingError:
                 continue
             found.update(str(child.digest) for child in manifest.manifests)
+            self._left_out |= left_out_by(manifest.artifact_type, manifest.annotations).keys()
         return found
 
     def write_dir(self, name: str, path: str, root: Descriptor) -> None:
@@ -176,7 +180,13 @@ class _Forms:
             seen.add(descriptor.digest)
             manifest = self._manifest(descriptor)
             yield descriptor, manifest
-            waiting += [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+            waiting += [
+                child for child in manifest.manifests
+                if child.media_type in MANIFEST_TYPES and not self._is_left_out(child.digest)
+            ]  # fmt: skip
+
+    def _is_left_out(self, digest: Digest) -> bool:
+        return digest in self._left_out and not (self._blobs / digest.path).exists()
 
     def _blobs_of(self, manifest: Manifest) -> Iterator[Digest]:
         """What a manifest names that is no manifest: all that must be there, and what is there of the rest."""

@@ -44,11 +44,13 @@ class UntaggedManifest(Shape, frozen=True, kw_only=True):
 
 
 class Platform(Shape, frozen=True, kw_only=True):
-    """An image of an index, as `os/architecture`."""
+    """An image of an index, as `os/architecture`. `state`: `here`, `left-out` (when the index was collected) or
+    `missing`."""
 
     platform: str
     digest: str
     size: int
+    state: str = "here"
 
 
 class Layer(Shape, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -18,6 +18,7 @@ from bundles.format.manifest import Artifact, BundleManifest
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import kind_of_manifest
+from bundles.oci.left_out import left_out_by
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.ports import BlobReader
@@ -82,7 +83,8 @@ def check_content(blobs: Blobs, manifest: BundleManifest) -> list[Checked]:
     sizes = sizes_of(manifest)
     sharing = _Sharing()
     shown = {(artifact.repository, artifact.digest): artifact for artifact in manifest.artifacts}
-    checked = []
+    checked: list[Checked] = []
+    absent: list[tuple[Checked, Descriptor]] = []
     for artifact in manifest.artifacts:
         read = sharing.slim(_parse(read_manifest(blobs, artifact), artifact), artifact)
         entry = Checked(artifact, read, tuple(layer for layer in read.foreign if str(layer.digest) in sizes))
@@ -90,9 +92,15 @@ def check_content(blobs: Blobs, manifest: BundleManifest) -> list[Checked]:
             if sizes.get(str(blob.digest)) != blob.size:
                 raise RefusedError("an artifact names a blob that did not come", thing=f"{entry.name}: {blob.digest}")
         for child in entry.manifest.manifests:
-            if child.media_type in MANIFEST_TYPES:
-                _check_child(entry, child, shown.get((artifact.repository, str(child.digest))))
+            if child.media_type not in MANIFEST_TYPES:
+                continue
+            came = shown.get((artifact.repository, str(child.digest)))
+            if came is None:
+                absent.append((entry, child))
+            else:
+                _check_child(entry, child, came)
         checked.append(entry)
+    _check_absent(absent, checked)
     check_nesting({Digest.parse(one.artifact.digest): manifests_of(one.manifest) for one in checked})
     return checked
 
@@ -147,9 +155,22 @@ def _parse(raw: bytes, artifact: Artifact) -> Manifest:
         ) from None
 
 
-def _check_child(parent: Checked, child: Descriptor, came: Artifact | None) -> None:
-    if came is None:
-        raise RefusedError("an index names a manifest that did not come", thing=f"{parent.name}: {child.digest}")
+def _check_absent(absent: Sequence[tuple[Checked, Descriptor]], checked: Sequence[Checked]) -> None:
+    """Raises RefusedError where an index names a manifest that did not come, unless the bundle carries the record that
+    it was left out on purpose."""
+    if not absent:
+        return
+    permitted: dict[tuple[str, Digest], dict[Digest, str]] = {}
+    for one in checked:
+        left = left_out_by(one.manifest.artifact_type, one.manifest.annotations)
+        if left and one.manifest.subject is not None:
+            permitted.setdefault((one.artifact.repository, one.manifest.subject.digest), {}).update(left)
+    for parent, child in absent:
+        if child.digest not in permitted.get((parent.artifact.repository, Digest.parse(parent.artifact.digest)), {}):
+            raise RefusedError("an index names a manifest that did not come", thing=f"{parent.name}: {child.digest}")
+
+
+def _check_child(parent: Checked, child: Descriptor, came: Artifact) -> None:
     if (came.mediaType, came.size) != (child.media_type, child.size):
         raise RefusedError(
             "an index and the bundle differ about a manifest's type or size", thing=f"{parent.name}: {child.digest}"

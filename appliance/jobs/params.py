@@ -59,6 +59,7 @@ _SOURCE: Final[dict[str, Any]] = {
         "redirects": {"type": ["array", "null"], "items": _TEXT},
         "pinned": {"type": ["array", "null"], "items": _PINNED},
         "last": _FLAG,
+        "platforms": {"type": ["array", "null"], "items": _TEXT},
         "select": {"oneOf": [{"type": "null"}, _SELECT]},
     },
     "additionalProperties": False,
@@ -106,7 +107,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
             raise UsageError(
                 "malformed parameters",
                 thing="`sources`",
-                remedy="give kind, path, reference, url with sha256, name, tag, as, redirects, pinned, last or select",
+                remedy=f"give {', '.join(_SOURCE['properties'])}",
             )
         _check_addresses(entry)
 

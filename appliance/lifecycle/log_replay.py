@@ -232,6 +232,8 @@ class _Replay:
         root = str(detail.get("digest", ""))
         more = detail.get("referrers")
         roots, seen = [root, *(map(str, more) if isinstance(more, list) else ())], set[str]()
+        left = detail.get("left_out")
+        left_out = frozenset(map(str, left)) if isinstance(left, list) else frozenset[str]()
         while roots:
             digest = roots.pop()
             if digest in seen:
@@ -241,7 +243,7 @@ class _Replay:
             manifest = self._read(digest)
             for child in manifest.manifests if manifest is not None else ():
                 if child.media_type in MANIFEST_TYPES:
-                    roots.append(str(child.digest))
+                    roots += [] if str(child.digest) in left_out else [str(child.digest)]
                 else:
                     self._show(repository, str(child.digest), "blob", at)
             for blob in manifest.blobs if manifest is not None else ():

@@ -54,7 +54,16 @@ from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequen
 from bundles import build as building
 from bundles.errors import FailedError, LockgateError
 from bundles.format import manifest_codec, readme
-from bundles.format.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
+from bundles.format.manifest import (
+    FORMAT_MAJOR,
+    FORMAT_MINOR,
+    LEFT_OUT_EXTENSION,
+    TYPE,
+    BundleManifest,
+    Format,
+    Tool,
+    bundle_id,
+)
 from bundles.io.display import some
 from bundles.oci.reference import Reference, moved_tag
 
@@ -182,7 +191,7 @@ def _plan(
         plan = replace(plan, undescribable=undescribable)
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
-    for note in plan.notes:
+    for note in plan.said():
         context.log(f"[!!] {note}")
     for one in plan.not_carried():
         context.log(f"[!!] not carried: {one['artifact']}: {one['layer']}, a foreign layer that is not held here")
@@ -255,7 +264,7 @@ def _manifest(
     return BundleManifest(
         type=TYPE,
         format=Format(major=FORMAT_MAJOR, minor=FORMAT_MINOR),
-        crit=[],
+        crit=[LEFT_OUT_EXTENSION] if LEFT_OUT_EXTENSION in extensions else [],  # older insides would call it torn
         extensions=extensions,
         id=bundle_id(order.wanted.stream, taken["sequence"]),
         stream=order.wanted.stream,
@@ -301,7 +310,7 @@ def _signed(context: JobContext, order: BuildOrder, fixed: SealedBundle) -> Seal
             "without_sbom": manifest.without_sbom(),
             "undescribed": manifest.undescribed(),
             "not_carried": manifest.not_carried(),
-            "notes": _notes(context, order),
+            "notes": [*_notes(context, order), *manifest.left_out()],
         }
         signatures = context.wait_signatures(fixed.bundle.sums, "bundle", [order.sign_with], describe)
         fixed = fixed.with_signature(order.sign_with, signatures[order.sign_with])
@@ -352,7 +361,7 @@ def _write(context: JobContext, order: BuildOrder, fixed: SealedBundle) -> Resul
         "without_sbom": manifest.without_sbom(),
         "undescribed": manifest.undescribed(),
         "not_carried": manifest.not_carried(),
-        "notes": _notes(context, order),
+        "notes": [*_notes(context, order), *manifest.left_out()],
         "on_disk": on_disks(media),
     }
 

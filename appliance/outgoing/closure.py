@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from appliance import limits as station_limits
 from appliance.outgoing.gc_pause import uncollected
+from appliance.selecting.platforms import BUILDKIT_SUBJECT
 from bundles import limits
 from bundles.build import Content
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
@@ -17,14 +18,12 @@ from bundles.oci.attached_tags import cosign_tags, fallback_tag
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX, kind_of_manifest
+from bundles.oci.left_out import PLATFORMS_TYPE, left_out_by
 from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference, moved_tag
 
 _EVIDENCE: Final = ("sbom", "signature", "attestation")
-_BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
-"""The annotation by which BuildKit says in the index what an attestation manifest speaks of."""
-
 _CONFIG_MOST: Final = limits.MIB
 
 
@@ -69,6 +68,8 @@ class Closure:
     not_held: Sequence[tuple[str, Digest, Digest]] = ()
     notes: Sequence[str] = ()
     """What is to be said of tags that stand elsewhere than at the digest that was named with them."""
+    left_out: Sequence[dict[str, Any]] = ()
+    """Indexes of which platforms were left out on purpose: {index: `repository@digest`, platforms}."""
 
 
 @uncollected()
@@ -108,6 +109,9 @@ class _Walk:
         self._evidence: dict[str, set[tuple[str, str]]] = {kind: set() for kind in _EVIDENCE}
         self._described: set[tuple[str, Digest]] = set()
         self._not_held: list[tuple[str, Digest, Digest]] = []
+        self._permitted: dict[tuple[str, Digest], dict[Digest, str]] = {}
+        """By repository and index what records say was left out of it."""
+        self._absent: list[tuple[str, Digest, Descriptor]] = []
         self._notes: list[str] = []
 
     def reach(self, repository: str, descriptor: Descriptor, depth: int) -> _Node:
@@ -161,13 +165,27 @@ class _Walk:
             return
         found = self._shown.resolve(Reference(repository, digest=child.digest))
         if found is None:
-            raise _not_whole(repository, index, child.digest)
+            self._left_out(repository, child, index)
+            return
         node = self.reach(repository, child, depth + 1)
         if not node.platform and node.kind == "image":
             node.platform = str(child.platform or "")
-        subject = child.annotations.get(_BUILDKIT_SUBJECT)
+        subject = child.annotations.get(BUILDKIT_SUBJECT)
         if node.kind == "attestation" and subject is not None:
             self._evidence["attestation"].add((subject, str(child.digest)))
+
+    def _left_out(self, repository: str, child: Descriptor, index: Digest) -> None:
+        """A manifest of an index that is not there. Raises FailedError unless it was left out on purpose."""
+        key = (repository, index)
+        if key not in self._permitted:
+            self._permitted[key] = {}
+            for referrer in self._shown.referrers(repository, index):
+                if referrer.artifact_type == PLATFORMS_TYPE:
+                    record = parse_manifest(self._shown.read(referrer.digest, limits.OCI_MANIFEST), referrer.media_type)
+                    self._permitted[key] |= left_out_by(record.artifact_type, record.annotations)
+        if child.digest not in self._permitted[key]:
+            raise _not_whole(repository, index, child.digest)
+        self._absent.append((repository, index, child))
 
     def _take_evidence(self, repository: str, subject: Digest, depth: int) -> None:
         for referrer in self._shown.referrers(repository, subject):
@@ -241,8 +259,19 @@ class _Walk:
         content = Content(artifacts, list(self._blobs.items()), (), sboms, signatures, attestations)
         images = [key for key, node in self._nodes.items() if node.kind == "image"]
         return Closure(
-            content, [key for key in images if key not in self._described], sorted(self._not_held), self._notes
-        )
+            content, [key for key in images if key not in self._described], sorted(self._not_held),
+            self._notes, _left_out(self._absent),
+        )  # fmt: skip
+
+
+def _left_out(absent: Iterable[tuple[str, Digest, Descriptor]]) -> list[dict[str, Any]]:
+    """`absent`, repository, index and what it names that is not there, by index."""
+    by_index: dict[str, dict[str, None]] = {}
+    for repository, index, child in absent:
+        listed = by_index.setdefault(f"{repository}@{index}", {})
+        if child.platform is not None and BUILDKIT_SUBJECT not in child.annotations:
+            listed[str(child.platform)] = None
+    return [{"index": name, "platforms": sorted(platforms)} for name, platforms in sorted(by_index.items())]
 
 
 def _not_whole(repository: str, owner: Digest, missing: Digest) -> FailedError:

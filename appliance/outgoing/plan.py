@@ -15,7 +15,13 @@ from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
 from bundles.errors import FailedError
-from bundles.format.manifest import NAMED_MOST, NOT_CARRIED_EXTENSION, UNDESCRIBED_EXTENSION
+from bundles.format.manifest import (
+    LEFT_OUT_EXTENSION,
+    NAMED_MOST,
+    NOT_CARRIED_EXTENSION,
+    UNDESCRIBED_EXTENSION,
+    left_out_in_words,
+)
 from bundles.format.media import Packing
 from bundles.oci.digest import Digest
 
@@ -37,6 +43,8 @@ class Plan:
     undescribed: Sequence[tuple[str, Digest]]
     not_held: Sequence[tuple[str, Digest, Digest]] = ()
     notes: Sequence[str] = ()
+    left_out: Sequence[dict[str, Any]] = ()
+    """Indexes of which platforms were left out on purpose, as Closure's."""
     undescribable: Sequence[dict[str, str]] = ()
     """Why images have no SBOM (appliance.outgoing.sbom.make.make_sboms)."""
 
@@ -46,10 +54,15 @@ class Plan:
             {"artifact": f"{repository}@{owner}", "layer": str(layer)} for repository, owner, layer in self.not_held
         ]
 
+    def said(self) -> list[str]:
+        """What is to be said before the signature: `notes`, and the indexes that lack platforms, in words."""
+        return [*self.notes, *map(left_out_in_words, self.left_out)]
+
     def extensions(self) -> dict[str, Any]:
         """What the bundle's manifest says of them."""
         lacking = {
             NOT_CARRIED_EXTENSION: ("layers", self.not_carried()),
+            LEFT_OUT_EXTENSION: ("indexes", list(self.left_out)),
             UNDESCRIBED_EXTENSION: ("images", list(self.undescribable)),
         }
         return {
@@ -89,7 +102,7 @@ def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], ba
     UsageError for too small volumes."""
     content = base.without(closure.content)
     packing = plan_volumes(content, volume_size, room or [None])
-    return Plan(content, packing, closure.undescribed, closure.not_held, closure.notes)
+    return Plan(content, packing, closure.undescribed, closure.not_held, closure.notes, closure.left_out)
 
 
 def check_space(station: Station, plan: Plan) -> None:

@@ -31,6 +31,7 @@ from appliance.registry.verified_files import VerifiedFiles
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reading import facts_of
 from appliance.store.reads import tombstones
+from appliance.store.reads.left_out import left_out_platform
 from appliance.store.reads.registry import BlobFacts, ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.checks import NoteWrongRow
@@ -263,6 +264,10 @@ class Call:
         self.request[COLLECTED] = kind
         await self.worker.count_asked(self.name, digest, kind)
         return errors.collected(kind, found)
+
+    def left_out(self, digest: Digest) -> str | None:
+        """As left_out_platform, for what the repository does not show. The caller may pull."""
+        return left_out_platform(self.services.metadata.connection, self.name, digest)
 
     def damaged(self, digest: Digest, kind: Kind) -> WireError:
         """The answer for what the repository shows and whose file is gone, or is not what it was. 404 where that is on

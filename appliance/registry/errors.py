@@ -97,6 +97,12 @@ def collected(kind: Kind, tombstone: Tombstone) -> WireError:
     )
 
 
+def left_out(platform: str, digest: Digest) -> WireError:
+    """To whoever may pull from the repository: an index names this manifest, and it was never brought here."""
+    what = f"the platform {platform} was" if platform else "this manifest of an index was"
+    return WireError(404, _UNKNOWN["manifest"], f"{what} left out when the index was collected", str(digest))
+
+
 def upload_unknown(upload_id: str) -> WireError:
     return WireError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", upload_id)
 

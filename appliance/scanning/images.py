@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance import limits as station_limits
 from appliance.station import Station
+from appliance.store.reads.left_out import left_out_platform
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.oci.digest import Digest
@@ -42,6 +43,8 @@ def images_of(station: Station, reference: Reference) -> tuple[Digest, list[Imag
     while waiting:
         digest, platform = waiting.pop()
         shown = metadata.linked_manifest(repository, digest)
+        if shown is None and left_out_platform(station.reader, repository, digest) is not None:
+            continue
         if shown is None:
             found.append(Image(repository, digest, platform, held=False))
             continue

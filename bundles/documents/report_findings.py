@@ -37,6 +37,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "platforms_differ": _Kind("note", "another platform than announced", _ASK),
     "foreign_layers_not_carried": _Kind("note", "layers that were not carried, since they may not be distributed",
                                         "clients fetch them from where their maker offers them"),
+    "platforms_left_out": _Kind("note", "platforms that were left out of indexes when these were collected",
+                                "clients of these platforms get an error here: have the sender collect them too"),
     "missing_volumes": _Kind("note", "volumes that did not come",
                              "import them when they come; what needs them is left out until then"),
     "capabilities": _Kind("note", "files with capabilities", "see that each program needs them"),

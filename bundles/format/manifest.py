@@ -6,6 +6,7 @@ Bytes are canonical JSON (RFC 8785), and only those bytes are accepted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -26,9 +27,14 @@ UNDESCRIBED_EXTENSION: Final = "lockgate.undescribed"
 """The extension that says why images have no SBOM: `{"count": …, "images": [{"image": "repository@digest", "layer":
 text, "why": text} …]}`, the first NAMED_MOST of them."""
 
+LEFT_OUT_EXTENSION: Final = "lockgate.left_out"
+"""The extension that names indexes of which platforms were left out when they were collected: `{"count": …, "indexes":
+[{"index": "repository@digest", "platforms": [text …]} …]}`, the first NAMED_MOST of them. What permits the absence is
+the record that is carried with each (bundles.oci.left_out)."""
+
 NAMED_MOST: Final = 1_000
 
-KNOWN_CRIT: Final[frozenset[str]] = frozenset()
+KNOWN_CRIT: Final[frozenset[str]] = frozenset({LEFT_OUT_EXTENSION})
 """Features this reader knows; a bundle whose `crit` names another is refused."""
 
 
@@ -156,6 +162,10 @@ class BundleManifest(_Struct, frozen=True):
         found = self._named(NOT_CARRIED_EXTENSION, "layers")
         return [f"{one.get('artifact')}: {one.get('layer')}" for one in found]
 
+    def left_out(self) -> list[str]:
+        """The indexes that lack platforms on purpose, in words."""
+        return [left_out_in_words(one) for one in self._named(LEFT_OUT_EXTENSION, "indexes")]
+
     def undescribed(self) -> list[str]:
         """Why images have no SBOM, as the source says: `repository@digest: layer …: reason`."""
         found = self._named(UNDESCRIBED_EXTENSION, "images")
@@ -170,6 +180,13 @@ class BundleManifest(_Struct, frozen=True):
     def blob_digests(self) -> list[Digest]:
         """The digests of every carried blob, in the manifest's order."""
         return [Digest.parse(blob.digest) for blob in self.blobs]
+
+
+def left_out_in_words(one: Mapping[str, Any]) -> str:
+    """An entry of LEFT_OUT_EXTENSION in words: `repository@digest: without linux/arm64`."""
+    platforms = one.get("platforms")
+    listed = platforms if isinstance(platforms, list) else []
+    return f"{one.get('index')}: without {', '.join(map(str, listed)) or 'some of its manifests'}"
 
 
 def bundle_id(stream: str, sequence: int) -> str:

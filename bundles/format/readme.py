@@ -35,6 +35,8 @@ def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
         sections.append(_delta(manifest))
     if lacking := manifest.not_carried():
         sections.append(_lacking(lacking))
+    if partial := manifest.left_out():
+        sections.append(_partial(partial))
     sections.append(_unpacking(manifest))
     room = limits.README_FILE - len("\n".join(sections).encode()) - _TEXT_AROUND_LINES
     return "\n".join([*sections, _copying(manifest.artifacts, room)]).encode()
@@ -115,6 +117,19 @@ def _lacking(named: Sequence[str]) -> str:
     return f"""IT LACKS {some(len(named), "layer")} not to be distributed, which its source does not hold:
 
 {listed}{more}
+"""
+
+
+def _partial(partial: Sequence[str]) -> str:
+    """`partial`: indexes, each with the platforms that it lacks."""
+    listed = "\n".join(f"  {one}" for one in partial[:_LACKING_MOST])
+    more = f"\n  and {len(partial) - _LACKING_MOST} more" if len(partial) > _LACKING_MOST else ""
+    return f"""PLATFORMS WERE LEFT OUT of {some(len(partial), "index", "indexes")}, on purpose:
+
+{listed}{more}
+
+What copies whole indexes (--all) ends with an error there: copy one platform,
+with skopeo's --override-os and --override-arch.
 """
 
 

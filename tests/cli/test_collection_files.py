@@ -53,6 +53,8 @@ GOOD = '[[source]]\nfrom = "oci:x"\n'
         (GOOD + "[[source]]\nfrom = 'h.example/a:*'\n\nrange = 'new'\n", 6, "not a range"),
         (GOOD + "[[source]]\nfrom = 'h.example/a:1'\nvariant = 'x'\n", 5, "`variant` chooses among tags"),
         (GOOD + "newest = 3\n", 3, "`newest` chooses among tags"),
+        (GOOD + "[[source]]\nfrom = 'h.example/a:1'\nplatforms = ['arm64']\n", 5, "not a platform"),
+        (GOOD + "[[source]]\nfrom = 'file:x'\nplatforms = ['linux/arm64']\n", 5, "a file has no platforms"),
     ],
 )
 def test_a_fault_names_the_line_and_the_key(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -84,7 +86,7 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     lock = lock_of(file)
     assert lock == tmp_path / "collection.lock"
     chosen = Selection.of({"exclude": ["a*", "b"], "range": ">=1 <2", "variant": "x*", "newest": 3})
-    many = Locked("h.example/app:*", "mirror/app", LOCKED[1].artifacts, chosen)
+    many = Locked("h.example/app:*", "mirror/app", LOCKED[1].artifacts, chosen, ("linux/amd64",))
     for locked in (LOCKED, LOCKED[:1], (many,)):
         write_lock(lock, file, locked)
         assert read_lock(lock) == locked

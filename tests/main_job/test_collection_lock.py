@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -17,6 +19,7 @@ from appliance.reference_lists import names_in
 from appliance.tour.pull import pull
 from appliance.tour.stage import Station
 from bundles.errors import UsageError
+from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from bundles.oci.reference import Reference
 from tests.outgoing.small_registry import SmallRegistry, serving
 
@@ -225,3 +228,38 @@ def test_options_choose_among_the_tags_of_a_source_alone(alpha: Station, registr
         assert len(failed.stderr.strip().splitlines()) == 1
     none = alpha.run("collect", pattern, "--variant", "alpine", expect=1)
     assert "of another variant" in none.stderr
+
+
+def test_a_platform_that_was_left_out_is_named_to_who_asks_for_it(
+    alpha: Station, registry: SmallRegistry, tmp_path: Path
+) -> None:
+    images = {one: registry.image("team/multi", "", one.encode()) for one in ("amd64", "arm64")}
+    listed = [
+        {"mediaType": OCI_MANIFEST, "digest": str(digest), "size": len(registry.manifests[f"team/multi/{digest}"][1]),
+         "platform": {"os": "linux", "architecture": architecture}}
+        for architecture, digest in images.items()
+    ]  # fmt: skip
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
+    index = registry.manifest("team/multi", "1", OCI_INDEX, document)
+    file = tmp_path / "multi.toml"
+    file.write_text(f'[[source]]\nfrom = "{registry.host}/team/multi:1"\nplatforms = ["linux/amd64"]\n')
+    alpha.run("collect", "-f", file, "--update")
+    alpha.run("collect", "-f", file)
+    shown = alpha.run("repo", "show", "team/multi:1", "--json").json
+    assert (shown["digest"], [one["state"] for one in shown["platforms"]]) == (str(index), ["here", "left-out"])
+    assert "left out when it was collected" in alpha.run("repo", "show", "team/multi:1").stdout
+    with pytest.raises(HTTPError) as gone:
+        urlopen(f"http://{alpha.base.removeprefix('http://')}/v2/team/multi/manifests/{images['arm64']}")
+    assert gone.value.code == 404
+    error = json.loads(gone.value.read())["errors"][0]
+    assert error["code"] == "MANIFEST_UNKNOWN"
+    assert "linux/arm64 was left out" in error["message"]
+    file.write_text(file.read_text().replace("amd64", "arm64"))
+    assert "another collection" in alpha.run("collect", "-f", file, expect=3).stderr
+    alpha.run("collect", f"{registry.host}/team/multi:1", "--platform", "linux/amd64,linux/arm64")
+    assert [one["state"] for one in alpha.run("repo", "show", "team/multi:1", "--json").json["platforms"]] == [
+        "here", "here",
+    ]  # fmt: skip
+    for wrong in ([f"{registry.host}/team/multi:1", "--platform", "arm64"], ["file:x", "--platform", "linux/amd64"],
+                  ["-f", file, "--platform", "linux/amd64"]):  # fmt: skip
+        alpha.run("collect", *wrong, expect=2)

@@ -51,7 +51,7 @@ def parts(artifact: Artifact, look: Look) -> list[Node]:
     nodes = [
         Node(
             f"platform {safe(one.platform)}",
-            "",
+            {"left-out": "left out when it was collected", "missing": "not here"}.get(one.state, ""),
             one.digest,
             "an image of its own; enter shows its layers",
             wanted=True,

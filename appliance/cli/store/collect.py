@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 @click.option("--range", "range_", metavar="RANGE", help="Of HOST/REPO:PATTERN, tags whose version is in '>=1.20 <2'.")
 @click.option("--variant", metavar="PATTERN", help="Of HOST/REPO:PATTERN, versions of this variant: alpine, bookworm*.")
 @click.option("--newest", type=int, metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="P", help="Of an index, these alone: linux/amd64; repeatable."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be collected, and how many bytes that is.")
 @click.option("--retry-failed", is_flag=True, help="Collect again what failed of your last collect.")
 @click.option(
@@ -54,6 +57,7 @@ def collect(
     range_: str | None,
     variant: str | None,
     newest: int | None,
+    platforms: tuple[str, ...],
     dry_run: bool,
     retry_failed: bool,
     authfile: Path | None,
@@ -70,6 +74,8 @@ def collect(
     sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
     that a registry may send on to); its relative paths start at its folder. The last lines are the references.
 
+    With --platform an index keeps its digest and comes with these platforms alone; what was left out is recorded.
+
     One source that fails does not end the others: each is named with its reason, and the exit status is 4. What a
     registry says refers to an image is asked for once an hour, or with --update.
 
@@ -80,7 +86,8 @@ def collect(
 
     station_root(root)
     select = _selected(sources, exclude, range_, variant, newest)
-    entries = [_entry(text, as_, Path(), select) for text in sources]
+    wanted = _platforms(sources, platforms)
+    entries = [_of_platforms(_entry(text, as_, Path(), select), wanted) for text in sources]
     if as_ is not None and len(entries) != 1:
         raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
     if lock is not None and file is None:
@@ -175,6 +182,24 @@ def _selected(
                 f"{option} chooses among tags", thing=text, remedy="write HOST/REPO:PATTERN, such as REPO:*"
             )
     return Selection.of(said).to_json()
+
+
+def _platforms(sources: Sequence[str], platforms: tuple[str, ...]) -> list[str]:
+    """The platforms that options name, also several in one, with commas between. Raises UsageError."""
+    from appliance.selecting.platforms import check_platforms
+
+    if platforms and not sources:
+        raise UsageError("--platform is of a SOURCE", remedy="give one with it; in a file it is the key `platforms`")
+    return list(check_platforms([part.strip() for one in platforms for part in one.split(",")]))
+
+
+def _of_platforms(entry: dict[str, Any], platforms: Sequence[str]) -> dict[str, Any]:
+    """A source's params with the platforms that are taken of an index. Raises UsageError for a source without any."""
+    if not platforms:
+        return entry
+    if entry["kind"] in ("file", "url"):
+        raise UsageError("a file has no platforms", thing=str(entry["name"]), remedy="leave --platform out")
+    return {**entry, "platforms": list(platforms)}
 
 
 def _planned(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
@@ -321,6 +346,7 @@ def _listed(listed: Listed, file: Path) -> dict[str, Any]:
         entry: dict[str, Any] = {"kind": "url", "url": listed.came, "sha256": listed.sha256, "as": listed.name}
     else:
         entry = _entry(listed.came, listed.name, file.absolute().parent, listed.selection.to_json())
+        entry = _of_platforms(entry, listed.platforms)
     if listed.redirects is None:
         return entry
     if entry["kind"] not in ("registry", "tags", "url"):

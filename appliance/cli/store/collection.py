@@ -33,7 +33,7 @@ class Collection:
         planned, self._selected = found["planned"], list(found.get("selected", ()))
         self._why = {str(one["reference"]): str(one.get("why", "")) for one in planned}
         after = tuple(
-            Locked(one.came, one.name, tuple(_artifacts(planned, number)), one.selection)
+            Locked(one.came, one.name, tuple(_artifacts(planned, number)), one.selection, one.platforms)
             for number, one in enumerate(self._listed)
         )
         if write:
@@ -88,7 +88,7 @@ def _all_pinned(entry: Entry, locked: Locked) -> Iterator[Entry]:
         here = Reference.parse(artifact.reference)
         there = f"{many.host}/{many.remote(here.repository, entry['as'])}:{here.tag}"
         one = {"kind": "registry", "reference": there, "as": artifact.reference}
-        kept = {key: entry[key] for key in ("redirects",) if key in entry}
+        kept = {key: entry[key] for key in ("redirects", "platforms") if key in entry}
         yield _pinned(kept | one, Locked(locked.came, locked.name, (artifact,)))
 
 

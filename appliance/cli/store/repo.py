@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
@@ -170,6 +170,9 @@ def copy(root: Path | None, source: str, target: str, as_json: bool) -> None:
     show(document, as_json, lambda: "\n".join([*map(safe, lines), document["reference"]]))
 
 
+_NOT_HERE: Final = {"here": "", "left-out": "  (left out when it was collected)", "missing": "  [!!] not here"}
+
+
 def _text(document: dict[str, Any]) -> str:
     lines = [
         f"{document['reference']}  ({document['kind']})",
@@ -178,7 +181,10 @@ def _text(document: dict[str, Any]) -> str:
         f"  size        {megabytes(document['total_size'])}",
     ]
     lines += [f"  [!!] {document['note']}"] if document["note"] else []
-    lines += [f"  platform    {entry['platform']}  {entry['digest']}" for entry in document["platforms"]]
+    lines += [
+        f"  platform    {entry['platform']}  {entry['digest']}{_NOT_HERE[entry['state']]}"
+        for entry in document["platforms"]
+    ]
     lines += [f"  layer       {entry['digest']}  {megabytes(entry['size'])}" for entry in document["layers"]]
     lines += [f"  referrer    {entry['digest']}  {entry['kind']}" for entry in document["referrers"]]
     return "\n".join(safe(line) for line in lines)

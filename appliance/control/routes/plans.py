@@ -153,7 +153,7 @@ def _document(
         space={"outside": space.outside, "media": space.media, "inside": space.inside},
         sboms_to_make=len(plan.undescribed),
         not_carried=tuple(plan.not_carried()),
-        notes=tuple(plan.notes),
+        notes=tuple(plan.said()),
         unfinished=left,
     )
 

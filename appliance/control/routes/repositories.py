@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -33,9 +33,11 @@ from appliance.store.reads.registry import ManifestFacts, TagFacts
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.io import strict_json
+from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
-from bundles.oci.manifest import parse_manifest
+from bundles.oci.left_out import left_out_by
+from bundles.oci.manifest import MANIFEST_TYPES, parse_manifest
 from bundles.oci.reference import Reference, check_repository, moved_tag
 
 _REFERRERS: Final = 1000
@@ -167,6 +169,9 @@ def _read(
     """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
     raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
     manifest = parse_manifest(raw, facts.media_type)
+    left: dict[Digest, str] = {}
+    for entry in referrers:
+        left |= left_out_by(entry.artifact_type, entry.annotations)
     config = None
     if (
         manifest.config is not None
@@ -187,7 +192,12 @@ def _read(
         config=config,
         annotations=dict(manifest.annotations),
         platforms=tuple(
-            Platform(platform=str(child.platform or ""), digest=str(child.digest), size=child.size)
+            Platform(
+                platform=str(child.platform or ""),
+                digest=str(child.digest),
+                size=child.size,
+                state=_state(control, reference.repository, child, left),
+            )
             for child in manifest.manifests
         ),
         layers=tuple(
@@ -210,6 +220,16 @@ def _read(
         ),
         tags=tuple(tags),
     )
+
+
+def _state(control: Control, repository: str, child: Descriptor, left: Mapping[Digest, str]) -> str:
+    """Whether what an index names is here. What it lists under another type than a manifest's is a blob."""
+    metadata = control.station.metadata
+    if child.media_type not in MANIFEST_TYPES:
+        return "missing" if metadata.linked_blob(repository, child.digest) is None else "here"
+    if metadata.linked_manifest(repository, child.digest) is not None:
+        return "here"
+    return "left-out" if child.digest in left else "missing"
 
 
 def _sbom_of(control: Control, digest: Digest, shown: Callable[[str], bool]) -> Digest:

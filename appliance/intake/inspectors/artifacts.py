@@ -12,6 +12,7 @@ from bundles.documents.signed import Section
 from bundles.errors import MalformedError
 from bundles.io import strict_json
 from bundles.oci.descriptor import Platform
+from bundles.oci.left_out import left_out_by
 from bundles.oci.manifest import DOCKER_CONFIG, OCI_CONFIG
 from bundles.ports import BlobReader
 
@@ -21,11 +22,13 @@ _MALFORMED: Final = "?"
 
 def inspect(subject: Subject) -> Section:
     """Each artifact with its kind, platform and size, by its own manifest. `fail` where the bundle announced another
-    kind, or a configuration says a platform that is none; `note` where another platform was announced, or a layer that
-    is not to be distributed did not come."""
+    kind, or a configuration says a platform that is none; `note` where another platform was announced, a layer that is
+    not to be distributed did not come, or platforms of an index were left out."""
     kinds: Counter[str] = Counter()
     found, odd, other = Listing[Any]("artifacts"), Listing[str]("platforms_differ"), Listing[str]("kinds_differ")
     wrong, lacking = Listing[str]("platforms_malformed"), Listing[str]("foreign_layers_not_carried")
+    came = {(one.artifact.repository, one.artifact.digest) for one in subject.checked}
+    left = Listing[str]("platforms_left_out")
     for entry in subject.checked:
         fields = _describe(entry, subject.blobs)
         kinds[entry.kind] += 1
@@ -39,15 +42,19 @@ def inspect(subject: Subject) -> Section:
         for layer in entry.manifest.foreign:
             if layer not in entry.foreign:
                 lacking.add(f"{entry.name}: {layer.digest}")
+        for digest, platform in left_out_by(entry.manifest.artifact_type, entry.manifest.annotations).items():
+            if entry.manifest.subject is not None and (entry.artifact.repository, str(digest)) not in came:
+                left.add(f"{entry.artifact.repository}@{entry.manifest.subject.digest}: {platform or digest}")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return Section(
         inspector="artifacts",
-        outcome="fail" if other or wrong else "note" if odd or lacking else "ok",
+        outcome="fail" if other or wrong else "note" if odd or lacking or left else "ok",
         summary=counted
         + (f"; {len(other)} of another kind than announced" if other else "")
         + (f"; {len(wrong)} that say a platform that is none" if wrong else "")
         + (f"; {len(odd)} of another platform than announced" if odd else "")
-        + (f"; {len(lacking)} foreign layers were not carried" if lacking else ""),
+        + (f"; {len(lacking)} foreign layers were not carried" if lacking else "")
+        + (f"; {len(left)} manifests of indexes were left out" if left else ""),
         details={
             "kinds": dict(kinds),
             **other.details(),
@@ -55,6 +62,7 @@ def inspect(subject: Subject) -> Section:
             **odd.details(),
             **(wrong.details() if wrong else {}),
             **(lacking.details() if lacking else {}),
+            **(left.details() if left else {}),
         },
     )
 

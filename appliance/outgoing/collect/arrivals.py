@@ -95,6 +95,16 @@ class Arrivals:
             self._known[digest] = row
             return row
 
+    async def made(self, raw: bytes, repository: str) -> BlobRow:
+        """The row of a small blob that this station made itself, in the store for `repository`."""
+        digest = Digest.of(raw)
+        async with self._turns.turn(digest):
+            if digest not in self._known:
+                crc32 = await in_thread(self._station.blobs.put, raw, digest)
+                self._known[digest] = BlobRow(digest=str(digest), size=len(raw), crc32=crc32)
+            self._delivered.add(digest)
+            return self._known[digest]
+
     def forget(self, digests: Iterable[Digest], repository: str) -> None:
         """The repository shows these blobs now. Blocking."""
         for digest in digests:

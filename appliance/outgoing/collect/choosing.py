@@ -16,6 +16,7 @@ from appliance.outgoing.collect.opening import Given, Registries, redirects_of, 
 from appliance.outgoing.collect.registry_client import RegistryClient
 from appliance.outgoing.collect.tag_lists import repositories_of, tags_of
 from appliance.outgoing.collect.tasks import each_of, in_thread
+from appliance.selecting.platforms import check_platforms
 from appliance.selecting.selection import Choice, ChosenTag, ManyTags, Selection, left_in_words
 from appliance.upstreams.accounts import place_of
 from bundles.errors import NotFoundError, RefusedError, UsageError
@@ -44,6 +45,7 @@ class ManySource:
             raise UsageError("malformed parameters", thing="`select` is an object", remedy="see: lockgate --help")
         self._selection = Selection.of(select)
         self._as = check_repository(str(entry["as"])) if entry.get("as") else None
+        self._platforms = check_platforms(entry.get("platforms"))
         redirects_of(context, entry, self._many.host)  # what is wrong there is told before anything is read
 
     async def choose(self) -> Chosen:
@@ -120,7 +122,7 @@ class ManySource:
         reference = RemoteReference(self._many.host, Reference(repository, chosen.tag))
         here = Reference(self._many.local(repository, self._as), chosen.tag)
         source = registry_source(self._context, self._entry, reference, here, self._registries)
-        return Given(str(reference), source, place=self.place, why=chosen.why)
+        return Given(str(reference), source, place=self.place, platforms=self._platforms, why=chosen.why)
 
     async def _client(self, host: str, account_of: str, repository: str) -> RegistryClient:
         """A repository of a registry, or with "" the registry itself, with the account for `account_of`."""

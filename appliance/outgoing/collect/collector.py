@@ -5,6 +5,7 @@ Nothing is visible before one transaction: its blobs and manifests, and its tags
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
+from appliance.selecting.platforms import split
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
@@ -26,8 +28,12 @@ from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.attached_tags import fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.left_out import record_of
+from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
+
+_NO_PLATFORM: Final = "unknown/unknown"
+"""What BuildKit gives manifests that are no images."""
 
 _AT_ONCE: Final = 32
 """Parts of a manifest, or questions about manifests, under way at once: more wait for the registry anyway."""
@@ -42,8 +48,19 @@ class Collector:
     """Takes one artifact. `shows` lets in whoever records an act and makes it visible."""
 
     def __init__(
-        self, context: JobContext, source: ArtifactSource, root: Root, arrivals: Arrivals, shows: FirstAlone
+        self,
+        context: JobContext,
+        source: ArtifactSource,
+        root: Root,
+        arrivals: Arrivals,
+        shows: FirstAlone,
+        platforms: Sequence[str] = (),
     ) -> None:
+        """`platforms` are those that are taken of an index; none of them: all."""
+        self._platforms = platforms
+        self._left_out: dict[Digest, tuple[Descriptor, Sequence[Descriptor]]] = {}
+        """Of each index what was left out of it."""
+        self._lacking: dict[str, None] = {}
         self._context, self._source, self._root = context, source, root
         self._station, self._arrivals, self._shows = context.station, arrivals, shows
         self._blobs: dict[Digest, BlobRow] = {}
@@ -70,6 +87,7 @@ class Collector:
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
         await self._take_manifest(self._root.descriptor, 0)
+        await self._record_left_out()
         self._is_evidence = True
         while self._unasked:
             await self._take_evidence()
@@ -84,6 +102,8 @@ class Collector:
         attached = {tag: str(found) for tag, found in self._tags.items() if tag != target.tag}
         if attached:
             detail["attached"] = attached
+        if self._left_out:
+            detail["left_out"] = sorted({str(one.digest) for _, left in self._left_out.values() for one in left})
         if writes.keeps_released:
             detail["keeps_released"] = True
         write = AddArtifacts(
@@ -132,7 +152,7 @@ class Collector:
             self._context.log(f"left {descriptor.digest} alone: it does not refer to {subject}")
             return
         self._begun.add(descriptor.digest)
-        await self._take_parts(descriptor.digest, manifest, depth)
+        await self._take_parts(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, depth)
         crc32 = await self._arrivals.keep_manifest(descriptor.digest, raw)
         if subject is not None:
             self._referrers.append(str(descriptor.digest))
@@ -155,20 +175,59 @@ class Collector:
                 "layout, and collect that",
             )
 
-    def note(self) -> str:
-        """What is to be said where a registry did not say what refers to the artifact, "" where it did."""
+    def notes(self) -> list[str]:
+        """What is to be said: platforms that were left out and that are not there, and where a registry did not say
+        what refers to the artifact."""
+        left = {str(one.platform or "") for _, children in self._left_out.values() for one in children} - {""}
+        known = sorted(one for one in left if one != _NO_PLATFORM)
+        notes = [f"{self._root.target}: left out {', '.join(known)}"] if known else []
+        if self._lacking:
+            notes.append(f"{self._root.target}: it has no {', '.join(self._lacking)}")
+        return notes + self._unasked_note()
+
+    def _unasked_note(self) -> list[str]:
         if not self._unasked_of:
-            return ""
+            return []
         more = len(self._unasked_of) - 1
         others = f" (and of {more} more of its manifests)" if more else ""
-        return f"{self._root.target}: {self._unasked_of[0]}{others}"
+        return [f"{self._root.target}: {self._unasked_of[0]}{others}"]
 
-    async def _take_parts(self, digest: Digest, manifest: Manifest, depth: int) -> None:
+    async def _record_left_out(self) -> None:
+        """Take the records of what was left out (bundles.oci.left_out), as what refers to their indexes."""
+        for index, left in list(self._left_out.values()):
+            raw = record_of(index, left)
+            digest, manifest = Digest.of(raw), parse_manifest(raw)
+            for blob in manifest.blobs:
+                self._blobs[blob.digest] = await self._arrivals.made(EMPTY_JSON, self._root.target.repository)
+            crc32 = await self._arrivals.keep_manifest(digest, raw)
+            self._needed[digest] = [blob.digest for blob in manifest.blobs]
+            self._named[digest] = []
+            self._manifests[digest] = manifest_row(digest, raw, manifest, crc32)
+            self._referrers.append(str(digest))
+
+    def _children(self, index: Descriptor, manifest: Manifest) -> Sequence[Descriptor]:
+        """The manifests of an index that are taken; what is left out is noted. Raises NotFoundError where it has none
+        of the wanted platforms."""
+        found = split(manifest, () if self._is_evidence else self._platforms)
+        if found.left and not any(child.platform is not None for child in found.taken):
+            there = sorted({str(child.platform) for child in found.left if child.platform is not None})
+            raise NotFoundError(
+                f"the index has no {', '.join(self._platforms)}", thing=str(self._root.target),
+                remedy=f"it has {', '.join(there)[:300]}",
+            )  # fmt: skip
+        if found.left:
+            self._left_out[index.digest] = index, found.left
+        if manifest.is_index and not self._is_evidence:
+            self._lacking |= dict.fromkeys(found.lacking)
+        return found.taken
+
+    async def _take_parts(self, described: Descriptor, manifest: Manifest, depth: int) -> None:
         """Take what a manifest names: its blobs and, of an index, its manifests."""
+        digest = described.digest
         shown = shown_blobs(manifest)
         wanted = [blob for blob in shown if blob.digest not in self._blobs]
         foreign = [layer for layer in manifest.foreign if layer.digest not in self._blobs]
-        children = [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+        children = self._children(described, manifest)
         self._wanted.update(blob.digest for blob in (*wanted, *foreign))
         self._needed[digest] = [one.digest for one in (*shown, *children)]
         blobs = self._station.blobs

@@ -260,16 +260,17 @@ class _Collect:
         context, given = self._context, self._given[number]
         planned = Planned(given.place, str(root.target), str(root.descriptor.digest), why=given.why)
         if self._plan == "bytes":
-            return await weighed(context.station, context.actor, given.source, root, planned, self._counted)
+            return await weighed(context.station, context.actor, given, root, planned, self._counted)
         return planned
 
     async def _collect(self, number: int, root: Root, arrivals: Arrivals) -> str:
         """Take one artifact; its reference here."""
-        collector = Collector(self._context, self._given[number].source, root, arrivals, self._shows)
+        given = self._given[number]
+        collector = Collector(self._context, given.source, root, arrivals, self._shows, given.platforms)
         before = self._before(root)
         await collector.take()
         self._left += collector.left
-        for note in filter(None, (root.note, before, collector.note())):
+        for note in filter(None, (root.note, before, *collector.notes())):
             self._notes.append(note)
             self._context.log(f"[!!] {note}")
         self._context.log(f"collected {root.target} as {root.descriptor.digest}")

@@ -21,6 +21,7 @@ from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import FileSource, LayoutArchive, LayoutSource, Source
 from appliance.outgoing.collect.tar_files import TarFiles
 from appliance.outgoing.collect.url_source import UrlSource
+from appliance.selecting.platforms import check_platforms
 from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError, UsageError
@@ -54,6 +55,8 @@ class Given:
     """Whether it speaks for the others, and is taken only where all of them were."""
     place: int = 0
     """The place of its source in the job's params."""
+    platforms: tuple[str, ...] = ()
+    """Those that are taken of an index; none of them: all."""
     why: str = ""
     """Why it was chosen, where a selection did."""
 
@@ -82,15 +85,18 @@ def open_given(
     )
     pins = Pins(text, entry.get("pinned"))
     last = entry.get("last") is True
+    platforms = check_platforms(entry.get("platforms"))
+    if platforms and entry["kind"] in ("file", "url"):
+        raise UsageError("a file has no platforms", thing=text, remedy="leave --platform out")
     if entry["kind"] == "url":
         return Given(text, _url(context, entry, registries), pins=pins, last=last, place=place)
     if entry["kind"] != "registry":
         local = open_local(context, entry, hashed)
-        return Given(text, LocalSource(local), local, pins, last, place)
+        return Given(text, LocalSource(local), local, pins, last, place, platforms)
     reference = RemoteReference.parse(entry["reference"])
     redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
     source = registry_source(context, entry, reference, _named(entry), registries)
-    return Given(text, source, pins=pins, last=last, place=place)
+    return Given(text, source, pins=pins, last=last, place=place, platforms=platforms)
 
 
 def registry_source(

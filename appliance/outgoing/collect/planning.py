@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from appliance.outgoing.collect.arrivals import ArtifactSource
 from appliance.outgoing.collect.collector import shown_blobs
 from appliance.outgoing.collect.entitled import Entitled
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import in_thread
+from appliance.selecting.platforms import split
 from appliance.station import Station
 from bundles import limits
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES, parse_manifest
+from bundles.oci.manifest import parse_manifest
 
 Plan = Literal["", "digests", "bytes"]
 """What a collect finds out instead of taking anything: what its references stand for, and what that weighs."""
@@ -48,8 +49,18 @@ class Planned:
     """Why its tag was chosen, in words, where a selection did."""
 
 
+class Weighed(Protocol):
+    """A source of which something is weighed, and the platforms that are taken of an index."""
+
+    @property
+    def source(self) -> ArtifactSource: ...
+
+    @property
+    def platforms(self) -> tuple[str, ...]: ...
+
+
 async def weighed(
-    station: Station, actor: str, source: ArtifactSource, root: Root, planned: Planned, counted: set[Digest]
+    station: Station, actor: str, given: Weighed, root: Root, planned: Planned, counted: set[Digest]
 ) -> Planned:
     """What is planned of an artifact with what it weighs, without what refers to it. Its manifests are fetched. What is
     in `counted` was weighed with another one, and is not again; what is weighed joins it. Raises a LockgateError."""
@@ -58,9 +69,9 @@ async def weighed(
     waiting, seen = [(root.descriptor, 0)], {root.descriptor.digest}
     while waiting:
         descriptor, depth = waiting.pop()
-        raw = await source.manifest(descriptor)
+        raw = await given.source.manifest(descriptor)
         manifest = parse_manifest(raw, descriptor.media_type)
-        named = [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+        named = split(manifest, given.platforms).taken
         blobs = [blob for blob in shown_blobs(manifest) if blob.digest not in seen]
         seen.update(blob.digest for blob in blobs)
         waiting += [(child, depth + 1) for child in named if child.digest not in seen]

@@ -1,0 +1,71 @@
+"""Which platforms are taken of an index: `os/architecture[/variant]`, as clients name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from appliance import limits
+from bundles.errors import UsageError
+from bundles.oci.descriptor import Descriptor, Platform, is_platform
+from bundles.oci.manifest import MANIFEST_TYPES, Manifest
+
+BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
+"""The annotation by which BuildKit says in the index what an attestation manifest speaks of."""
+
+_DEFAULT_VARIANTS: Final = {"arm64": "v8", "arm": "v7"}
+"""What an architecture without a variant is (containerd, platforms: Normalize)."""
+
+
+def check_platforms(value: Any) -> tuple[str, ...]:
+    """A list of platforms, each once. Raises UsageError whose `thing` names the wrong one."""
+    if value is None:
+        return ()
+    listed = value if isinstance(value, list | tuple) else [value]
+    if len(listed) > limits.COLLECT_PLATFORMS:
+        raise UsageError("too many platforms", thing=str(len(listed)), remedy=f"at most {limits.COLLECT_PLATFORMS}")
+    for one in listed:
+        if not isinstance(one, str) or not is_platform(one) or "/" not in one:
+            raise UsageError("not a platform", thing=repr(one)[:80], remedy="write linux/amd64, or linux/arm64/v8")
+    return tuple(dict.fromkeys(listed))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is taken of an index and what is left out, and the wanted platforms that it does not have."""
+
+    taken: tuple[Descriptor, ...]
+    left: tuple[Descriptor, ...]
+    lacking: tuple[str, ...]
+
+
+def split(manifest: Manifest, wanted: Sequence[str]) -> Split:
+    """An index's manifests by the platforms that are wanted; none of these: all of them. What has no platform is taken;
+    what speaks of an image, as BuildKit attaches it in the index, goes with that."""
+    children = [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+    if not wanted:
+        return Split(tuple(children), (), ())
+    taken, left, beside = list[Descriptor](), list[Descriptor](), list[Descriptor]()
+    for child in children:
+        if BUILDKIT_SUBJECT in child.annotations:
+            beside.append(child)
+        elif child.platform is None or any(_fits(one, child.platform) for one in wanted):
+            taken.append(child)
+        else:
+            left.append(child)
+    gone = {str(child.digest) for child in left} - {str(child.digest) for child in taken}
+    for child in beside:
+        (left if child.annotations[BUILDKIT_SUBJECT] in gone else taken).append(child)
+    kept = {child.digest for child in taken}
+    there = [child.platform for child in taken if child.platform is not None]
+    lacking = tuple(one for one in wanted if not any(_fits(one, platform) for platform in there))
+    return Split(tuple(taken), tuple(child for child in left if child.digest not in kept), lacking)
+
+
+def _fits(wanted: str, platform: Platform) -> bool:
+    """Whether a platform is meant: without a variant every variant is, and an architecture's default is none."""
+    os, architecture, *variant = wanted.split("/")
+    if (os, architecture) != (platform.os, platform.architecture):
+        return False
+    return not variant or variant[0] == (platform.variant or _DEFAULT_VARIANTS.get(architecture, ""))
