@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, write_of
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.standing import look
 from appliance.trust_acts import revoke
+from bundles.image_signatures.making import Form, sign_image
 from bundles.image_signatures.verdict import Subject
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SPDX
@@ -447,3 +449,15 @@ def test_a_verdict_counts_no_longer_than_the_keys_stand_as_they_do(held: Held, m
         found, kept = verdict_at(text)
         assert found is counts
         assert kept == pytest.approx(most, abs=0.5)
+
+
+def test_what_is_signed_here_is_pulled_from_then_on_by_every_worker(held: Held) -> None:
+    metadata = held.workers[0].services.metadata
+    for number, form in enumerate(Form):
+        digest = held.push(Image(text=f"signed here {form}"), str(number))
+        assert held.statuses(f"manifests/{number}") == {403}
+        pins = by_key_alone(SIGNER.public, "bravo", clock.now())
+        made = HandedIn(digest, sign_image(form, digest, SIGNER))
+        attached = Attaching(held.blobs, metadata, held.team, pins).attach([made])  # type: ignore[arg-type]
+        held.submit(write_of(held.team, attached, clock.now()))
+        assert held.statuses(f"manifests/{number}") == {200}
