@@ -34,3 +34,15 @@ def find_go_peer(name: str) -> Path:
     if not os.access(GO_PEERS / name, os.X_OK):
         cannot(f"needs {name} (packaging/test-peers --go installs it)")
     return GO_PEERS / name
+
+
+NPM_PEERS = Path("/usr/local/lib/lockgate-test-peers/node_modules")
+"""Where packaging/test-peers --npm installs packages."""
+
+
+def find_npm_peers(*names: str) -> Path:
+    """The folder of packages that packaging/test-peers --npm installs; as `find_go_peer`."""
+    missing = [name for name in names if not (NPM_PEERS / name / "package.json").is_file()]
+    if missing:
+        cannot(f"needs {', '.join(missing)} (packaging/test-peers --npm installs what is missing)")
+    return NPM_PEERS

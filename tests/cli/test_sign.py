@@ -184,3 +184,11 @@ def test_stock_cosign_verifies_what_is_signed_here_by_its_own_key(
             said.append(f"{host}/{name}@{INDEX}")
             ended = subprocess.run(said, capture_output=True, text=True, env=environment, check=False)
             assert ended.returncode == 0, ended.stderr
+        more = ["--key", "cosign.key", "--yes", "--tlog-upload=false", "--use-signing-config=false"]
+        more += ["--allow-insecure-registry", "--allow-http-registry", f"{host}/{name}@{INDEX}"]
+        more += ["--new-bundle-format=false"] if form == "cosign" else []
+        subprocess.run([cosign, "sign", *more], check=True, capture_output=True, env=environment)
+        run("key", "trust", "cosign.pub", "--purpose", "image", "--owner", "Cosign", "-C", alpha.folder)
+        listed = run("signature", "list", f"{name}:1", "--json", "-C", alpha.folder).document["images"][0]
+        theirs = [one for one in listed["signatures"] if one["owner"] == "Cosign" and one["claim"] == "signature"]
+        assert [one["verified"] for one in theirs] == [True, True]
