@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert "not_affected (vulnerable_code_not_in_execute_path), vex-1-" in at("scan", "find", "CVE-2024-1").out
     assert [at("scan", *words, "--include-not-affected").status for words in asked] == [1, 1, 1]
     assert at("advisories", "remove", answered).status == 0
+    for form, key in (("sarif", "runs"), ("cyclonedx-vex", "vulnerabilities"), ("intoto", "predicate")):
+        report = at("scan", "team/app:1", "--format", form)
+        assert (report.status, key in json.loads(report.out)) == (1, True)
+    assert [at("scan", *words).status for words in (("new", "--format", "sarif"), ("a:1", "--format", "x"))] == [2, 2]
     where = at("scan", "find", "CVE-2024-1", "--json")
     assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
     assert "team/app:1" in at("sbom", "find", "requests@2.19").out

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import click
 
-from appliance.cli.shared.context import call, json_option, show, station_option, table
+from appliance import clock
+from appliance.api.scanning import Scan
+from appliance.cli.shared.context import call, json_option, shaped, show, station_option, table
 from bundles.errors import FailedError, IncompleteError, UsageError
 from bundles.io.display import safe, some
 
@@ -24,6 +26,8 @@ _GAPS: Final = {
 }
 """What keeps a verdict from being complete, by its code."""
 
+FORMATS: Final = ("table", "json", "sarif", "cyclonedx-vex", "intoto")
+
 _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 """An id of a vulnerability (CVE-2024-3094, GHSA-xxxx-xxxx-xxxx): a REF has a colon or an @."""
 
@@ -35,9 +39,15 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @click.option(
     "--include-not-affected", "all_count", is_flag=True, help="Count findings that VEX calls not affected or fixed."
 )
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
+    help="How the verdict on a REF is written.",
+)  # fmt: skip
 @station_option
 @json_option
-def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, all_count: bool, as_json: bool) -> None:
+def scan(
+    root: Path | None, what: tuple[str, ...], known: bool, again: bool, all_count: bool, form: str, as_json: bool
+) -> None:
     """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is, or what
     new advisories hit.
 
@@ -46,6 +56,10 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, all
     found, and something was not looked at; the text says what. Findings that a VEX document calls not affected or fixed
     are shown with its word, and count only with --include-not-affected.
 
+    --format writes the verdict for other programs: SARIF 2.1.0, CycloneDX 1.6 with VEX, or an in-toto statement (vulns
+    0.2). What was not looked at is in each of them; where an in-toto statement would say that nothing was found and
+    something was not looked at, none is written.
+
     `scan find ID` names the images with a vulnerability, by any of its ids (CVE, GHSA, PYSEC, DSA and others), from an
     index, without reading an image. It is 4 also where no advisory about it is loaded.
 
@@ -53,6 +67,11 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, all
     exploited: 0 nothing, and every image was scanned; 1 something; 4 nothing, and no advisories are loaded or images
     were not scanned.
     """
+    if as_json and form not in ("table", "json"):
+        raise UsageError("--json and another format", thing=form, remedy="leave one of them out")
+    as_json = as_json or form == "json"
+    if form not in ("table", "json") and (what[0] == "find" or what == ("new",)):
+        raise UsageError("a report is of one artifact", thing=form, remedy="name a REF, or take --json")
     if what == ("find",):
         raise UsageError("no id was named", thing="scan find", remedy="give one, as CVE-2024-3094: scan find ID")
     if len(what) == 1 and _ID.fullmatch(what[0]):
@@ -63,19 +82,22 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, all
     elif what == ("new",) and not known and not again:
         _new(root, all_count, as_json)
     elif len(what) == 1 and not (known and again):
-        _scan(root, what[0], known, again, all_count, as_json)
+        _scan(root, what[0], known, again, all_count, "json" if as_json else form)
     else:
         raise UsageError("give one REF, find and one ID, or new", remedy="see: lockgate scan --help")
 
 
-def _scan(root: Path | None, reference: str, known: bool, again: bool, all_count: bool, as_json: bool) -> None:
+def _scan(root: Path | None, reference: str, known: bool, again: bool, all_count: bool, form: str) -> None:
     document = call(root, lambda client: client.get("/v1/scan", ref=reference))
     if again or ("not-scanned" in document["gaps"] and not known):
         from appliance.cli.shared.follow import run_job
 
         run_job(root, "scan", {"references": [reference], "again": again})
         document = call(root, lambda client: client.get("/v1/scan", ref=reference))
-    show(document, as_json, lambda: _text(document))
+    if form in ("table", "json"):
+        show(document, form == "json", lambda: _text(document))
+    else:
+        show(_report(document, form), True, str)
     findings = [one for image in document["images"] if image["state"] == "scanned" for one in image["findings"]]
     affected = [one for one in findings if one["state"] == "affected" and (all_count or _counts(one))]
     if affected:
@@ -90,6 +112,17 @@ def _scan(root: Path | None, reference: str, known: bool, again: bool, all_count
             "nothing was found, and not everything was looked at", thing=reference,
             remedy="; ".join(_GAPS.get(gap, gap) for gap in document["gaps"]),
         )  # fmt: skip
+
+
+def _report(document: dict[str, Any], form: str) -> dict[str, Any]:
+    """The verdict in a format of other programs. Raises IncompleteError where it would say less than the verdict."""
+    from appliance.cli.reports import cyclonedx_vex, intoto, sarif
+
+    scan = shaped(document, Scan)
+    if form == "sarif":
+        return sarif.sarif(scan, _GAPS)
+    make = cyclonedx_vex.cyclonedx_vex if form == "cyclonedx-vex" else intoto.intoto
+    return make(scan, clock.now())
 
 
 def _find(root: Path | None, name: str, all_count: bool, as_json: bool) -> None:
