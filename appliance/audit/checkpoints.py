@@ -219,6 +219,10 @@ def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> LogFind
 
     Raises FailedError where a file cannot be read.
     """
+    if not paths.audit.is_dir():
+        raise FailedError(
+            "the folder of the audit log is gone", thing=str(paths.audit), remedy="put it back from the newest copy"
+        )
     seals = seals_of(paths)
     key = audit_key(paths).public
     return verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin, seals=seals)

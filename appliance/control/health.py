@@ -15,6 +15,7 @@ from appliance.station import Station
 from appliance.store.integrity import last_check
 from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
+from bundles.documents.audit_log import LANES
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
 from bundles.signing.trust import TrustFolder
@@ -59,6 +60,10 @@ def _clock(station: Station) -> dict[str, Any]:
 
 
 def _store(station: Station) -> dict[str, Any]:
+    try:
+        station.blobs.graveyard.graves()
+    except LockgateError as error:
+        return {"name": "store", "ok": False, "detail": error.diagnostics()}
     if away := station.blobs.away():
         detail = f"not in its place: {away}; blobs are answered with 503 until it is mounted again"
         return {"name": "store", "ok": False, "detail": detail}
@@ -110,7 +115,10 @@ def _trust(trust: TrustFolder | LockgateError) -> dict[str, Any]:
 
 
 def _record(station: Station) -> dict[str, Any]:
-    """What the last checkpoint of the audit log does not vouch for, and whether it is this station's."""
+    """Whether the log is there, what its last checkpoint does not vouch for, and whether that is this station's."""
+    if not (station.paths.audit / LANES).is_dir():
+        detail = "its folder is gone, so nothing is changed; put it back from the newest copy, then start again"
+        return {"name": "log", "ok": False, "detail": detail}
     try:
         standing = standing_of(station.paths)
     except LockgateError as error:

@@ -257,9 +257,15 @@ def main(root: Path, job_id: str, kind: str) -> int:
     paths = StationPaths(root)
     descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    station = open_station(root, Guarded(SocketWriter(paths.writer_socket, lease=first.get("lease", ""))))
-    require_open(paths, station.config)
-    give_room(paths, station.blobs, station.audit)
+    try:
+        station = open_station(root, Guarded(SocketWriter(paths.writer_socket, lease=first.get("lease", ""))))
+        require_open(paths, station.config)
+        give_room(paths, station.blobs, station.audit)
+    except LockgateError as error:  # a file of the station went since it was started
+        told = {"error": {**to_wire(error), "exit_status": error.exit_status}, "recorded": False}
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        return error.exit_status
     descriptors = {(root, writes): number for root, writes, number in first.get("handed", [])}
     for number in descriptors.values():
         os.set_inheritable(number, False)

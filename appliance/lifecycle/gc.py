@@ -345,7 +345,7 @@ class _Collection:
         hurt = {digest.replace(":", "-") for digest in garbage.damaged(station.reader)}
         with contextlib.suppress(FileNotFoundError):
             found += [path for path in station.paths.joins.iterdir() if path.name.partition("-")[0] not in coming]
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             # A folder that stood in a blob's place, and was not empty, is for who put it there.
             aside = (path for path in station.paths.damaged.iterdir() if not path.is_dir())
             found += [path for path in aside if path.name not in hurt]

@@ -1,7 +1,8 @@
-"""Puts damaged rows right by what proves them: the bytes they are about, or their own checksum.
+"""Puts damaged rows right by what proves them: the bytes they are about, their own checksum, or the audit log.
 
 A blob's and a manifest's row follow from the bytes. A tag's, a link's and a repository's name follow from the checksum
-where one flipped bit explains it (appliance.store.raw_rows). What nothing proves stays as it is: it is not served, it
+where one flipped bit explains it (appliance.store.raw_rows), else a tag and a link from the log
+(appliance.lifecycle.row_log). What nothing proves stays as it is: it is not served, it
 is named, and collections go round it (appliance.lifecycle.doubtful).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final, get_args
 from zlib import crc32
 
@@ -19,6 +21,7 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
+from appliance.lifecycle.row_log import RowsByLog, key_of
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.release_check.replay import read_bytes
 from appliance.station import Station
@@ -170,9 +173,20 @@ class RowHealing:
 
     def _row(self, row: RawRow, names: Mapping[int, bytes]) -> int:
         right = unflipped(row, names)
-        if right is None or not self.is_possible(right):
+        if right is not None and self.is_possible(right):
+            return self.exchange(row, right, "checksum")
+        if not row.name:
             return 0
-        return self.exchange(row, right, "checksum")
+        every = reads.rows_of(self._station.reader, row.repository, row.name)
+        there = {key_of(one) for one in every if type(one) is type(row)}
+        for right in self._log_word.right(row, there):
+            if self.is_possible(right):
+                return self.exchange(row, right, "log")
+        return 0
+
+    @cached_property
+    def _log_word(self) -> RowsByLog:
+        return RowsByLog(self._station)
 
     def is_possible(self, row: RawRow) -> bool:
         """Whether a row could be right: it is about content that is held, and a tag's manifest is shown there."""

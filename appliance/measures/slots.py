@@ -35,6 +35,7 @@ class Slots:
         """Begin at zero; before any process is started."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.parent.mkdir(mode=0o710, exist_ok=True)  # somebody emptied the station's folder of sockets
             self._folder.mkdir(mode=0o700)
 
     def open(self, slot: str) -> Counts:

@@ -30,8 +30,8 @@ from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
 from appliance.store.reserve import ReadOnlyError
-from appliance.store.rows import WrongRowError, damage_of
-from bundles.errors import LockgateError
+from appliance.store.rows import WrongRowError, damage_of, is_away
+from bundles.errors import FailedError, LockgateError
 from bundles.io.display import safe
 
 _BEGUN: Final = web.RequestKey("begun", bool)
@@ -140,7 +140,9 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
         outcome, failure = errors.of(error), error
     except EngineError as error:
         wrong = damage_of(error)
-        if wrong is None:
+        if wrong is None and is_away(error):
+            outcome, failure = errors.of(FailedError("the metadata cannot be read now", remedy="try again")), error
+        elif wrong is None:
             outcome, failure = _failed_inside(request, error), error
         else:
             await worker.note_wrong_row(wrong)

@@ -61,7 +61,10 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     """HEAD: 200 with the headers of a GET, 404 where the repository does not show it."""
     call.require("pull")
     digest = call.digest
-    facts = await call.worker.linked_blob(call.name, digest)
+    try:
+        facts = await call.worker.linked_blob(call.name, digest)
+    except WrongRowError as error:
+        return await call.hurt(error, digest, "blob")
     if facts is None:
         return errors.blob_unknown(digest)
     if not is_whole(call, facts):

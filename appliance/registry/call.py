@@ -269,13 +269,25 @@ class Call:
         """As left_out_platform, for what the repository does not show. The caller may pull."""
         return left_out_platform(self.services.metadata.connection, self.name, digest)
 
+    def asks_to_push(self, kind: Kind) -> bool:
+        """Whether the request is how clients ask if they are to send content: the HEAD of an account that may push, and
+        on an open station, where nobody has one, of a blob. Of a manifest it is there how clients begin a pull."""
+        asks = self.request.method == "HEAD" and (ACTOR in self.request or kind == "blob")
+        return asks and self.may("push", self.name)
+
+    async def hurt(self, error: WrongRowError, digest: Digest, kind: Kind) -> WireError:
+        """The answer where a row is damaged: 404 for who asks whether to send the content, which makes the row anew.
+        Raises the error for everybody else."""
+        if error.rows == "database" or not self.asks_to_push(kind):
+            raise error
+        await self.worker.note_wrong_row(error)
+        return errors.damaged(kind, digest)
+
     def damaged(self, digest: Digest, kind: Kind) -> WireError:
         """The answer for what the repository shows and whose file is gone, or is not what it was. 404 where that is on
         record, and the content withdrawn: a client that pushes then sends it again, which heals it. 503 before: that
-        it is not there would be said too early. The HEAD of an account that may push is told 404 in any case, since
-        that is how clients ask whether to send it. Point read."""
-        asks_to_push = self.request.method == "HEAD" and ACTOR in self.request and self.may("push", self.name)
-        if asks_to_push or self.services.metadata.is_withdrawn(digest):
+        it is not there would be said too early. Who asks whether to send it is told 404 in any case. Point read."""
+        if self.asks_to_push(kind) or self.services.metadata.is_withdrawn(digest):
             return errors.damaged(kind, digest)
         return errors.not_in_place(kind, digest)
 

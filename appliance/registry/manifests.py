@@ -62,7 +62,12 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
 async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     """HEAD: 200 with the headers of a GET, or 404."""
     call.require("pull")
-    facts = _find(call)
+    try:
+        facts = _find(call)
+    except WrongRowError as error:
+        if ":" not in call.target.reference:
+            raise  # a tag's digest is what clients begin a pull with
+        return await call.hurt(error, call.digest, "manifest")
     if facts is None:
         return await _unknown(call)
     call.refuse_blocked(facts.digest)

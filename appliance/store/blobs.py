@@ -141,8 +141,11 @@ class BlobStore:
             return  # what is made there a later mount would hide
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():
-                self.files.make_folder(folder)
-                self.files.sync_folder(folder.parent)
+                try:
+                    self.files.make_folder(folder)
+                    self.files.sync_folder(folder.parent)
+                except OSError as error:  # something that is no folder is in its place, for one
+                    raise explain(error, folder) from None
 
     @property
     def uploads(self) -> Path:

@@ -20,6 +20,7 @@ Rows = Literal["tag", "link", "manifest", "blob", "block", "database"]
 CRC_UNKNOWN: Final = -1
 """In the place of the CRC-32 of a blob that was never read whole, or whose row a rebuild found damaged."""
 
+_AWAY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -109,6 +110,12 @@ def damage_of(error: sqlite3.Error) -> WrongRowError | None:
     if (code is not None and code & 0xFF in _DAMAGED) or "Could not decode" in str(error):
         return WrongRowError("database", "", str(error)[:100])
     return None
+
+
+def is_away(error: sqlite3.Error) -> bool:
+    """Whether an error of reading is one of the disk or of who else holds the database: a 503, no fault inside."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _AWAY
 
 
 def add_functions(connection: sqlite3.Connection) -> None:

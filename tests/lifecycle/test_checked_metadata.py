@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shutil
 import sqlite3
 import time
 import zlib
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.audit.checkpoints import verify_log
 from appliance.control.health import checks
 from appliance.jobs.service import Jobs
 from appliance.lifecycle.metadata_check import check
@@ -96,7 +98,7 @@ def test_a_row_that_is_not_what_was_written_is_not_served_is_named_and_is_put_ri
         assert database.execute(change.format(one=one, two=two)).rowcount > 0
     for method in ("GET", "HEAD") if "list" not in path and "referrers" not in path else ("GET",):
         answer = kept.server.ask(method, "/v2/" + path.format(two=two))
-        assert answer.status == 503
+        assert answer.status == (404 if method == "HEAD" and "/blobs/" in path else 503)
     assert b"UNAVAILABLE" in kept.server.ask("GET", "/v2/" + path.format(two=two)).body
     noted = metadata_check(kept)
     assert noted["ok"] is False
@@ -420,8 +422,8 @@ def test_a_damaged_row_hides_no_damage(kept: Kept) -> None:
         else:
             kept.paths.blob(digest).unlink()
         for worker in kept.workers:
-            for method in ("GET", "HEAD"):
-                assert worker.ask(method, f"/v2/team/app/blobs/{digest}").status == 503
+            assert worker.ask("GET", f"/v2/team/app/blobs/{digest}").status == 503
+            assert worker.ask("HEAD", f"/v2/team/app/blobs/{digest}").status == 404
         assert kept.inside.station.metadata.troubled()[1] == 1
         assert metadata_check(kept)["ok"] is False
         assert kept.scrub(restart=True)["metadata"]["state"] == "damaged"
@@ -532,3 +534,37 @@ def test_metadata_whose_files_are_taken_away_is_named_and_pulls_go_on(kept: Kept
     assert metadata_check(kept)["ok"] is False
     assert "metadata" in kept.server.ask("GET", "/readyz").json["codes"]
     assert kept.workers[1].ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
+
+
+@pytest.mark.parametrize("change", ["file", "links", "blobs"])
+def test_who_asks_whether_to_send_a_blob_is_told_to_and_heals_it(kept: Kept, change: str) -> None:
+    """As clients push: HEAD first, and what is not there is sent. Where HEAD says 503 they end, and nothing heals."""
+    content = image()
+    content.push(kept.server, "team/app", "v1")
+    layer = Digest.of(content.blobs[0])
+    with edited(kept) as database:
+        if change == "file":
+            kept.paths.blob(layer).unlink()
+        elif change == "links":
+            database.execute("UPDATE links SET checksum = checksum + 3 WHERE digest = ?", (str(layer),))
+        else:
+            database.execute("DELETE FROM blobs WHERE digest = ?", (str(layer),))
+    path = f"/v2/team/app/blobs/{layer}"
+    assert kept.server.ask("GET", path).status == 503
+    assert kept.server.ask("HEAD", path).status == 404
+    assert kept.server.push_blob("team/app", content.blobs[0]) == layer
+    assert kept.server.ask("HEAD", path).status == 200
+    assert kept.server.ask("GET", path).body == content.blobs[0]
+    assert kept.scrub()["metadata"]["state"] == "ok"
+
+
+def test_status_and_collections_go_on_where_files_stand_for_folders(kept: Kept) -> None:
+    station = kept.inside.station
+    kept.paths.damaged.write_bytes(b"")
+    assert kept.gc()["blobs"] == 0
+    kept.paths.store.joinpath("graveyard").write_bytes(b"")
+    assert not next(each for each in checks(station) if each["name"] == "store")["ok"]
+    shutil.rmtree(kept.paths.audit)
+    assert not next(each for each in checks(station) if each["name"] == "log")["ok"]
+    with pytest.raises(FailedError, match="the folder of the audit log is gone"):
+        verify_log(kept.paths, "bravo")

@@ -14,14 +14,19 @@ import pytest
 
 from appliance.lifecycle import gc, scrub
 from appliance.lifecycle.doubtful import DoubtfulRows
+from appliance.registry.services import RegistryServices
+from appliance.store.blobs import BlobStore
 from appliance.store.integrity import last_check
 from appliance.store.raw_rows import RawLink, RawRow, RawTag, unflipped
 from appliance.store.reads.registry import Metadata
+from appliance.store.uploads import UploadSessions
+from appliance.store.writer import AsyncWriterService
 from bundles.errors import FailedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import OCI_MANIFEST, image
 from tests.intake.inside import Inside
 from tests.lifecycle.conftest import Kept
+from tests.registry_server import Server
 
 DIGEST = Digest.of(b"manifest")
 NAMES = {1: b"team/app", 2: b"team/apq", 3: b"team/old"}
@@ -126,3 +131,37 @@ def test_a_bit_that_flips_in_the_file_is_put_right_or_named_and_nothing_is_lost(
                 assert last_check(station.reader).found, place
                 assert all(each in (None, right[name]) for name, each in shown.items()), (place, "another word")
     assert healed > 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tags SET digest = '{two}', checksum = checksum + 5 WHERE tag = 'v1'",
+        "UPDATE tags SET tag = 'wrong' WHERE tag = 'v1'",
+        "UPDATE tags SET updated = 'never'",
+        "UPDATE links SET checksum = 7, created = '' WHERE digest = '{one}'",
+        "UPDATE links SET digest = '{garbage}' WHERE digest = '{one}' AND repository_id = 1",
+        "UPDATE links SET kind = 'blob' WHERE digest = '{one}'",
+    ],
+)
+def test_the_audit_log_proves_what_no_checksum_does(kept: Kept, change: str) -> None:
+    blobs = BlobStore(kept.paths)
+    services = RegistryServices(
+        blobs=blobs, metadata=Metadata(kept.paths.database), writer=AsyncWriterService(kept.inside.writer),
+        uploads=UploadSessions(blobs), audit=kept.inside.station.audit,
+    )  # fmt: skip
+    images = image(), image(), image()
+    with Server(services=services) as server:
+        one, two = (each.push(server, "team/app", tag) for each, tag in zip(images, ("v1", "v2"), strict=False))
+        garbage = images[2].push(server, "team/app", "v3")
+        assert server.ask("DELETE", f"/v2/team/app/manifests/{garbage}").status == 202
+        with contextlib.closing(sqlite3.connect(kept.paths.database)) as database:
+            assert database.execute(change.format(one=one, two=two, garbage=garbage)).rowcount > 0
+            database.commit()
+        assert kept.scrub()["metadata"]["state"] == "ok"
+        for tag, each in zip(("v1", "v2"), images, strict=False):
+            assert server.ask("GET", f"/v2/team/app/manifests/{tag}").body == each.manifest
+        assert server.ask("GET", f"/v2/team/app/manifests/{garbage}").status == 404
+        assert server.ask("GET", "/v2/team/app/tags/list").json["tags"] == ["v1", "v2"]
+    assert {event["detail"]["by"] for event in kept.inside.events("metadata.repair")} == {"log"}
+    assert kept.gc(now=True)["doubtful"]["rows"] == []

@@ -30,7 +30,7 @@ def test_a_blob_of_another_size_than_recorded_is_not_served(
 ) -> None:
     digest = server.push_blob("team/app", BODY)
     os.truncate(store.paths.blob(digest), size)
-    assert server.ask(method, f"/v2/team/app/blobs/{digest}").status == 503
+    assert server.ask(method, f"/v2/team/app/blobs/{digest}").status == (404 if method == "HEAD" else 503)
     assert _noted(store) == [str(digest)]
 
 
@@ -47,7 +47,10 @@ def test_what_is_gone_is_never_said_to_be_unknown_is_on_record_and_comes_back_wi
         for name in names:
             for method in ("GET", "HEAD"):
                 answer = fresh.ask(method, f"/v2/team/app/{name}")
-                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+                if method == "HEAD" and "blobs/" in name:
+                    assert answer.status == 404, "who asks whether to send it is told to"
+                else:
+                    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
         assert _noted(store) == [str(digest)]
         assert "unread" in fresh.ask("GET", "/readyz").json["codes"]
         content.push(other, "team/app", "v1")

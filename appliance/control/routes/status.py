@@ -42,6 +42,7 @@ from appliance.store.reads.intake import count_in_quarantine, last_received
 from appliance.store.reads.news import hit_images
 from appliance.store.reads.revision import revision
 from appliance.store.writes import pending_changes
+from bundles.errors import FailedError
 from bundles.io.display import some
 
 _VERSION: Final = version("lockgate")
@@ -53,7 +54,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def status(request: web.Request) -> web.Response:
         current = control.jobs.current()
-        await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
+        await asyncio.to_thread(_graveyard, control)  # so that `describe` finds it counted
         found = describe(control)
         if not may(request, "custody"):
             found = msgspec.structs.replace(found, last_import=None, hidden=("last_import",))
@@ -61,6 +62,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(document | {"job": job_view(request, current) if current else None})
 
     return [get("/v1/status", "status", status)]
+
+
+def _graveyard(control: Control) -> GraveyardUse:
+    """What waits there; nothing where it cannot be read, which health says."""
+    try:
+        return GraveyardUse(**asdict(control.station.blobs.graveyard.totals()))
+    except FailedError:
+        return GraveyardUse(blobs=0, bytes=0, oldest="")
 
 
 def describe(control: Control) -> Status:
@@ -88,7 +97,7 @@ def describe(control: Control) -> Status:
             bytes=size,
             free=disk.free,
             size=disk.used + disk.free,
-            graveyard=GraveyardUse(**asdict(station.blobs.graveyard.totals())),
+            graveyard=_graveyard(control),
             damaged=damaged,
             unread=unread,
             collected=Collected(**asdict(tombstones.counts(station.reader))),
