@@ -85,6 +85,12 @@ SLO_FILE: Final = 32 * MIB
 METRIC_STREAMS: Final = 200
 """Streams that metrics name, the first by their names: a source's pinned keys say which there can be."""
 
+LOG_QUEUE: Final = 10_000
+"""Lines of JSON that wait for who reads the program's log."""
+
+LOG_AGAIN: Final = 1.0
+"""Seconds until the log is written to again that could not be."""
+
 LOG_LOOK: Final = 1.0
 """Seconds between two looks at the audit log for what came in."""
 

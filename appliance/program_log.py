@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from appliance import limits
+from appliance.log_lines import REQUESTS, JsonFormatter, QueuedHandler
 from bundles.errors import FailedError, LockgateError
 
 _DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
@@ -73,11 +74,20 @@ def _kind(record: logging.LogRecord) -> tuple[str, ...]:
     return (record.name, str(record.msg), *(getattr(error, "what", type(error).__name__) for error in errors))
 
 
-def log_to_stderr() -> None:
-    """Write warnings and errors of this process to stderr, sparingly. For a process of the station, once."""
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
-    handler.addFilter(Sparing())
+def log_to_stderr(process: str = "", *, as_json: bool = False) -> None:
+    """Write warnings and errors of this process to stderr, sparingly, and requests where they are logged. For a process
+    of the station, once. `process`: its name in lines of JSON."""
+    handler: logging.Handler = logging.StreamHandler()
+    sparing = Sparing()
+    if as_json:
+        handler = QueuedHandler()
+        handler.setFormatter(JsonFormatter(process))
+        logging.getLogger(REQUESTS).setLevel(logging.INFO)
+
+    def admits(record: logging.LogRecord) -> bool:
+        return record.name == REQUESTS or (record.levelno >= logging.WARNING and sparing.filter(record))
+
+    handler.addFilter(admits)
     logging.getLogger().addHandler(handler)
 
 

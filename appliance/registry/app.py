@@ -18,7 +18,17 @@ from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.program_log import lacking
 from appliance.readiness import HEALTHZ, READYZ, Probe
-from appliance.registry import blobs, errors, lists, manifest_push, manifests, referrers, uploads, version_check
+from appliance.registry import (
+    blobs,
+    errors,
+    lists,
+    manifest_push,
+    manifests,
+    referrers,
+    request_log,
+    uploads,
+    version_check,
+)
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.measuring import REASON, TARGET, RegistryMeasures, reason_of
@@ -80,8 +90,12 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
             answer = await in_pieces(request, await _answer(request, worker))
         except ConnectionError:
             measures.broken(request, begun)
+            if services.settings.log_requests:
+                request_log.answered(request, None, begun)
             raise
         measures.answered(request, answer, begun)
+        if services.settings.log_requests:
+            request_log.answered(request, answer, begun)
         return answer
 
     async def threads(_: web.Application) -> AsyncIterator[None]:

@@ -87,13 +87,14 @@ class RegistrySettings:
 
     `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
     reject them). `writes`: which repositories clients may change. `reverify`: seconds for which a worker relies on a
-    file that it has hashed.
+    file that it has hashed. `log_requests`: whether each request has a line in the program's log.
     """
 
     sparse_indexes: bool = False
     chunk_minimum: int = 0
     writes: ClientWrites = field(default_factory=ClientWrites)
     reverify: float = 24 * 60 * 60.0
+    log_requests: bool = False
 
 
 @dataclass(frozen=True, slots=True)

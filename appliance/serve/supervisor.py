@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import select
 import signal
@@ -82,6 +83,7 @@ _LOOK: Final = 0.1
 class _Role:
     name: str
     run: Callable[[Callable[[], object]], None]
+    log_as_json: bool = False
 
 
 @dataclass(slots=True)
@@ -125,12 +127,14 @@ def serve(root: Path, listen: str | None = None) -> int:
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         note_listening(paths, address)
+        as_json = config.log.format == "json"
         roles = [
-            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots)),
+            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots), as_json),
             *(
                 _Role(
                     f"worker {number}",
                     functools.partial(_work, paths.root, listener, slots, objectives, f"worker-{number}"),
+                    as_json,
                 )
                 for number in range(1, config.workers + 1)
             ),
@@ -403,7 +407,7 @@ def _become(role: _Role, writing: int, parent: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the supervisor ends the others
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         take_little_space(limits.JOB_STACK)
-        log_to_stderr()
+        log_to_stderr(role.name.replace(" ", "-"), as_json=role.log_as_json)
         role.run(lambda: _tell(writing))
         status = 0
     except LockgateError as error:
@@ -417,6 +421,7 @@ def _become(role: _Role, writing: int, parent: int) -> None:
                 _say(f"{role.name}: {lacks.diagnostics()}")
     finally:
         try:
+            logging.shutdown()
             sys.stdout.flush()
             sys.stderr.flush()
         finally:

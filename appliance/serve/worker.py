@@ -69,6 +69,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
+                log_requests=config.log.requests,
             ),
         )  # fmt: skip
         app = create_app(services, measures)

@@ -209,6 +209,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             _passes(_host_in_lower_case),
         ),
         "collect.use_host_configuration": _FLAG,
+        "log.format": _choice("text", "json"),
+        "log.requests": _FLAG,
         "slo.days": _whole(1, 90, " of days"),
         "slo.storage": _percent,
         "slo.authentication_errors": _percent,
@@ -369,6 +371,9 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     if clients != "off" and not client_ca:
         yield Fault("tls.clients", _written(clients), "clients and client_ca go together",
                     'write client_ca = FILE too, or clients = "off"')  # fmt: skip
+    log = document.get("log", {})
+    if log.get("requests") and log.get("format", "text") != "json":
+        yield Fault("log.requests", "true", "requests are logged as JSON alone", 'write format = "json" too')
     for host, upstream in document.get("upstreams", {}).items():
         key = f"upstreams.{_quoted(host)}"
         pair = upstream.get("client_cert", ""), upstream.get("client_key", "")

@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
 from appliance.settings.form import Fault, faults
+from appliance.settings.log import LogSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
@@ -48,6 +49,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sbom: SbomSettings = SbomSettings()
     upstreams: dict[str, UpstreamSettings] = {}
     slo: SloSettings = SloSettings()
+    log: LogSettings = LogSettings()
 
     @property
     def threshold(self) -> int:
@@ -162,6 +164,11 @@ sha256 = {sha256}
 #   concurrency = 4                   # requests at once
 #   plain_http = true                 # HTTP, without a certificate
 # Accounts are never written here: `collect` takes them from whoever runs it (docs/howto/collect-with-an-account.md).
+
+[log]
+# Lines of the program's log: "text" or "json"; and whether each request to the registry has one (json alone).
+format = "text"
+requests = false
 
 [slo]
 # Days of an error budget, and the shares in percent of the disk and of failed log-ins that alarms begin at.

@@ -84,6 +84,8 @@ def test_a_new_stations_file_has_every_setting_and_no_fault(run: Run, station: P
         ('[tls]\nclient_ca = "ca.pem"', 'tls.client_ca = "ca.pem"', 'clients = "optional"'),
         ('[tls]\nminimum = "1.1"', 'tls.minimum = "1.1"', '"1.2" or "1.3"'),
         ('[registry]\npush = ["a b"]', 'registry.push = ["a b"]', "team/**"),
+        ('[log]\nformat = "xml"', 'log.format = "xml"', '"text" or "json"'),
+        ("[log]\nrequests = true", "log.requests = true", 'format = "json"'),
         ("[slo]\ndays = 0", "slo.days = 0", "from 1 to 90"),
         ("[slo]\nstorage = 100", "slo.storage = 100", "below 100"),
         ("[slo.objectives.Prod]\npulls = 99.9", "slo.objectives.Prod", "a-z, 0-9"),
