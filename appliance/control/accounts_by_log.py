@@ -19,7 +19,7 @@ from appliance.audit.reading import own_events
 from appliance.control.threads import on_own_station
 from appliance.permissions import GUARDED, Permission
 from appliance.release_check.account_record import ABOUT, AccountRecord, HeldAccount, detail_of
-from appliance.release_check.changed_accounts import about_of, lost_in, wrong_in
+from appliance.release_check.changed_accounts import about_of, lost_accounts, lost_in, wrong_in
 from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.release_check.log_record import read_log
 from appliance.station import Station
@@ -96,15 +96,18 @@ def _held(row: AccountRow) -> HeldAccount:
 
 def _take_back(station: Station, audit: AuditPort, record: AccountRecord, began: int) -> None:
     """An act that was recorded when the process before was killed, and that its rows do not show, did not happen."""
-    stands = record.stands()
-    wrong = [row for row in account_rows(station.reader) if wrong_in(row, stands) or lost_in(row, stands)]
+    stands, rows = record.stands(), list(account_rows(station.reader))
+    wrong: list[tuple[str, AccountRow | None]] = [
+        (row.name, row) for row in rows if wrong_in(row, stands) or lost_in(row, stands)
+    ]
+    wrong += [(name, None) for name in lost_accounts({row.name for row in rows}, stands)]
     end = _last_before(station, began) if wrong else 0
-    for row in wrong:
-        last = record.last_of({row.name, *row.secrets})
+    for name, row in wrong:
+        last = record.last_of({name} if row is None else {name, *row.secrets})
         if last is None or last.micros < end - _IN_FLIGHT:
             continue
         before = record.stands(without=last)
-        if wrong_in(row, before) or lost_in(row, before):
+        if name in before.held if row is None else wrong_in(row, before) or lost_in(row, before):
             continue
         detail: dict[str, Any] = {"takes_back": True, "reason": "the station was cut off before it was done"}
         audit.record(AuditEvent(last.act, "station", last.thing, "failed", detail))

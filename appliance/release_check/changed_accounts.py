@@ -1,13 +1,13 @@
 """Accounts, roles, keys, uids, passwords and secrets that no event of the audit log explains.
 
 They are rows, and whoever has the database's file can make one up or exchange one: become an officer, or log in as one.
-So can whoever wants nobody to approve: a role that the log gives and that is gone is a finding too, and no reason to
-refuse its account what is left.
+So can whoever wants nobody to approve: an account or role that the log gives and that is gone is a finding too, and no
+reason to refuse an account what is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import msgspec
@@ -29,11 +29,15 @@ def changed_accounts(station: Station, log: LogRecord) -> Iterator[tuple[str, st
     record = log.deeds.accounts
     if not record.known:
         return
-    stands = record.stands()
+    stands, there = record.stands(), set[str]()
     for row in account_rows(station.reader):
+        there.add(row.name)
         if row.name not in record.unsure:
             for thing, how in (*wrong_in(row, stands), *lost_in(row, stands)):
                 yield thing, how, ""
+    for name in lost_accounts(there, stands):
+        if name not in record.unsure:
+            yield f"the account {name}", "missing", ""
 
 
 def wrong_in(row: AccountRow, stands: Accounts) -> list[Wrong]:
@@ -62,6 +66,11 @@ def lost_in(row: AccountRow, stands: Accounts) -> list[Wrong]:
     held = stands.held.get(row.name)
     lost = set() if held is None else held.grants - row.grants
     return [(f"that {row.name} is {role} on {where}", "missing") for role, where in sorted(lost)]
+
+
+def lost_accounts(there: Set[str], stands: Accounts) -> list[str]:
+    """The accounts by the log that have no row: an account is disabled, and never deleted."""
+    return sorted(stands.held.keys() - there)
 
 
 def _secrets(row: AccountRow, held: HeldAccount) -> Iterator[Wrong]:

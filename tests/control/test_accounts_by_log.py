@@ -200,6 +200,7 @@ async def test_what_people_do_to_accounts_is_explained(
 EDITS = {
     "a role that is gone": ("DELETE FROM grants WHERE account = 'anna'", "that anna is security-officer on **",
                             "missing"),
+    "an account that is gone": ("DELETE FROM accounts WHERE name = 'dora'", "the account dora", "missing"),
     "a role": ("INSERT INTO grants VALUES ('carl', 'security-officer', '**')",
                "that carl is security-officer on **", "unexplained"),
     "a wider role": ("UPDATE grants SET pattern = 'all/*' WHERE account = 'carl'", "that carl is reader on all/*",
@@ -403,7 +404,10 @@ async def test_a_change_that_a_kill_undid_locks_nobody_out(tmp_path: Path) -> No
         say(AuditEvent(Act.ACCOUNT_PASSWORD, "adam", "ada", "done", {"mark": "0" * 64}))
         say(AuditEvent(Act.ACCOUNT_GRANT, "ada", "carl", "done", {"role": "writer", "pattern": "**"}))
         say(AuditEvent(Act.ACCOUNT_CREATE, "ada", "eve", "done", {"kind": "person", "mark": ""}))
-        assert desk.found() == [("the password of ada", "changed"), ("that carl is writer on **", "missing")]
+        assert desk.found() == [
+            ("the password of ada", "changed"), ("that carl is writer on **", "missing"),
+            ("the account eve", "missing"),
+        ]  # fmt: skip
         await desk.again()
         assert desk.found() == []
         assert desk.inside.events("account.password")[-1]["detail"]["takes_back"]
