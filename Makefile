@@ -12,7 +12,7 @@ OWN := build/appliance
 # Twice as many as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
-.PHONY: demo test test-long check lint bench bench-access bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -86,6 +86,9 @@ bench-media: $(STAMP)
 
 bench-access: $(STAMP)
 	$(BIN)/python -m tests.bench.access
+
+bench-pulls: $(STAMP)
+	$(BIN)/python -m tests.bench.pull_policy
 
 bench-verify: $(STAMP)
 	$(BIN)/python -m tests.bench.verify

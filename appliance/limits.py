@@ -671,8 +671,9 @@ PULL_POLICY_LOOK: Final = 0.5
 """Seconds between two looks of a worker at the files of the policy for images and of the pinned keys. An act on them is
 noticed by the next pull (appliance.store.epoch); a file that somebody changes by hand by this look."""
 
-PULL_FAULT_RETRY: Final = 5.0
-"""Seconds until a worker tries again to read a policy for images that could not be read, though no file changed."""
+PULL_FAULT_RETRY: Final = 30.0
+"""Seconds until a worker tries again to read a policy for images that could not be read, though no file changed: the
+whole audit log is read for it."""
 
 PULL_VERDICT_KEPT: Final = 60.0
 """Seconds for which a verdict about a pull counts at most: certificates expire, and nothing else says so."""

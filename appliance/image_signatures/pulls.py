@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,9 +25,11 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.rows import Kind
+from bundles.io.display import safe
 from bundles.io.threads import Threads
 from bundles.oci.digest import Digest
 
+_log: Final = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 Asked = tuple[str, Digest, Kind]
@@ -67,11 +70,12 @@ class StationPulls:
         self._own: Metadata | None = None
         self._generation: _Generation | None = None
         self._idle_until, self._idle_epoch = 0.0, b""
+        self._first: asyncio.Future[_Generation] | None = None
         self._lock = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Look for the first time, which reads the audit log."""
-        await self._current()
+    def start(self) -> None:
+        """Look for the first time, which reads the audit log: pulls wait for it, and nothing else does."""
+        self._first = asyncio.ensure_future(self._current())
 
     def close(self) -> None:
         """Let the threads and the connection go. Blocking."""
@@ -101,7 +105,7 @@ class StationPulls:
                 return known.objection
             run = self._run(generation, asked)
             found = (await asyncio.shield(run.known)).objection
-            if run.began >= arrived and self._is_current(generation):
+            if run.began >= arrived and await self._current() is generation:
                 return found
         return _unknown(digest, "what is asked of images changes all the time")
 
@@ -136,6 +140,8 @@ class StationPulls:
             before.due, generation = due, before
         else:
             generation = _Generation(standing, Judge(standing, self._remembered), epoch, due)
+        if standing.fault and (before is None or before.standing.fault != standing.fault):
+            _log.error("nothing is pulled but by who may push: %s", safe(standing.fault))
         self._generation = generation
         self._idle_until, self._idle_epoch = (due if standing.is_idle else 0.0), epoch
         return generation

@@ -61,7 +61,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     audit = FileAudit(paths.audit, unwritten=measures.unwritten)
     give_room(paths, blobs, audit)
     pulls = StationPulls(paths, blobs, metadata)
-    await pulls.start()
+    pulls.start()
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),

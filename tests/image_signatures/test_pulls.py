@@ -406,6 +406,56 @@ def test_a_rule_that_warns_lets_pull_and_says_so(held: Held) -> None:
     assert held.workers[1].ask("POST", path, headers=basic("mover")).status == 201
 
 
+def test_a_warning_is_one_line_of_ascii_whatever_the_rule_says(held: Held) -> None:
+    held.apply(rule(mode="warn", attestations=['https://x/"é\\']))
+    held.push(signed(), "1")
+    said = held.pull("manifests/1").headers["Warning"]
+    assert said.startswith('299 - "rule 1 of the policy for images: no attestation that counts of https://x/\\"')
+    assert said.endswith('\\\\"')
+    assert said.isascii()
+
+
+def test_what_stands_in_the_file_of_a_manifest_does_not_decide_about_what_is_in_memory(held: Held) -> None:
+    """Evidence in the place of an unsigned image's file, once every worker has read the image."""
+    image, evidence = Image(), signed()
+    digest = held.push(image, "1")
+    assert held.statuses("manifests/1", name="dev", actions="pull,push") == {200}
+    file = held.paths.blob(digest)
+    file.chmod(0o600)
+    file.write_bytes(evidence.store.blobs[evidence.carriers[0].digest])
+    held.push(Image(text="another image"), "2")  # so that what was found before counts no longer
+    assert not held.statuses("manifests/1") & {200, 304}
+
+
+def test_where_a_manifests_file_is_gone_that_is_said_and_not_that_nobody_signed(held: Held) -> None:
+    digest = held.push(Image(text="one that is lost"), "1")
+    held.paths.blob(digest).unlink()
+    assert held.statuses("manifests/1") == {503}
+
+
+def test_what_names_a_blob_is_searched_for_up_to_a_ceiling(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = signed(held.team)
+    held.push(image, "1")
+    for number in range(3):
+        unsigned = json.loads(image.subject.raw)
+        unsigned["annotations"] = {"number": str(number)}
+        held.put(json.dumps(unsigned).encode())
+    blob = Digest.parse(blobs_of(image.subject.raw)[1])
+    metadata = held.workers[0].services.metadata
+
+    def why(**ceilings: int) -> str:
+        for name, ceiling in ceilings.items():
+            monkeypatch.setattr(limits, name, ceiling)
+        found = Judge(look(held.paths, None), Remembered()).verdict(held.blobs, metadata, held.team, blob, "blob")
+        return "" if found.objection is None else found.objection.why
+
+    assert why() == ""
+    assert "too many manifests name it" in why(PULL_JUDGED=0)
+    for name in ("PULL_SEARCHED", "PULL_SEARCHED_SIZE"):
+        assert "too many manifests to look" in why(PULL_JUDGED=9, **{name: 0})
+        monkeypatch.setattr(limits, name, 10_000_000)
+
+
 def test_names_are_listed_whatever_their_images_lack(held: Held) -> None:
     held.push(Image(), "1")
     assert held.pull("tags/list").json["tags"] == ["1"]
