@@ -43,14 +43,19 @@ async def is_plain_http(accepted: socket.socket) -> bool:
     return b"A" <= first <= b"Z"
 
 
+def answer_to(asked: bytes) -> bytes:
+    """What is sent to a request: to a HEAD the header alone (RFC 9110, section 9.3.2)."""
+    return ANSWER.removesuffix(_BODY) if asked.startswith(b"HEAD ") else ANSWER
+
+
 async def answer(accepted: socket.socket) -> None:
     """Send the hint, then read what the client still sends, so that its system does not drop the answer; at most for
     limits.TLS_SHUTDOWN seconds."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(TimeoutError, OSError):
         async with asyncio.timeout(limits.TLS_SHUTDOWN):
-            await loop.sock_recv(accepted, 16 * KIB)
-            await loop.sock_sendall(accepted, ANSWER)
+            asked = await loop.sock_recv(accepted, 16 * KIB)
+            await loop.sock_sendall(accepted, answer_to(asked))
             accepted.shutdown(socket.SHUT_WR)
             while await loop.sock_recv(accepted, 64 * KIB):
                 pass

@@ -279,7 +279,8 @@ class Rules:
         if not able:
             return f"no further role changes that: it takes an account that is {_or(giving)} and not this one"
         on = f" --on {repository}" if repository and permission in ON_REPOSITORIES else ""
-        return f"it takes {_or(able)}; an administrator grants it: lockgate role grant {caller.name} {able[0]}{on}"
+        least = min(able, key=lambda role: len(GIVES[role]))
+        return f"it takes {_or(able)}; an administrator grants it: lockgate role grant {caller.name} {least}{on}"
 
     def explain(self, caller: Caller, repository: str) -> list[tuple[Permission, PermissionDecision]]:
         """Every permission with its decision, for a person."""

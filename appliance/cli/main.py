@@ -144,16 +144,9 @@ def main() -> NoReturn:
         _say(told.diagnostics())
         status = told.exit_status
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f"; see: {context.command_path} --help" if context is not None else ""
-        if isinstance(error, click.NoSuchOption) and context is not None and context.command is lockgate:
-            hint = "; an option stands behind its command: lockgate COMMAND -C DIR --json"
-        if isinstance(error, click.BadParameter):
-            from appliance.cli.shared.suggest import close_choice
-
-            meant = close_choice(error)
-            hint = f"; did you mean {meant}?{hint.removeprefix(';')}" if meant else hint
-        _say(" ".join(error.format_message().split()).rstrip(".") + hint)
+        # The options that click itself offers are far from what was meant.
+        said = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
+        _say(" ".join(said.split()).rstrip(".") + _hint(error))
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
@@ -174,6 +167,23 @@ def main() -> NoReturn:
         _say(f"an internal error; its details are in {_keep_traceback()}")
         status = EXIT_FAILED
     raise SystemExit(status)
+
+
+def _hint(error: click.ClickException) -> str:
+    """What is said behind click's own text: what was probably meant, and the command whose help says more."""
+    from appliance.cli.shared.suggest import close_choice, option_meant
+
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return ""
+    meant = ""
+    if isinstance(error, click.NoSuchOption):
+        if context.command is lockgate:
+            return "; an option stands behind its command: lockgate COMMAND -C DIR --json"
+        meant = option_meant(context.command, error)
+    elif isinstance(error, click.BadParameter):
+        meant = close_choice(error)
+    return f"; {f'did you mean {meant}? ' if meant else ''}see: {context.command_path} --help"
 
 
 def _say(text: str) -> None:

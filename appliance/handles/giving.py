@@ -173,6 +173,8 @@ def _place(path: Path, param: PathParam) -> Path:
     """What is opened: the path itself, or the folder that it will be in. Raises FailedError."""
     match param.makes:
         case "file":
+            if path.is_dir():
+                raise UsageError("a folder is there", thing=str(path), remedy="name a new file in it")
             if os.path.lexists(path):
                 raise UsageError("the file exists", thing=str(path), remedy="choose another name")
             if not path.parent.is_dir():

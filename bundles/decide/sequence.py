@@ -76,7 +76,7 @@ def _check_seen(history: Sequence[LedgerRow], manifest: BundleManifest, digest: 
                 f"a replay: this bundle is in the ledger as {row.state}",
                 code=REPLAY,
                 thing=manifest.id,
-                remedy=f"it was imported already, nothing to do: see lockgate intake show {manifest.id}",
+                remedy=f"it was imported already, nothing to do; see: lockgate intake stream show {manifest.stream}",
             )
         raise RefusedError(
             "a fork: the ledger has another bundle of this sequence",

@@ -94,7 +94,10 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
             raise
         sync_folder(path.parent)
     except FileExistsError:
-        raise UsageError("the file exists", thing=str(path), remedy="choose another name") from None
+        what, remedy = "the file exists", "choose another name"
+        if path.is_dir():
+            what, remedy = "a folder is there", "name a new file in it"
+        raise UsageError(what, thing=str(path), remedy=remedy) from None
     except OSError as error:
         raise os_failure(error, path, "cannot be written") from None
 

@@ -19,6 +19,7 @@ _NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _TAG_PATTERN: Final = re.compile(r"[a-zA-Z0-9_*][a-zA-Z0-9._*-]{0,127}\Z")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
 _REMEDY: Final = "write repository:tag, repository@digest or repository:tag@digest"
 DOCKER_SCHEME: Final = "docker://"
 """How skopeo and others write that a registry is meant."""
@@ -28,10 +29,18 @@ _SITE: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 def check_repository(name: str) -> str:
     """The name, if it is a repository's. Raises MalformedError."""
     if len(name) > limits.REPOSITORY_NAME or not _NAME.match(name):
-        raise MalformedError(
-            "malformed repository name", thing=repr(name)[:280], remedy="use lower-case letters, digits, . _ - and /"
-        )
+        raise MalformedError("malformed repository name", thing=repr(name)[:280], remedy=_name_meant(name))
     return name
+
+
+def _name_meant(name: str) -> str:
+    host, slash, behind = name.partition("/")
+    whole = (behind if slash and _is_host(host) else name).partition("@")[0]
+    alone, colon, tag = whole.rpartition(":")
+    alone = alone if colon and "/" not in tag else whole
+    if len(alone) <= limits.REPOSITORY_NAME and _NAME.match(alone):
+        return f"name the repository alone: {alone}"
+    return "use lower-case letters, digits, . _ - and /"
 
 
 def check_tag(tag: str) -> str:
@@ -128,6 +137,8 @@ def moved_tag(reference: Reference, found: Digest | None) -> str:
 def _meant(text: str) -> str | None:
     """What to write instead of a text that is no reference here: one with a scheme, a registry's host or capitals, or
     without a tag. None where nothing suggests itself."""
+    if _HEX.fullmatch(text):
+        return f"a digest is written sha256:{text}"
     _, scheme, rest = text.rpartition("://")
     host, slash, behind = rest.partition("/")
     hosted = bool(slash) and _is_host(host)
@@ -169,7 +180,13 @@ class RemoteReference:
             raise MalformedError(
                 "malformed remote reference", thing=repr(text)[:280], remedy=_remote_meant(text)
             ) from None
-        return cls(host, Reference.parse(rest))
+        try:
+            return cls(host, Reference.parse(rest))
+        except MalformedError as error:
+            remedy = error.remedy
+            for written in {rest, rest.lower()} - {""}:
+                remedy = remedy.replace(f" {written}", f" {host}/{written}")
+            raise MalformedError(error.what, thing=repr(text)[:280], remedy=remedy) from None
 
     def __str__(self) -> str:
         return f"{self.host}/{self.reference}"

@@ -25,6 +25,7 @@ GAP = "bravo.alpha-000077"
 UNKNOWN: dict[str, tuple[str, int, str]] = {
     "advisories load": ("{tmp}/none.zip", 2, "check the path"),
     "advisories remove": ("osv", 1, "lockgate advisories list"),
+    "attest": ("team/helo:1 --key engineer --type https://x.test/y --predicate {tmp}/none", 2, "none"),
     "audit prune": ("--exported {tmp}/none", 2, "an export"),
     "audit recall": (KEYID, 1, "lockgate key list"),
     "audit show": ("--act bundel", 2, "acts begin with"),
@@ -85,6 +86,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "role grant": ("nobody reader", 1, "lockgate user list"),
     "role withdraw": ("nobody reader", 1, "lockgate user list"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
+    "sign": ("team/helo:1 --key engineer", 1, "did you mean team/hello:1?"),
     "signature list": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "site add": ("charlie --receipt-key {tmp}/none --owner x", 2, "PEM"),
     "site remove": ("brave", 1, "did you mean bravo?"),
@@ -167,7 +169,8 @@ def test_what_is_not_there_is_one_line_with_its_status(run: Run, alpha: Path, co
         ("alpah.bravo-000001", ["alpha.bravo-000001", "alpha.bravo-000002"], "alpha.bravo-000001"),
         ("alpha.bravo-000003", ["alpha.bravo-000001", "alpha.bravo-000002"], ""),
         ("alpah.bravo-000003", ["alpha.bravo-000001"], ""),
-        ("alpah.bravo-000003", ["alpha.bravo"], "alpha.bravo-000003"),
+        ("alpha.bravo-1", ["alpha.bravo-000001", "alpha.bravo-000002"], "alpha.bravo-000001"),
+        ("alpha.bravo-12", ["alpha.bravo-000001", "alpha.bravo-000002"], ""),
         ("colector", ["collector", "courier"], "collector"),
         ("nobody", ["collector", "courier"], ""),
         ("anna", [], ""),
@@ -175,3 +178,9 @@ def test_what_is_not_there_is_one_line_with_its_status(run: Run, alpha: Path, co
 )
 def test_a_close_name_is_offered_and_another_bundle_never_is(thing: str, names: list[str], said: str) -> None:
     assert meant(thing, names, "see: x") == (f"did you mean {said}? see: x" if said else "see: x")
+
+
+def test_of_an_unknown_bundle_the_stream_is_compared() -> None:
+    see = "see: lockgate intake stream show"
+    assert meant("alpah.bravo-000003", ["alpha.bravo"], see) == f"did you mean alpha.bravo-000003? {see}"
+    assert meant("alpha.bravo-000003", ["alpha.bravo"], see) == see

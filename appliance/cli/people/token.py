@@ -77,5 +77,8 @@ def revoke(root: Path | None, token_id: str | None, account: str | None, as_json
     if account is not None:
         change(root, account, "revoke", as_json, f"revoked every log-in of {account}")
         return
+    if str(token_id).startswith("robot-"):
+        said = f"all of it goes with --all-of {token_id}; see: lockgate token list {token_id}"
+        raise UsageError("an account, and no token's id", thing=str(token_id), remedy=said)
     document = call(root, lambda client: client.post(f"/v1/tokens/{quote(str(token_id), safe='')}/revoke"))
     show(document, as_json, lambda: f"revoked {token_id}")

@@ -270,8 +270,10 @@ def no_such_key(keys: Path, name: str) -> UsageError:
     names = sorted(path.stem for path in keys.glob("*.pem") if not path.name.endswith(".pub.pem"))
     near = get_close_matches(name.removesuffix(".pem"), names, 1)
     meant = f"did you mean {near[0]}? " if near else ""
-    if Path(name).is_file():
-        meant = f"the file here is ./{name}; "
+    for file in (name, f"{name}.pem"):
+        if Path(file).is_file():
+            meant = f"the file here is ./{file}; "
+            break
     return UsageError("no such key", thing=name, remedy=f"{meant}see: lockgate key list")
 
 

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from appliance.control.client import ControlClient
 
 _REPOSITORIES: Final = "see: lockgate repo list"
+_STREAMS: Final = "see: lockgate intake stream show"
 _LISTS: Final = {
     "see: lockgate user list": ("/v1/accounts", "name"),
     _REPOSITORIES: ("/v1/repositories", "name"),
     "see: lockgate bundle list": ("/v1/bundles", "id"),
     "see: lockgate intake list": ("/v1/intake", "id"),
-    "see: lockgate intake stream show": ("/v1/streams", "stream"),
+    _STREAMS: ("/v1/streams", "stream"),
     "see: lockgate site list": ("/v1/sites", "site"),
 }
 """The remedy of an error, and the list that it sends to: its path and the field of an item's name."""
 
-_BUNDLE: Final = re.compile(r"(.+)(-[0-9]{6})")
+_BUNDLE: Final = re.compile(r"(.+)-([0-9]{1,6})", re.ASCII)
 
 _MOST: Final = 1_000
 """Names that are compared at most."""
@@ -53,9 +54,11 @@ def meant(thing: str, names: list[str], remedy: str) -> str:
     """The remedy, with the one of `names` that `thing` is close to. Of a reference the repository is compared, of a
     bundle's id the stream: the next number is another bundle, and not what was meant."""
     name, rest = thing, ""
-    if found := _BUNDLE.fullmatch(thing):
-        name, rest = found[1], found[2]
-        names = [one.removesuffix(rest) for one in names if one.endswith(rest) or not _BUNDLE.fullmatch(one)]
+    if any(map(_BUNDLE.fullmatch, names)):
+        number = _BUNDLE.fullmatch(thing)
+        names = [one for one in names if number and int(one[-6:]) == int(number[2])]
+    elif remedy == _STREAMS and (found := _BUNDLE.fullmatch(thing)):
+        name, rest = found[1], f"-{found[2]}"
     elif remedy == _REPOSITORIES:
         head, colon, tag = thing.partition("@")[0].rpartition(":")
         name, rest = (head, f":{tag}") if colon and "/" not in tag else (tag, "")

@@ -36,6 +36,19 @@ _SAME: Final = (
 )
 """Words that mean much the same within one group of commands."""
 
+_SAME_OPTIONS: Final = (
+    frozenset({"key", "sign-with", "identity", "k"}),
+    frozenset({"out", "to", "output", "dest", "target", "o", "d"}),
+    frozenset({"why", "reason", "message", "comment", "m"}),
+    frozenset({"as", "tag", "name", "t"}),
+    frozenset({"only", "filter", "match"}),
+    frozenset({"limit", "last", "lines", "n"}),
+    frozenset({"on", "repo", "repository", "pattern"}),
+    frozenset({"actor", "user", "who"}),
+    frozenset({"f", "file", "list"}),
+)
+"""Options that mean the same, without their dashes: of commands here, and of other tools."""
+
 _NO_CHOICE: Final = re.compile(r"('[^']*'|\"[^\"]*\") is not one of ")
 """What click says of a value that is none of an option's or argument's choices."""
 
@@ -67,6 +80,15 @@ def close_choice(error: click.BadParameter) -> str:
         return ""
     value = str(ast.literal_eval(typed[1])).lower()
     return next(iter(get_close_matches(value, [str(one) for one in kind.choices], 1, 0.6)), "")
+
+
+def option_meant(command: click.Command, error: click.NoSuchOption) -> str:
+    """The option of a command that was probably meant: one that looks like it, or that does what it does elsewhere."""
+    names = [name for one in command.get_params(click.Context(command)) for name in one.opts if name.startswith("-")]
+    near = get_close_matches(error.option_name, names, 1, 0.75)
+    typed = error.option_name.lstrip("-")
+    same = [name for name in names for group in _SAME_OPTIONS if {name.lstrip("-"), typed} <= group]
+    return next(iter([*near, *same]), "")
 
 
 def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[str]:

@@ -155,6 +155,11 @@ class RegistryClient:
             raise NoHeadError
         if answer.status == 416 and "Range" in headers:
             raise NoRangeError
+        if answer.status == 400 and url.scheme == "http":
+            raise FailedError(
+                "the registry refused a request of plain HTTP", thing=self.where(path),
+                remedy="where it speaks TLS, say so in config.toml: plain_http = false for its host (upstreams)",
+            )  # fmt: skip
         if 400 <= answer.status < 500:
             raise NotFoundError("the registry has no such thing", thing=self.where(path), remedy="check the reference")
         raise FailedError(f"the registry answered {answer.status}", thing=self.where(path), remedy="try again later")
