@@ -202,12 +202,20 @@ class _Rebuild:
         rows.clear()
 
     def _files(self) -> Iterator[tuple[str, int]]:
+        """The blobs by their files, and their sizes. What else stands in a blob's place is said, and not opened: a pipe
+        has no end."""
         for algorithm in ALGORITHMS:
             with suppress(FileNotFoundError), scandir(self._paths.blobs / algorithm) as entries:
                 for entry in entries:
                     with suppress(MalformedError):
+                        digest = str(Digest(algorithm, entry.name))
                         if entry.is_file(follow_symlinks=False):
-                            yield str(Digest(algorithm, entry.name)), entry.stat(follow_symlinks=False).st_size
+                            yield digest, entry.stat(follow_symlinks=False).st_size
+                        else:
+                            self._unread.add(digest)
+                            self._found.cannot.append(
+                                f"blob {digest}: something that is no file is in its place; push or collect it again"
+                            )
 
     def _read_patiently(self, digest: str) -> BlobRow | None:
         """As `_read_blob`: what a disk does not give is asked for again."""
