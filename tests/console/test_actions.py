@@ -124,6 +124,7 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     **{name: at(name) for name in ROOTS},
     "next_pane": lambda console: console.app.focused.id == "own",
     "filter": lambda console: isinstance(console.app.focused, Input),
+    "sort": asks(Choose),
     "jump": asks(Jump),
     "palette": asks(Palette),
     "pick": lambda console: len(console.app.draft.references) == 1,

@@ -187,6 +187,8 @@ _FILTERED: Final = (
     *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help"),
     *(further.name for further in MORE if further.filters),
 )
+_SORTED: Final = ("intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
+"""Lists whose columns can be sorted."""
 _LANDING: Final = ("intake", "home", "media")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
 _BUNDLES: Final = ("intake", "intake_entry", "approvals", "approval")
@@ -209,6 +211,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("step", ("enter",), "Go to this step", "do the step the cursor is on", ("guide",), _has_step, hint=1),
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
+    Action("sort", ("S",), "Sort", "sort the list by a column, or turn its order round", _SORTED),
     Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), reachable, hint=6),
     Action("palette", ("colon",), "Palette", "every action by name, or why it is not allowed", hint=7),
     Action("pick", ("space",), "Pick", "put it into the next bundle, or take it out",

@@ -40,6 +40,7 @@ class PagedScreen(StationScreen):
         self.load()
 
     def show_page(self, page: Page[Any]) -> None:
+        self.table.held = self.filter_text
         self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
         self.table.show(page.items, page.next)
         self.moved(None)

@@ -3,7 +3,7 @@ what it shows."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from bundles.io.display import safe
 from tui.actions.registry import Context
+from tui.dialogs.choose import Choose, Option
 from tui.screens import edge_rows
 from tui.screens.asking import Answer, AskingScreen, Refusal
 from tui.terminal.look import Look
@@ -247,6 +248,26 @@ class StationScreen(AskingScreen, inherit_bindings=False):
     def filter_changed(self, text: str) -> None:
         """Show only rows that hold `text`."""
 
+    def narrow(self, table: Table[Any], text: str) -> None:
+        """Narrow a table by a filter, and say what is wrong with one that cannot be read."""
+        wrong = table.narrow(text)
+        if wrong:
+            self.say("bad", wrong)
+
+    def do_sort(self) -> None:
+        """Ask by which column the table is sorted that has the focus."""
+        tables = [table for table in self.query(Table) if table.display]
+        table = next((one for one in tables if one is self.focused), tables[0] if tables else None)
+        if table is None:
+            return
+        now = table.sorted_by.name if table.sorted_by is not None else ""
+        options = [
+            Option(one.name, one.name, "turns the order round" if one.name == now else "") for one in table.columns
+        ]
+        options.append(Option("", "as the station gives it"))
+        question = Choose(f"{table.title}: Sort by which column?", options, marked=(now,) if now else ())
+        self.console_app.push_screen(question, lambda chosen: table.sort(chosen[0]) if chosen else None)
+
     def do_refresh(self) -> None:
         self._barred.clear()
         self.load()
@@ -267,5 +288,5 @@ class StationScreen(AskingScreen, inherit_bindings=False):
     def state_changed(self) -> None:
         """Something on the station changed, or the form of the new bundle: whatever this screen shows is asked for
         anew. A list that its reader paged on keeps what it shows, since it would be cut behind them; `r` asks anew."""
-        if all(len(table.records) <= PAGE for table in self.query(Table)):
+        if all(len(table.loaded) <= PAGE for table in self.query(Table)):
             self.load()

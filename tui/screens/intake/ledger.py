@@ -147,13 +147,11 @@ class LedgerScreen(SigningScreen):
                 if one.stream == stream.stream
             ]
         self._show_standing()
-        wanted = self.filter_text
         self.entries.title = f"Bundles of {safe(stream.stream)}"
-        self.entries.note = f'holding "{safe(wanted)}"' if wanted else ""
-        self.entries.show([row for row in rows if wanted in f"{row.id} {row.state}"])
+        self.entries.show(rows)
 
     def filter_changed(self, text: str) -> None:
-        self._show_entries()
+        self.narrow(self.entries, text)
 
     def filter_target(self) -> RowList:
         return self.entries

@@ -32,14 +32,22 @@ class IntakeScreen(DecidingScreen):
                 Column("state", lambda one: look.state(one.state)[0], 16, role=lambda one: look.state(one.state)[1]),
                 Column("bundle", lambda one: safe(one.id)),
                 Column("approved", lambda one: f"{one.approvals} of {one.needed}", 8),
-                Column("bytes", lambda one: size(one.bytes), 9, right=True),
+                Column("bytes", lambda one: size(one.bytes), 9, right=True, order=lambda one: one.bytes),
                 Column("received", lambda one: safe(one.received[:10]), 10),
                 Column("at", lambda one: safe(one.received[11:16]), 5, least=96),
-                Column("artifacts", lambda one: number(one.artifacts), 9, right=True, least=96),
+                Column(
+                    "artifacts",
+                    lambda one: number(one.artifacts),
+                    9,
+                    right=True,
+                    least=96,
+                    order=lambda one: one.artifacts,
+                ),
             ),
             key=lambda one: one.digest,
             ident="intake",
             empty="nothing was carried in yet: i imports a bundle from a medium or a folder",
+            also=lambda one: safe(f"{one.digest} {one.received}"),
         )
         yield Panel(look, ident="detail")
 
@@ -51,12 +59,10 @@ class IntakeScreen(DecidingScreen):
         self.ask(lambda station: station.intake(), self.show_intake, places=[self.table], needs="quarantine")
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
-        wanted = self.filter_text
-        self.table.note = f'holding "{safe(wanted)}"' if wanted else ""
-        self.table.show([one for one in page.items if wanted in f"{one.id} {one.state}"], page.next)
+        self.table.show(page.items, page.next)
 
     def filter_changed(self, text: str) -> None:
-        self.load()
+        self.narrow(self.table, text)
 
     def on_table_more(self, message: Table.More) -> None:
         self.ask(

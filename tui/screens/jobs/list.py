@@ -35,12 +35,13 @@ class JobsScreen(JobActs, StationScreen):
                 Column("state", lambda job: look.state(job.state)[0], 15, role=lambda job: look.state(job.state)[1]),
                 Column("kind", lambda job: safe(job.kind), 8),
                 Column("what", _what),
-                Column("progress, or its end", progress, 22),
-                Column("left", _left, 12, least=96),
+                Column("progress, or its end", progress, 22, order=lambda job: job.finished or ""),
+                Column("left", _left, 12, least=96, order=lambda job: job.seconds_left or 0),
             ),
             key=lambda job: job.id,
             ident="jobs",
             empty="no jobs yet",
+            also=lambda job: safe(f"{job.id} {job.actor}"),
         )
         yield Panel(look, ident="detail")
 
@@ -52,10 +53,7 @@ class JobsScreen(JobActs, StationScreen):
         self.ask(lambda station: station.jobs(), self.show_jobs, places=[self.table])
 
     def show_jobs(self, page: Page[Job]) -> None:
-        wanted = self.filter_text
-        self.table.note = f'holding "{safe(wanted)}"' if wanted else ""
-        shown = [job for job in page.items if wanted in f"{job.id} {job.kind} {job.state} {job.actor}"]
-        self.table.show(shown, None if wanted else page.next)
+        self.table.show(page.items, page.next)
 
     def on_table_more(self, message: Table.More) -> None:
         self.ask(
@@ -65,7 +63,7 @@ class JobsScreen(JobActs, StationScreen):
         )
 
     def filter_changed(self, text: str) -> None:
-        self.load()
+        self.narrow(self.table, text)
 
     def moved(self, rows: RowList | None) -> None:
         job = self.table.current
@@ -85,7 +83,7 @@ class JobsScreen(JobActs, StationScreen):
         return self.table.current
 
     def job_heard(self, job: Job) -> None:
-        self.table.show([job if one.id == job.id else one for one in self.table.records], self.table.next)
+        self.table.show([job if one.id == job.id else one for one in self.table.loaded], self.table.next)
 
     def do_open(self) -> None:
         if self.table.current is not None:

@@ -43,6 +43,7 @@ class TrustScreen(TrustActs):
             key=lambda key: key.keyid,
             ident="trusted",
             empty="no keys are pinned: p pins one from a file",
+            also=searched,
         )
         yield Table[OwnKey](
             look,
@@ -85,15 +86,12 @@ class TrustScreen(TrustActs):
 
     def show_trust(self, keys: Sequence[TrustedKey]) -> None:
         self.trusted = keys
-        wanted = self.filter_text.lower()
-        shown = [key for key in keys if wanted in searched(key)]
-        self.table.note = f'holding "{safe(self.filter_text)}"' if wanted else ""
-        self.table.show(shown)
+        self.table.show(keys)
         if self._wanted:
             self.reveal(self._wanted)
 
     def filter_changed(self, text: str) -> None:
-        self.show_trust(self.trusted)
+        self.narrow(self.table, text)
 
     def reveal(self, reference: str) -> None:
         self._wanted = reference
