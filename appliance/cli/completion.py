@@ -114,6 +114,11 @@ class Source(click.ParamType[str]):
         return [CompletionItem(prefix) for prefix in kinds] or [CompletionItem(incomplete, type="file")]
 
 
+_PLATFORMS: Final = (
+    "linux/amd64", "linux/arm64", "linux/arm/v7", "linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64",
+)  # fmt: skip
+
+
 def _paths(begun: str) -> Iterator[str]:
     folder, slash, start = begun.rpartition("/")
     try:
@@ -123,6 +128,19 @@ def _paths(begun: str) -> Iterator[str]:
     for path in found:
         if path.name.startswith(start):
             yield f"{folder}{slash}{path.name}" + ("/" if path.is_dir() else "")
+
+
+class PlatformName(click.ParamType[str]):
+    """A platform of an index, or several with commas between."""
+
+    name = "platform"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The usual ones, behind those that stand there."""
+        from click.shell_completion import CompletionItem
+
+        before, comma, begun = incomplete.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{one}") for one in _PLATFORMS if one.startswith(begun)]
 
 
 class SiteName(click.ParamType[str]):
@@ -148,4 +166,5 @@ KEY: Final = KeyName()
 JOB: Final = JobId()
 JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()
+PLATFORM: Final = PlatformName()
 SITE: Final = SiteName()

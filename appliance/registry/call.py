@@ -28,6 +28,7 @@ from appliance.registry.pull_policy import Objection
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.verified_files import VerifiedFiles
+from appliance.store.database import open_reader
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reading import facts_of
 from appliance.store.reads import tombstones
@@ -266,8 +267,10 @@ class Call:
         return errors.collected(kind, found)
 
     def left_out(self, digest: Digest) -> str | None:
-        """As left_out_platform, for what the repository does not show. The caller may pull."""
-        return left_out_platform(self.services.metadata.connection, self.name, digest)
+        """As left_out_platform, for what the repository does not show, on a connection of its own. The caller may pull.
+        Blocking: the records may be many."""
+        with contextlib.closing(open_reader(self.services.metadata.path)) as reader:
+            return left_out_platform(reader, self.name, digest)
 
     def asks_to_push(self, kind: Kind) -> bool:
         """Whether the request is how clients ask if they are to send content: the HEAD of an account that may push, and

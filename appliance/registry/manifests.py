@@ -86,7 +86,7 @@ async def _unknown(call: Call) -> WireError:
         collected = await call.unknown(call.digest, "manifest")
         if collected is not None:
             return collected
-        platform = call.left_out(call.digest)
+        platform = await call.worker.in_thread(call.left_out, call.digest)
         if platform is not None:
             return errors.left_out(platform, call.digest)
     return errors.manifest_unknown(call.target.reference)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits
-from bundles.errors import UsageError
+from bundles.errors import NotFoundError, UsageError
 from bundles.oci.descriptor import Descriptor, Platform, is_platform
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest
 
@@ -33,11 +33,44 @@ def check_platforms(value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What is taken of an index and what is left out, and the wanted platforms that it does not have."""
+    """What is taken of an index and what is left out."""
 
     taken: tuple[Descriptor, ...]
     left: tuple[Descriptor, ...]
-    lacking: tuple[str, ...]
+
+
+class Wanted:
+    """The platforms that are wanted of one artifact, over all its indexes; none of them: all."""
+
+    def __init__(self, platforms: Sequence[str]) -> None:
+        self._wanted = platforms
+        self._met: set[str] = set()
+        self._left: dict[str, None] = {}
+
+    def split(self, manifest: Manifest) -> Split:
+        """As `split`; what an index has is remembered."""
+        found = split(manifest, self._wanted)
+        there = [child.platform for child in found.taken if child.platform is not None]
+        self._met |= {one for one in self._wanted if any(_fits(one, platform) for platform in there)}
+        self._left |= {
+            str(child.platform): None for child in found.left
+            if child.platform is not None and BUILDKIT_SUBJECT not in child.annotations
+        }  # fmt: skip
+        return found
+
+    def lacking(self, thing: str) -> list[str]:
+        """The wanted platforms that `thing` does not have, where it has any index of platforms. Raises NotFoundError
+        where it has none of them."""
+        if self._left and not self._met:
+            raise NotFoundError(
+                f"the index has no {', '.join(self._wanted)}", thing=thing,
+                remedy=f"it has {', '.join(sorted(self._left))[:300]}",
+            )  # fmt: skip
+        return [one for one in self._wanted if one not in self._met] if self._left or self._met else []
+
+    def left_out(self) -> list[str]:
+        """The platforms that are left out, sorted."""
+        return sorted(self._left)
 
 
 def split(manifest: Manifest, wanted: Sequence[str]) -> Split:
@@ -45,7 +78,7 @@ def split(manifest: Manifest, wanted: Sequence[str]) -> Split:
     what speaks of an image, as BuildKit attaches it in the index, goes with that."""
     children = [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
     if not wanted:
-        return Split(tuple(children), (), ())
+        return Split(tuple(children), ())
     taken, left, beside = list[Descriptor](), list[Descriptor](), list[Descriptor]()
     for child in children:
         if BUILDKIT_SUBJECT in child.annotations:
@@ -58,9 +91,7 @@ def split(manifest: Manifest, wanted: Sequence[str]) -> Split:
     for child in beside:
         (left if child.annotations[BUILDKIT_SUBJECT] in gone else taken).append(child)
     kept = {child.digest for child in taken}
-    there = [child.platform for child in taken if child.platform is not None]
-    lacking = tuple(one for one in wanted if not any(_fits(one, platform) for platform in there))
-    return Split(tuple(taken), tuple(child for child in left if child.digest not in kept), lacking)
+    return Split(tuple(taken), tuple(child for child in left if child.digest not in kept))
 
 
 def _fits(wanted: str, platform: Platform) -> bool:

@@ -14,14 +14,16 @@ from appliance.lifecycle import gc
 from appliance.origin import Origin, write_origin
 from appliance.outgoing.collect import job as collect
 from appliance.release_check.unexplained import unexplained
+from appliance.scanning.images import images_of
 from appliance.store.reads.intake import find_entry, report_text
 from appliance.store.reads.left_out import left_out_platform
 from appliance.store.writes.registry import DeleteManifest
 from bundles.documents.signed import Report, decode
-from bundles.errors import FailedError, NotFoundError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.format import manifest_codec
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import OCI_INDEX
+from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
+from bundles.oci.reference import Reference
 from bundles.ports import no_progress
 from bundles.recover import recover
 from bundles.signing.trust import TrustFolder
@@ -29,6 +31,7 @@ from bundles.unpack import unpack
 from tests.deltas.conftest import Road
 from tests.lifecycle.test_rebuild import contents, in_process
 from tests.outgoing.small_registry import SmallRegistry, serving
+from tests.peers.stock import Layout
 
 NAME = "team/app:1"
 ARCHITECTURES = ("amd64", "arm64", "s390x")
@@ -92,6 +95,8 @@ def test_a_platform_that_is_nowhere_is_said_and_none_of_them_is_an_error(road: R
     with pytest.raises(NotFoundError, match="no linux/riscv64") as none:
         run(road, upstream.entry("linux/riscv64"))
     assert "linux/amd64" in none.value.remedy
+    with pytest.raises(NotFoundError, match="no linux/riscv64"):
+        run(road, upstream.entry("linux/riscv64"), plan="bytes")
     with pytest.raises(UsageError, match="not a platform"):
         run(road, upstream.entry("amd64"))
 
@@ -163,3 +168,32 @@ def test_a_rebuild_shows_no_platform_that_was_left_out(road: Road, upstream: Ups
     ended = in_process("rebuild", "--yes", "-C", paths.root, "--json")
     assert ended.status == 0, ended.err
     assert contents(paths.database)[:3] == before[:3]
+
+
+def test_a_layout_gives_some_platforms_too_and_what_is_left_out_is_no_image_to_scan(road: Road) -> None:
+    layout = Layout(road.root / "images" / "tools")
+    images = [layout.image({"etc/arch": one.encode()}, one) for one in ("amd64", "arm64")]
+    layout.tag("both", layout.index(images))
+    entry = {"kind": "layout", "path": str(layout.folder), "tag": "both", "as": "team/both:1"}
+    result = run(road, entry | {"platforms": ["linux/amd64"]})
+    assert result["notes"] == ["team/both:1: left out linux/arm64"]
+    _, found = images_of(road.outside.station, Reference.parse("team/both:1"))
+    assert [(str(one.digest), one.held) for one in found] == [(images[0]["digest"], True)]
+
+
+def test_an_index_of_too_many_for_a_record_is_refused_before_anything_is_shown(road: Road, upstream: Upstream) -> None:
+    """What the record could not name would be damage to everybody."""
+    listed = [
+        {"mediaType": OCI_MANIFEST, "digest": str(Digest.of(str(number).encode())), "size": 1,
+         "platform": {"os": "linux", "architecture": f"made-up-{number}"}}
+        for number in range(4000)
+    ]  # fmt: skip
+    kind, raw = upstream.registry.manifests[f"team/app/{upstream.images['amd64']}"]
+    listed.append({"mediaType": kind, "digest": str(upstream.images["amd64"]), "size": len(raw),
+                   "platform": {"os": "linux", "architecture": "amd64"}})  # fmt: skip
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
+    upstream.registry.manifest("team/app", "1", OCI_INDEX, document)
+    with pytest.raises((RefusedError, MalformedError)) as refused:
+        run(road, upstream.entry("linux/amd64"))
+    assert "\n" not in refused.value.diagnostics()
+    assert road.outside.shows(NAME) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,20 @@ def test_a_reference_at_another_registry_comes_with_every_platform(
     assert "does not exist" in gone.stdout.splitlines()[-2]
     assert "there/both" in missing.stderr.splitlines()[-1]
     assert "nosuch" in missing.stderr.splitlines()[-1]
+
+
+@pytest.mark.peer
+def test_stock_clients_pull_the_platform_that_is_there_and_hear_why_another_is_not(
+    alpha: Station, layout: Layout, tmp_path: Path
+) -> None:
+    alpha.run("collect", f"oci:{layout.folder}:both", "--platform", "linux/amd64", "--as", "some/both:1")
+    there = f"docker://{alpha.base.removeprefix('http://')}/some/both:1"
+    copy = ("skopeo", "--override-os", "linux", "copy", "--quiet", "--src-tls-verify=false")
+    run(copy[0], "--override-arch", "amd64", *copy[1:], there, f"oci:{tmp_path}/amd64")
+    for way in ((copy[0], "--override-arch", "arm64", *copy[1:]), (*copy, "--all")):
+        ended = subprocess.run([*way, there, f"oci:{tmp_path}/not"], capture_output=True, text=True, check=False)
+        assert ended.returncode != 0
+        assert "linux/arm64 was left out when the index was collected" in ended.stderr
 
 
 @pytest.mark.peer

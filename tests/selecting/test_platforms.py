@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.selecting.platforms import check_platforms, split
-from bundles.errors import UsageError
+from appliance.selecting.platforms import Wanted, check_platforms, split
+from bundles.errors import NotFoundError, UsageError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, parse_manifest
 
@@ -52,7 +52,6 @@ def test_a_platform_without_a_variant_means_each_and_the_default_one_may_be_unsa
     found = split(index(*PLATFORMS), [wanted])
     assert [str(one.platform or "") for one in found.taken] == taken
     assert len(found.taken) + len(found.left) == len(PLATFORMS)
-    assert found.lacking == ()
 
 
 def test_what_speaks_of_an_image_goes_with_it_and_without_a_wish_all_is_taken() -> None:
@@ -60,7 +59,17 @@ def test_what_speaks_of_an_image_goes_with_it_and_without_a_wish_all_is_taken() 
     assert split(whole, ()).left == ()
     assert [str(one.digest) for one in split(whole, ["linux/amd64"]).left] == [digest("linux/s390x"), digest("about")]
     assert len(split(whole, ["linux/s390x"]).taken) == 2
-    assert split(whole, ["linux/amd64", "linux/riscv64"]).lacking == ("linux/riscv64",)
+
+
+def test_a_platform_may_be_in_any_of_an_artifacts_indexes() -> None:
+    wanted = Wanted(["linux/amd64", "linux/riscv64"])
+    wanted.split(index("linux/s390x"))
+    with pytest.raises(NotFoundError, match="linux/amd64, linux/riscv64") as none:
+        wanted.lacking("app:1")
+    assert "linux/s390x" in none.value.remedy
+    wanted.split(index("linux/amd64", "linux/arm64", attested="linux/arm64"))
+    assert (wanted.lacking("app:1"), wanted.left_out()) == (["linux/riscv64"], ["linux/arm64", "linux/s390x"])
+    assert Wanted(["linux/amd64"]).lacking("an image without an index") == []
 
 
 @pytest.mark.parametrize("value", ["amd64", "linux/", ["linux/amd64/v1/x"], [7], "linux/a b", "linux/\x1b[2J"])

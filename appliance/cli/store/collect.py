@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.completion import SOURCE
+from appliance.cli.completion import PLATFORM, SOURCE
 from appliance.cli.shared.context import call, detach_option, json_option, megabytes, show, station_option, station_root
 from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe, some
@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 @click.option("--variant", metavar="PATTERN", help="Of HOST/REPO:PATTERN, versions of this variant: alpine, bookworm*.")
 @click.option("--newest", type=int, metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
 @click.option(
-    "--platform", "platforms", multiple=True, metavar="P", help="Of an index, these alone: linux/amd64; repeatable."
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="P",
+    type=PLATFORM,
+    help="Of an index, these alone: linux/amd64; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be collected, and how many bytes that is.")
 @click.option("--retry-failed", is_flag=True, help="Collect again what failed of your last collect.")

@@ -33,11 +33,10 @@ from appliance.store.reads.registry import ManifestFacts, TagFacts
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.io import strict_json
-from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
 from bundles.oci.left_out import left_out_by
-from bundles.oci.manifest import MANIFEST_TYPES, parse_manifest
+from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.reference import Reference, check_repository, moved_tag
 
 _REFERRERS: Final = 1000
@@ -172,6 +171,9 @@ def _read(
     left: dict[Digest, str] = {}
     for entry in referrers:
         left |= left_out_by(entry.artifact_type, entry.annotations)
+    states: dict[Digest, str] = {}
+    if manifest.manifests:
+        states = on_own_station(control.station, lambda own: _states(own, reference.repository, manifest, left))
     config = None
     if (
         manifest.config is not None
@@ -196,7 +198,7 @@ def _read(
                 platform=str(child.platform or ""),
                 digest=str(child.digest),
                 size=child.size,
-                state=_state(control, reference.repository, child, left),
+                state=states[child.digest],
             )
             for child in manifest.manifests
         ),
@@ -222,14 +224,16 @@ def _read(
     )
 
 
-def _state(control: Control, repository: str, child: Descriptor, left: Mapping[Digest, str]) -> str:
-    """Whether what an index names is here. What it lists under another type than a manifest's is a blob."""
-    metadata = control.station.metadata
-    if child.media_type not in MANIFEST_TYPES:
-        return "missing" if metadata.linked_blob(repository, child.digest) is None else "here"
-    if metadata.linked_manifest(repository, child.digest) is not None:
-        return "here"
-    return "left-out" if child.digest in left else "missing"
+def _states(station: Station, repository: str, manifest: Manifest, left: Mapping[Digest, str]) -> dict[Digest, str]:
+    """Whether each of what an index names is here. What it lists under another type than a manifest's is a blob."""
+    states = {}
+    for child in manifest.manifests:
+        if child.media_type in MANIFEST_TYPES:
+            is_here = station.metadata.linked_manifest(repository, child.digest) is not None
+        else:
+            is_here = station.metadata.linked_blob(repository, child.digest) is not None
+        states[child.digest] = "here" if is_here else "left-out" if child.digest in left else "missing"
+    return states
 
 
 def _sbom_of(control: Control, digest: Digest, shown: Callable[[str], bool]) -> Digest:

@@ -19,7 +19,7 @@ from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
-from appliance.selecting.platforms import split
+from appliance.selecting.platforms import Wanted, split
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
@@ -28,12 +28,9 @@ from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.attached_tags import fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
-from bundles.oci.left_out import record_of
+from bundles.oci.left_out import left_out_by, record_of
 from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
-
-_NO_PLATFORM: Final = "unknown/unknown"
-"""What BuildKit gives manifests that are no images."""
 
 _AT_ONCE: Final = 32
 """Parts of a manifest, or questions about manifests, under way at once: more wait for the registry anyway."""
@@ -57,10 +54,10 @@ class Collector:
         platforms: Sequence[str] = (),
     ) -> None:
         """`platforms` are those that are taken of an index; none of them: all."""
-        self._platforms = platforms
+        self._wanted_platforms = Wanted(platforms)
         self._left_out: dict[Digest, tuple[Descriptor, Sequence[Descriptor]]] = {}
         """Of each index what was left out of it."""
-        self._lacking: dict[str, None] = {}
+        self._lacking: list[str] = []
         self._context, self._source, self._root = context, source, root
         self._station, self._arrivals, self._shows = context.station, arrivals, shows
         self._blobs: dict[Digest, BlobRow] = {}
@@ -87,6 +84,7 @@ class Collector:
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
         await self._take_manifest(self._root.descriptor, 0)
+        self._lacking = self._wanted_platforms.lacking(str(target))
         await self._record_left_out()
         self._is_evidence = True
         while self._unasked:
@@ -178,9 +176,8 @@ class Collector:
     def notes(self) -> list[str]:
         """What is to be said: platforms that were left out and that are not there, and where a registry did not say
         what refers to the artifact."""
-        left = {str(one.platform or "") for _, children in self._left_out.values() for one in children} - {""}
-        known = sorted(one for one in left if one != _NO_PLATFORM)
-        notes = [f"{self._root.target}: left out {', '.join(known)}"] if known else []
+        left = ", ".join(self._wanted_platforms.left_out())
+        notes = [f"{self._root.target}: left out {left}"] if left else []
         if self._lacking:
             notes.append(f"{self._root.target}: it has no {', '.join(self._lacking)}")
         return notes + self._unasked_note()
@@ -197,6 +194,11 @@ class Collector:
         for index, left in list(self._left_out.values()):
             raw = record_of(index, left)
             digest, manifest = Digest.of(raw), parse_manifest(raw)
+            if len(left_out_by(manifest.artifact_type, manifest.annotations)) < len({one.digest for one in left}):
+                raise RefusedError(
+                    "an index names too many manifests for some of them to be left out", thing=f"{index.digest}",
+                    remedy="collect it whole, without --platform",
+                )  # fmt: skip
             for blob in manifest.blobs:
                 self._blobs[blob.digest] = await self._arrivals.made(EMPTY_JSON, self._root.target.repository)
             crc32 = await self._arrivals.keep_manifest(digest, raw)
@@ -206,19 +208,10 @@ class Collector:
             self._referrers.append(str(digest))
 
     def _children(self, index: Descriptor, manifest: Manifest) -> Sequence[Descriptor]:
-        """The manifests of an index that are taken; what is left out is noted. Raises NotFoundError where it has none
-        of the wanted platforms."""
-        found = split(manifest, () if self._is_evidence else self._platforms)
-        if found.left and not any(child.platform is not None for child in found.taken):
-            there = sorted({str(child.platform) for child in found.left if child.platform is not None})
-            raise NotFoundError(
-                f"the index has no {', '.join(self._platforms)}", thing=str(self._root.target),
-                remedy=f"it has {', '.join(there)[:300]}",
-            )  # fmt: skip
+        """The manifests of an index that are taken; what is left out is noted. What refers to others is whole."""
+        found = split(manifest, ()) if self._is_evidence else self._wanted_platforms.split(manifest)
         if found.left:
             self._left_out[index.digest] = index, found.left
-        if manifest.is_index and not self._is_evidence:
-            self._lacking |= dict.fromkeys(found.lacking)
         return found.taken
 
     async def _take_parts(self, described: Descriptor, manifest: Manifest, depth: int) -> None:

@@ -11,7 +11,7 @@ from appliance.outgoing.collect.collector import shown_blobs
 from appliance.outgoing.collect.entitled import Entitled
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import in_thread
-from appliance.selecting.platforms import split
+from appliance.selecting.platforms import Wanted
 from appliance.station import Station
 from bundles import limits
 from bundles.errors import RefusedError, UsageError
@@ -66,12 +66,13 @@ async def weighed(
     in `counted` was weighed with another one, and is not again; what is weighed joins it. Raises a LockgateError."""
     fetch = held = 0
     entitled = Entitled(station, actor)
+    wanted = Wanted(given.platforms)
     waiting, seen = [(root.descriptor, 0)], {root.descriptor.digest}
     while waiting:
         descriptor, depth = waiting.pop()
         raw = await given.source.manifest(descriptor)
         manifest = parse_manifest(raw, descriptor.media_type)
-        named = split(manifest, given.platforms).taken
+        named = wanted.split(manifest).taken
         blobs = [blob for blob in shown_blobs(manifest) if blob.digest not in seen]
         seen.update(blob.digest for blob in blobs)
         waiting += [(child, depth + 1) for child in named if child.digest not in seen]
@@ -89,6 +90,7 @@ async def weighed(
                 held += blob.size
             else:
                 fetch += blob.size
+    wanted.lacking(str(root.target))
     return replace(planned, fetch=fetch, held=held)
 
 
