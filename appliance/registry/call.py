@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
@@ -223,23 +223,33 @@ class Call:
     async def held_back(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """Why the policy for images holds back what a repository shows from the caller, or warns of it. Who may push
         there may pull it to sign it. Raises LockgateError."""
-        if self.services.pull_policy.is_idle():
-            return None
-        found = await self.services.pull_policy.objection(repository, digest, kind)
+        found = await self._objection(repository, digest, kind)
         return None if found is None or (found.enforced and self.may("push", repository)) else found
+
+    async def _objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
+        policy = self.services.pull_policy
+        return None if policy.is_idle() else await policy.objection(repository, digest, kind)
 
     async def refuse_unsigned(self, digest: Digest, kind: Kind) -> dict[str, str]:
         """Go on only where the policy for images does not hold the digest back from the caller. The answer's headers
-        that say what it warns of. Raises RefusedRequestError with 403; 404 or 503 where its bytes are not here."""
-        found = await self.held_back(self.name, digest, kind)
+        that say what it warns of. Raises RefusedRequestError with 403; with 401 where an account may push and its token
+        is not for that, since stock signers read with a token for pull until they are asked for more; with 404 or 503
+        where its bytes are not here."""
+        found = await self._objection(self.name, digest, kind)
         if found is None:
+            return {}
+        if not found.enforced:
+            return {"Warning": _warning(found)}
+        push = self.services.access.check(self.request, "push", self.name)
+        if push is None:
             return {}
         if found.missing:
             await self.worker.note_unread(digest, found.why)
             raise RefusedRequestError(self.damaged(digest, kind))
-        if found.enforced:
-            raise RefusedRequestError(errors.against_policy(found))
-        return {"Warning": _warning(found)}
+        error = errors.against_policy(found)
+        if push.status == 401 and ACTOR in self.request:
+            error = replace(error, status=401, headers=push.headers)
+        raise RefusedRequestError(error)
 
     @asynccontextmanager
     async def placing(self) -> AsyncIterator[None]:

@@ -160,7 +160,13 @@ def test_evidence_of_an_image_that_is_not_signed_enough_can_be_read(held: Held) 
 def test_who_may_push_there_sees_it_before_it_is_signed_by_a_token_for_that(held: Held) -> None:
     digest = held.push(Image(), "1")
     assert held.statuses("manifests/1", name="dev", actions="pull,push") == {200}
-    assert held.statuses("manifests/1", name="dev") == {403}
+    assert held.statuses("manifests/1", name="dev") == {401}
+    answer = held.pull("manifests/1", name="dev")
+    assert answer.code == "DENIED"
+    asked = answer.headers["WWW-Authenticate"]
+    assert f'scope="repository:{held.team}:pull,push"' in asked
+    assert 'error="insufficient_scope"' in asked
+    assert held.pull("manifests/1").headers["WWW-Authenticate"] is None
     assert held.workers[1].ask("GET", f"/v2/{held.team}/manifests/{digest}", headers=basic("dev")).status == 200
     assert held.workers[1].ask("GET", f"/v2/{held.team}/manifests/{digest}", headers=basic("node")).status == 403
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -17,21 +17,26 @@ from appliance.trust_acts import pin, revoke
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private
 from tests.access.live import PASSWORD, Live
+from tests.access.site import basic
 from tests.image_signatures.pulling import SIGNER, rule, signed
+from tests.peer_tools import require
 
-BASIC = {"Authorization": "Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()}
+BASIC = basic("alice", PASSWORD)
 CONNECTIONS = 12
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
-    """A station where alice may push to team/**."""
-    station = Live(tmp_path / "bravo", tmp_path)
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A station where alice may push to team/**, and bob pull."""
+    folder = tmp_path_factory.mktemp("live")
+    station = Live(folder / "bravo", folder)
     station.make()
     station.start()
     station.call("user", "login", "ada", password=PASSWORD)
     station.call("user", "create", "alice", password=PASSWORD)
+    station.call("user", "create", "bob", password=PASSWORD)
     station.call("role", "grant", "alice", "maintainer", "--on", "team/**")
+    station.call("role", "grant", "bob", "reader", "--on", "team/**")
     yield station
     station.stop()
 
@@ -61,7 +66,7 @@ def test_every_worker_of_a_station_that_is_served_goes_by_the_policy(live: Live)
             assert status == 201, said
     put(live, image.subject.raw, "1")
     query = urlencode({"service": "lockgate/bravo", "scope": "repository:team/app:pull"})
-    token = json.loads(ask(live, "GET", f"/token?{query}", BASIC)[1])["token"]
+    token = json.loads(ask(live, "GET", f"/token?{query}", basic("bob", PASSWORD))[1])["token"]
 
     def statuses() -> set[int]:
         sent = {"Authorization": f"Bearer {token}"}
@@ -79,3 +84,28 @@ def test_every_worker_of_a_station_that_is_served_goes_by_the_policy(live: Live)
     assert statuses() == {200}
     revoke(live.root, SIGNER.public.keyid, "lost")
     assert statuses() == {403}
+
+
+@pytest.mark.peer
+def test_skopeo_reads_what_is_not_signed_for_who_may_push_and_for_nobody_else(live: Live, tmp_path: Path) -> None:
+    require("skopeo")
+    document = json.loads(live.call("trust", "snippet", "skopeo", "--host", live.host, "--json"))
+    for path, content in document["files"].items():
+        (tmp_path / Path(path).name).write_text(content)
+    put(live, signed().subject.raw, "2")
+    people = [create_private(), create_private()]
+    for key, owner in zip(people, ("Carla", "Dora"), strict=True):
+        pin(live.root, key.public, purpose="release", owner=owner, sites=())
+        sign(live.root, [rule(people=2)], key)
+
+    def inspected(name: str) -> subprocess.CompletedProcess[str]:
+        command = ["skopeo", "inspect", "--raw", "--cert-dir", str(tmp_path), "--creds", f"{name}:{PASSWORD}"]
+        return subprocess.run(
+            [*command, f"docker://{live.host}/team/app:2"], capture_output=True, text=True, check=False
+        )
+
+    done = inspected("alice")
+    assert done.returncode == 0, done.stderr
+    refused = inspected("bob")
+    assert refused.returncode != 0
+    assert "rule 1 of the policy for images: signed by 0 of 2 that count" in refused.stderr
