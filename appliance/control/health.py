@@ -60,6 +60,9 @@ def _clock(station: Station) -> dict[str, Any]:
 
 
 def _store(station: Station) -> dict[str, Any]:
+    if station.blobs.uploads.is_symlink() or (station.blobs.uploads.exists() and not station.blobs.uploads.is_dir()):
+        detail = f"no push is taken: something that is no folder is in the place of {station.blobs.uploads}; remove it"
+        return {"name": "store", "ok": False, "detail": detail}
     try:
         station.blobs.graveyard.graves()
     except LockgateError as error:

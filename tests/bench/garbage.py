@@ -37,7 +37,10 @@ def make(paths: StationPaths, count: int) -> None:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("BEGIN")
         for number in range(_REPOSITORIES):
-            db.execute("INSERT INTO repositories VALUES (?, ?, ?)", (number + 1, f"team/r{number:03}", _LONG_AGO))
+            db.execute(
+                "INSERT INTO repositories (id, name, created) VALUES (?, ?, ?)",
+                (number + 1, f"team/r{number:03}", _LONG_AGO),
+            )
         for image in range(count // (_LAYERS + 1)):
             _image(paths, db, image, image % _REPOSITORIES + 1 if image % 2 else 1)
         name = "(SELECT name FROM repositories WHERE id = repository_id)"

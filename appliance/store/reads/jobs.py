@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from appliance.api.states import JOB_STATES
 from appliance.store.ports import Reader
+from appliance.store.rows import as_text
 from bundles.errors import FailedError, to_wire
 
-_COLUMNS: Final = (
-    "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
-)
+_TEXTS: Final = ("id", "kind", "params", "state", "phase", "result", "error", "actor", "created", "started", "finished")
+_COLUMNS: Final = ", ".join(("number", "done", "total", *(f"CAST({name} AS BLOB)" for name in _TEXTS)))
+"""Texts as bytes: a flipped bit makes some of them no text, and the others are to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,27 @@ def params_of(reader: Reader, job_id: str) -> dict[str, Any] | None:
     return None if row is None else dict(json.loads(row[0]))
 
 
+def _documents(raw: list[Any], texts: dict[str, str | None]) -> list[dict[str, Any] | None]:
+    """The params, result and error of a row. Raises ValueError, TypeError where it is damaged."""
+    for one in raw:
+        (one or b"").decode()
+    if texts["state"] not in JOB_STATES:
+        raise ValueError(texts["state"])
+    return [dict(json.loads(text)) if (text := texts[name]) else None for name in ("params", "result", "error")]
+
+
 def _job(row: tuple[Any, ...]) -> StoredJob:
-    number, job_id, kind, params, state, phase, done, total, result, error, *rest = row
+    number, done, total, *raw = row
+    texts = {name: None if one is None else as_text(one) for name, one in zip(_TEXTS, raw, strict=True)}
+    said = [str(texts[name] or "") for name in ("id", "kind", "phase", "actor", "created")]
+    job_id, kind, phase, actor, created = said
+    state = str(texts["state"])
     try:
-        said = [dict(json.loads(text)) if text else None for text in (params, result, error)]
+        documents = _documents(raw, texts)
     except (ValueError, TypeError):  # a flipped bit: the others are shown, and it is not done with other params
-        wrong = FailedError("the job's row in the metadata is damaged", thing=str(job_id), remedy="start it again")
-        state, said = "failed", [{}, None, {**to_wire(wrong), "exit_status": wrong.exit_status}]
-    return StoredJob(number, job_id, kind, said[0] or {}, state, phase, done, total, said[1], said[2], *rest)
+        wrong = FailedError("the job's row in the metadata is damaged", thing=job_id, remedy="start it again")
+        state, documents = "failed", [{}, None, {**to_wire(wrong), "exit_status": wrong.exit_status}]
+    return StoredJob(
+        number, job_id, kind, documents[0] or {}, state, phase, done, total, documents[1], documents[2], actor, created,
+        texts["started"], texts["finished"],
+    )  # fmt: skip
