@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
@@ -21,6 +22,7 @@ from bundles.signing.keys import create_private, save_private
 from tests.cli.conftest import Ended, Run
 from tests.image_signatures.signer import DATA, INDEX, PROVENANCE, Layout, certify
 from tests.peer_tools import find_go_peer, require
+from tests.softhsm import PIN, inserted
 
 CHILDREN = [str(child.digest) for child in Layout("legacy").manifests[INDEX].manifests]
 AT = f"team/app@{INDEX}"
@@ -158,6 +160,25 @@ def test_notation_signs_with_certificates(alpha: Station, tmp_path: Path, run: R
         ("Example PKI", "CN=signer", "alpha")
     }
     assert signed(*words, alone).status == 2
+
+
+def test_a_key_on_a_token_signs_and_stays_there(
+    alpha: Station, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, run: Run
+) -> None:
+    with inserted(tmp_path_factory.getbasetemp()) as card:
+        card.put("images", ec.generate_private_key(ec.SECP256R1()))
+        uri, public = card.uri("images"), tmp_path / "images.pem"
+
+        def by_token(*words: str | Path, pin: str = PIN.decode()) -> Ended:
+            return run(*words, "-C", alpha.folder, passphrase=pin)
+
+        assert by_token("key", "export", uri, "--out", public).status == 0
+        run("key", "trust", public, "--purpose", "image", "--owner", "Card holder", "-C", alpha.folder)
+        ended = by_token("sign", AT, "--key", uri, "--format", "cosign", "--json")
+        assert (ended.status, ended.document["owner"], ended.err) == (0, "Card holder", "")
+        assert by_token("sign", AT, "--key", uri, pin="0000").status == 2
+        assert by_token("key", "export", uri, "--private", "pkcs8", "--out", tmp_path / "x").status == 2
+        assert run("sign", AT, "--key", f"{uri}&pin-value=1", "-C", alpha.folder).status == 2
 
 
 def test_stock_cosign_verifies_what_is_signed_here_by_its_own_key(

@@ -85,6 +85,7 @@ def build(
     from bundles.io.times import check_time
     from bundles.oci.reference import check_site
     from bundles.signing.keys import check_keyid
+    from bundles.signing.pkcs11_uri import is_uri
 
     folder = station_root(root)
     check_site(options["to"])
@@ -113,7 +114,8 @@ def build(
         return
     if options["sign_with"] is None:
         raise UsageError("no key was named", remedy="say who signs with --sign-with KEY")
-    if key_file(folder, options["sign_with"]).is_file():  # else it is the key that is told first
+    # Where there is no such key, that is told first.
+    if is_uri(options["sign_with"]) or key_file(folder, options["sign_with"]).is_file():
         _check_destination(root, options["to"], new=options["new_site"])
         check_folders(out)
         check_cosigners(StationPaths(folder), options["cosigners"])

@@ -19,6 +19,7 @@ from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import (
     folder_option,
     json_option,
+    load_key,
     no_such_key,
     passphrase_option,
     read_passphrase,
@@ -169,17 +170,24 @@ def export(
     passphrase_fd: int | None,
     as_json: bool,
 ) -> None:
-    """Print a key's public half, to be pinned elsewhere; or write the private key, under its passphrase."""
+    """Print a key's public half, to be pinned elsewhere; or write the private key, under its passphrase.
+
+    Of a key on a token, named by its PKCS#11 URI, only the public half.
+    """
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.io.files import write_atomic
     from bundles.signing.keys import PUBLIC_SUFFIX, check_name, load_public
+    from bundles.signing.pkcs11_uri import is_uri
 
     station = station_root(root)
-    path = StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}"
-    if not path.is_file():
-        raise no_such_key(path.parent, name)
-    public = load_public(path)
+    if is_uri(name):
+        public = load_key(station, name, passphrase_fd).public
+    else:
+        path = StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}"
+        if not path.is_file():
+            raise no_such_key(path.parent, name)
+        public = load_public(path)
     document = {
         "name": name, "keyid": public.keyid, "algorithm": public.algorithm, "fingerprint": public.fingerprint,
         "words": public.words,
@@ -191,6 +199,8 @@ def export(
         text = str(out) if out is not None else pem.decode().rstrip("\n")
         show({**document, "pem": pem.decode()}, as_json, lambda: text)
         return
+    if is_uri(name):
+        raise UsageError("the private part stays on the token", thing=name[:120], remedy="leave --private out")
     if out is None:
         raise UsageError("a private key is not printed", thing=name, remedy="give a new file with --out")
     _write_private(station, name, private_form, out, passphrase_fd)

@@ -300,10 +300,17 @@ def key_and_passphrase(root: Path, name: str, passphrase_fd: int | None) -> tupl
 
 
 def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
-    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
+    """A private key by its name in the station's key folder, by its file, or by its PKCS#11 URI. It stays in this
+    process, or on its token."""
     from bundles.signing.keys import load_private
+    from bundles.signing.pkcs11_uri import is_uri, parse
     from bundles.signing.ssh.keys import TOKENS
 
+    if is_uri(name):
+        from bundles.signing.token_key import TokenPrivateKey
+
+        named = parse(name)
+        return TokenPrivateKey(named, read_passphrase(passphrase_fd, f"PIN of {named.shown}", what="PIN"))
     path, passphrase = key_and_passphrase(root, name, passphrase_fd)
     key = load_private(path, passphrase)
     warn_of(path)

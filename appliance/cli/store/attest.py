@@ -14,7 +14,12 @@ from appliance.cli.store.sign import FORMATS, ask, hand_in, load_signer, public_
 @click.command()
 @click.argument("reference", metavar="REF")
 @click.option(
-    "--key", "key_name", type=KEY, required=True, metavar="KEY", help="A name in the key folder, or a key file's path."
+    "--key",
+    "key_name",
+    type=KEY,
+    required=True,
+    metavar="KEY",
+    help="A name in the key folder, a key's file, or a pkcs11: URI.",
 )
 @click.option(
     "--predicate",

@@ -37,7 +37,12 @@ _NOTATION: Final = "notation"
 @click.command()
 @click.argument("reference", metavar="REF")
 @click.option(
-    "--key", "key_name", type=KEY, required=True, metavar="KEY", help="A name in the key folder, or a key file's path."
+    "--key",
+    "key_name",
+    type=KEY,
+    required=True,
+    metavar="KEY",
+    help="A name in the key folder, a key's file, or a pkcs11: URI.",
 )
 @click.option(
     "--format",
@@ -113,7 +118,10 @@ def _sign_by_notation(
     from appliance import clock
     from bundles.image_signatures import making_notation as notation
     from bundles.oci.digest import Digest
+    from bundles.signing.pkcs11_uri import is_uri
 
+    if is_uri(key_name):
+        raise UsageError("Notation signs by key files here", thing=key_name[:120], remedy="give the key's file")
     path, passphrase = key_and_passphrase(station_root(root), key_name, passphrase_fd)
     at = clock.now()
     signer = notation.load_signer(path, passphrase, certificates, at)
