@@ -85,6 +85,23 @@ SLO_FILE: Final = 32 * MIB
 METRIC_STREAMS: Final = 200
 """Streams that metrics name, the first by their names: a source's pinned keys say which there can be."""
 
+WEBHOOKS: Final = 8
+"""Endpoints of a site."""
+
+WEBHOOK_OUTBOX: Final = 10_000
+"""Messages of an endpoint that wait or are dead; where so many wait, the log is read on once there is room."""
+
+WEBHOOK_BODY: Final = 256 * KIB
+WEBHOOK_AT_ONCE: Final = 8
+WEBHOOK_TIMEOUT: Final = 15.0
+"""Bytes of a message, above which it has no detail; messages that are sent to an endpoint at once; seconds for one."""
+
+WEBHOOK_PAUSES: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds before each further attempt (Standard Webhooks 1.0); behind the last a message is dead."""
+
+WEBHOOK_CURSOR: Final = 300.0
+"""Seconds after which it is written how far an endpoint has heard the log, where nothing was for it."""
+
 LOG_QUEUE: Final = 10_000
 """Lines of JSON that wait for who reads the program's log."""
 

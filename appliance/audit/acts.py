@@ -53,6 +53,7 @@ class Act(StrEnum):
     CLOCK_SET_AHEAD = "clock.set-ahead"
     CLOCK_SET_BACK = "clock.set-back"
     METRICS_REFUSE = "metrics.refuse"
+    WEBHOOK_REPLAY = "webhook.replay"
 
     # Callers and accounts.
     CALL = "call"

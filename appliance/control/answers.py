@@ -68,6 +68,7 @@ from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
+from appliance.api.webhooks import Webhook, WebhookReplayed
 
 ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/status": Status,
@@ -134,6 +135,8 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/receipts": Page[Receipt],
     "POST /v1/receipts": TakenStatement,
     "GET /v1/sites": Page[Site],
+    "GET /v1/webhooks": Page[Webhook],
+    "POST /v1/webhooks/{name}/replay": WebhookReplayed,
     "GET /v1/destination": Destination,
     "POST /v1/sites": SiteChange,
     "DELETE /v1/sites/{site}": SiteChange,

@@ -56,6 +56,10 @@ class LogFollower:
         self._sizes = sizes
         return newest[::-1]
 
+    def back_to(self, heads: Mapping[int, int]) -> None:
+        """Give the events behind `heads` again at the next look."""
+        self.heads, self._sizes = dict(heads), ()
+
     async def keep_following(self, tell: Callable[[Events], Awaitable[None]]) -> None:
         """Hand every event to `tell`. Until cancelled."""
         begun = False

@@ -39,6 +39,10 @@ class ControlMeasures:
             if event.get("act") in catalogue.ACTS and event.get("outcome") in catalogue.OUTCOMES:
                 self._counts.add(self._at("lockgate_acts", event["act"], event["outcome"]))
 
+    def webhook(self, result: str) -> None:
+        """A message was delivered, was not taken (`failed`), or was given up (`dead`)."""
+        self._counts.add(self._at("lockgate_webhook_deliveries", result))
+
     def scanned(self, scan: Scan) -> None:
         """An artifact's images were held against the advisories."""
         for image in scan.images:

@@ -23,7 +23,7 @@ from appliance.access.passwords import HashingThreads
 from appliance.access.token_endpoint import refresh_key
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
-from appliance.control import budget_keeper, duties, indexing, jobs_by_log, openapi, space, store_watch
+from appliance.control import budget_keeper, duties, indexing, jobs_by_log, openapi, space, store_watch, webhooks
 from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
@@ -61,6 +61,7 @@ from appliance.control.routes import (
     trust,
     upstreams,
 )
+from appliance.control.routes import webhooks as webhook_routes
 from appliance.door import Door
 from appliance.jobs.process import JobStarter
 from appliance.jobs.service import Jobs
@@ -91,7 +92,7 @@ _MODULES = (
     status, repositories, repository_acts, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
-    upstreams,
+    upstreams, webhook_routes,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")
@@ -229,6 +230,7 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield store_watch.keep_looking(control)
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
+    yield webhooks.keep_telling(control)
     yield control.follower.keep_following(functools.partial(_told, control))
 
 

@@ -93,4 +93,5 @@ def _jobs() -> list[Family]:
         family(
             "lockgate_scanned_images", "Images held against the advisories (M5)", result=("pass", "findings", "unknown")
         ),
+        family("lockgate_webhook_deliveries", "Attempts to tell webhooks", result=("delivered", "failed", "dead")),
     ]

@@ -16,6 +16,7 @@ from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy
 from appliance.settings.station import MEDIA_ROOTS, Config
 from appliance.upstreams.upstream import Upstreams
+from appliance.webhooks.messages import require_usable
 from bundles.errors import LockgateError, UsageError
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
@@ -44,6 +45,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: None if config.open else _require_tls(paths, config),
         lambda: load_policy(paths.approvals),
         lambda: check_named(config.sbom),
+        *(lambda name=name: require_usable(paths, name, config.webhooks[name]) for name in config.webhooks),
     )
     return [*_raised(asked), *Upstreams(config, paths.root).objections()]
 

@@ -22,6 +22,7 @@ from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.redirects import check_hosts
 from appliance.settings.upstreams import check_mirror, check_proxy
+from appliance.settings.webhooks import check_url
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError
 from bundles.io import toml
@@ -32,6 +33,7 @@ _SHOWN: Final = 80
 """Characters of a value that a message shows."""
 _STREAM: Final = re.compile(r"[a-z0-9.*?-]{1,65}\Z")
 _GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?\Z")
+_ACT: Final = re.compile(r"[a-z][a-z.-]{0,39}\*?\Z|\*\Z")
 _OBJECTIVE_NAME: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _RATE_MOST: Final = 1_000_000
@@ -147,6 +149,19 @@ _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
 )  # fmt: skip
 """The settings of one registry."""
 
+_WEBHOOK: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "url": Form('a URL without an account, as "https://hooks.example/lockgate"; plain HTTP on loopback alone',
+                    _passes(check_url)),
+        "acts": _texts('acts of the audit log, as "intake.release" or "push-*"',
+                       _text(lambda value: _ACT.match(value) is not None)),
+        "repositories": _PATTERNS,
+        "addresses": _texts(_NETWORKS, _is_network),
+        "ca": _FILE,
+    }
+)  # fmt: skip
+"""The settings of one webhook."""
+
 _percent: Final = Form("a number of percent above 0 and below 100", lambda value: _is_rate(value) and 0 < value < 100)
 _owner: Final = Form(f"a text of at most {station_limits.SLO_TEXT} characters without line breaks",
                      _text(lambda value: len(value) <= station_limits.SLO_TEXT and value.isprintable()))  # fmt: skip
@@ -209,6 +224,12 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             _passes(_host_in_lower_case),
         ),
         "collect.use_host_configuration": _FLAG,
+        "webhooks": Form(
+            f"a table for each of at most {station_limits.WEBHOOKS} endpoints, named by a-z, 0-9 and -, as"
+            " [webhooks.deploy]",
+            lambda value: isinstance(value, dict) and len(value) <= station_limits.WEBHOOKS,
+            name=_text(lambda name: _OBJECTIVE_NAME.match(name) is not None), inside=_WEBHOOK,
+        ),
         "log.format": _choice("text", "json"),
         "log.requests": _FLAG,
         "slo.days": _whole(1, 90, " of days"),
@@ -371,6 +392,11 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     if clients != "off" and not client_ca:
         yield Fault("tls.clients", _written(clients), "clients and client_ca go together",
                     'write client_ca = FILE too, or clients = "off"')  # fmt: skip
+    for name, webhook in document.get("webhooks", {}).items():
+        for needed in ("url", "acts", "addresses"):
+            if not webhook.get(needed):
+                yield Fault(f"webhooks.{_quoted(name)}.{needed}", "", "a setting is missing",
+                            f"write {needed} = {_WEBHOOK[needed].says}")  # fmt: skip
     log = document.get("log", {})
     if log.get("requests") and log.get("format", "text") != "json":
         yield Fault("log.requests", "true", "requests are logged as JSON alone", 'write format = "json" too')

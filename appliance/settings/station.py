@@ -16,6 +16,7 @@ from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
 from appliance.settings.upstreams import UpstreamSettings
+from appliance.settings.webhooks import WebhookSettings
 from bundles import limits
 from bundles.errors import UsageError
 from bundles.io import toml
@@ -50,6 +51,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     upstreams: dict[str, UpstreamSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
+    webhooks: dict[str, WebhookSettings] = {}
 
     @property
     def threshold(self) -> int:
@@ -186,6 +188,14 @@ authentication_errors = 0.01
 #   pull_seconds = 2.0
 #   owner = "platform"                # in alarms, with how to reach them
 #   contact = "platform@example"
+
+[webhooks]
+# Whom the station tells of acts (docs/howto/observe.md). The secret is never written here.
+#   [webhooks.deploy]
+#   url = "https://hooks.example/lockgate"
+#   addresses = ["10.0.7.0/24"]       # where that may be; nothing else is connected to
+#   acts = ["intake.release", "block"]
+#   repositories = ["prod/**"]        # only events about these; none: about anything
 
 [collect]
 # Whether `collect` also goes by the machine's registries.conf and certs.d (containers-registries.conf(5)).

@@ -88,6 +88,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "sign": ("team/helo:1 --key engineer", 1, "did you mean team/hello:1?"),
     "signature list": ("team/helo:1", 1, "did you mean team/hello:1?"),
+    "webhook replay": ("nobody", 1, "lockgate webhook list"),
     "site add": ("charlie --receipt-key {tmp}/none --owner x", 2, "PEM"),
     "site remove": ("brave", 1, "did you mean bravo?"),
     "token list": ("robot-nobody", 1, "lockgate user list"),
@@ -108,6 +109,7 @@ OTHERWISE = {
     "a list, or a filter that may be empty": (
         "advisories list", "block list", "bundle deltas", "bundle list", "job list", "key list", "media list",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
+        "webhook list",
     ),
     "about this station alone": (
         "config check", "console", "gc", "intake check", "key review", "metrics dashboard", "metrics rules", "scrub",

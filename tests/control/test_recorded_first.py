@@ -69,6 +69,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "POST /v1/bundles/{id}/custody": (f"/v1/bundles/{NAME}/custody", {"giver": "A", "taker": "B", "medium": "usb"}),
     "POST /v1/bundles/{id}/void": ("/v1/bundles/bravo.alpha-000001/void", {"why": "lost"}),
     "POST /v1/sites": ("/v1/sites", {"site": "echo"}),
+    "POST /v1/webhooks/{name}/replay": ("/v1/webhooks/deploy/replay", {}),
     "DELETE /v1/sites/{site}": ("/v1/sites/alpha", None),
     "POST /v1/streams/{stream}/reset": ("/v1/streams/alpha.bravo/reset", {"sequence": 40, "why": "new"}),
     "DELETE /v1/session": ("/v1/session", None),

@@ -93,6 +93,10 @@ SETUPS = {
             "lockgate token create": "robot-ci",
         },
     ),
+    "docs/howto/observe.md": Setup(
+        before='outside$ sed -i \'s|^.webhooks.$|[webhooks.deploy]\\nurl = "https://hooks.example/lockgate"\\n'
+        'addresses = ["10.0.7.0/24"]\\nacts = ["block"]|\' /srv/alpha/config.toml\n' + SERVE_OUTSIDE,
+    ),
     "docs/howto/after-a-restore.md": Setup(
         before=f"{RELEASED}inside$ lockgate receipt export --out receipt-0007.json\n",
         shell="inside",

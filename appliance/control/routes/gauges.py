@@ -14,6 +14,7 @@ from appliance.mounts import mounted_media
 from appliance.station import Station
 from appliance.store.reads import standing
 from appliance.store.reads.ledger import stream_states
+from appliance.store.reads.webhooks import outbox_state
 from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError
 
@@ -68,6 +69,7 @@ def counted(station: Station, control: Control) -> dict[str, tuple[str, Values]]
         "lockgate_uploads": _one("Uploads that have begun and not ended", uploads),
         "lockgate_bundles": ("Outgoing bundles", _by("state", standing.bundles_by_state(station.reader))),
         "lockgate_intake_bundles": ("Bundles that came in", _by("state", standing.entries_by_state(station.reader))),
+        "lockgate_webhook_messages": ("Messages for webhooks", _webhooks(station)),
         "lockgate_sboms": ("Images with an SBOM", sboms),
         "lockgate_media_bytes": ("Bytes of mounted media", dict(_media())),
         "lockgate_stream_sequence": (
@@ -131,6 +133,14 @@ def _media() -> Iterator[tuple[tuple[tuple[str, str], ...], float]]:
         size, free = size + medium.size, free + medium.free
     yield (("state", "size"),), float(size)
     yield (("state", "free"),), float(free)
+
+
+def _webhooks(station: Station) -> Values:
+    states = [outbox_state(station.reader, name) for name in station.config.webhooks]
+    return {
+        (("state", "waiting"),): float(sum(one.waiting for one in states)),
+        (("state", "dead"),): float(sum(one.dead for one in states)),
+    }
 
 
 def _certificates(station: Station) -> Values:

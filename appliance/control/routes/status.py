@@ -29,7 +29,7 @@ from appliance.api.status import (
     UnfinishedBundle,
 )
 from appliance.audit.checkpoints import last_checkpoint
-from appliance.control import duties, space
+from appliance.control import duties, space, webhooks
 from appliance.control.api import Control, get, may
 from appliance.control.budgets import Budget
 from appliance.control.health import checks
@@ -116,6 +116,7 @@ def describe(control: Control) -> Status:
             *(text for check in found for text in check.get("alerts", ())),
             *control.releases.alarms(),
             *duties.alerts(control),
+            *webhooks.alerts(control),
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
             *_hit(hit),
