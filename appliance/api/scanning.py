@@ -161,3 +161,46 @@ class NewFindings(Shape, frozen=True, kw_only=True):
     not_scanned: int = 0
     complete: bool = True
     advisories: tuple[AdvisorySource, ...] = ()
+
+
+class ListedPackage(Shape, frozen=True, kw_only=True):
+    """A package that an SBOM lists; `purl` and `path` are "" where it names none."""
+
+    name: str
+    version: str
+    purl: str = ""
+    path: str = ""
+
+
+class CarriedSbom(Shape, frozen=True, kw_only=True):
+    """An SBOM from elsewhere, held against the station's own: `left_out` names packages that the station found in the
+    image and that this one does not list, the first of `left_out_count`. `why` says why it could not be read."""
+
+    digest: str
+    packages: int = 0
+    why: str = ""
+    left_out: tuple[str, ...] = ()
+    left_out_count: int = 0
+
+
+class ImagePackages(Shape, frozen=True, kw_only=True):
+    """The packages of one image. `state` as of `ScannedImage`: by the station's own SBOM (`scanned`), or by others'
+    alone (`carried`), which may leave out what they like. `carried` are those from elsewhere, where there is an own."""
+
+    digest: str
+    platform: str = ""
+    state: str
+    why: str = ""
+    at: str = ""
+    packages: tuple[ListedPackage, ...] = ()
+    carried: tuple[CarriedSbom, ...] = ()
+
+
+class Packages(Shape, frozen=True, kw_only=True):
+    """GET /v1/packages: what an artifact is made of. `complete` is false where an image has no SBOM of the station's
+    own, or one with gaps."""
+
+    reference: str
+    digest: str
+    complete: bool
+    images: tuple[ImagePackages, ...] = ()

@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "attest": ("appliance.cli.store.attest:attest", "Say something about an image, signed with one's own key"),
     "signature": ("appliance.cli.store.signature:signature", "Image signatures: list"),
     "scan": ("appliance.cli.store.scan:scan", "Vulnerabilities of what is served: scan REF, scan find ID"),
-    "sbom": ("appliance.cli.store.sbom:sbom", "Where a package is: find"),
+    "sbom": ("appliance.cli.store.sbom:sbom", "What an artifact is made of: show, diff; where a package is: find"),
     "advisories": ("appliance.cli.store.advisories:advisories", "Advisories: load, list, remove"),
     "policy": ("appliance.cli.keys.image_policy:policy", "The policy for images: check, apply, test, explain"),
     "file": ("appliance.cli.store.file:file", "Files that were collected: get one back"),

@@ -63,7 +63,15 @@ from appliance.api.people import (
     Who,
 )
 from appliance.api.recall import Recall
-from appliance.api.scanning import AdvisorySource, ComponentsFound, NewFindings, RemovedSource, Scan, VulnerabilityFound
+from appliance.api.scanning import (
+    AdvisorySource,
+    ComponentsFound,
+    NewFindings,
+    Packages,
+    RemovedSource,
+    Scan,
+    VulnerabilityFound,
+)
 from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
@@ -90,6 +98,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/scan": Scan,
     "GET /v1/scan/find": VulnerabilityFound,
     "GET /v1/scan/new": NewFindings,
+    "GET /v1/packages": Packages,
     "GET /v1/advisories": Page[AdvisorySource],
     "DELETE /v1/advisories/{source}": RemovedSource,
     "GET /v1/file": File,

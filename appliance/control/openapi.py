@@ -53,6 +53,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/components": {"name!": _TEXT},
     "GET /v1/scan": {"ref!": _TEXT},
+    "GET /v1/packages": {"ref!": _TEXT},
     "GET /v1/scan/find": {"id!": _TEXT},
     "GET /v1/jobs": _PAGE | {"state": _TEXT},
     "GET /v1/jobs/{id}/log": {"after": _COUNT},

@@ -37,6 +37,7 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert (listed.status, listed.document["not_scanned"], listed.document["complete"]) == (4, 1, False)
     unknown = at("scan", "team/app:1", "--known", "--json")
     assert (unknown.status, unknown.document["gaps"]) == (4, ["not-scanned"])
+    assert (at("sbom", "team/app:1").status, at("sbom", "diff", "team/app:1", "team/app:1").status) == (4, 4)
     bare = at("scan", "team/app:1", "--json")
     assert (bare.status, bare.document["gaps"], bare.document["advisories"]) == (4, ["no-advisories"], [])
     assert "no advisories for PyPI: 1 package" in at("scan", "team/app:1").out
@@ -88,6 +89,13 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     where = at("scan", "find", "CVE-2024-1", "--json")
     assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
     assert "team/app:1" in at("sbom", "find", "requests@2.19").out
+    listed = at("sbom", "team/app:1", "--json")
+    assert (listed.status, [one["name"] for one in listed.document["images"][0]["packages"]]) == (0, ["requests"])
+    for form, key in (("cyclonedx", "components"), ("spdx", "packages")):
+        assert key in json.loads(at("sbom", "show", "team/app:1", "--format", form).out)
+    same = at("sbom", "diff", "team/app:1", "team/app:1", "--json")
+    assert (same.status, same.document["same"], same.document["added"]) == (0, 1, [])
+    assert [at("sbom", *words).status for words in (("team/app:9",), ("requests@2.19",), ("pkg:pypi/a",))] == [1, 2, 2]
     absent = at("sbom", "find", "requests@2.20", "--json")
     assert (absent.status, absent.document["items"], absent.document["complete"]) == (0, [], True)
 

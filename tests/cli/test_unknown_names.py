@@ -85,6 +85,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "role explain": ("nobody team/hello", 1, "lockgate user list"),
     "role grant": ("nobody reader", 1, "lockgate user list"),
     "role withdraw": ("nobody reader", 1, "lockgate user list"),
+    "sbom diff": ("team/helo:1 team/hello:1", 1, "did you mean team/hello:1?"),
+    "sbom show": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "sign": ("team/helo:1 --key engineer", 1, "did you mean team/hello:1?"),
     "signature list": ("team/helo:1", 1, "did you mean team/hello:1?"),

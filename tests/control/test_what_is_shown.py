@@ -413,7 +413,9 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
             _, where = await desk.get("/v1/components", name="requests")
             assert sorted(one["references"][0] for one in where["items"]) == [f"{name}:1" for name in seen]
         desk.be("reader team/**")
-        for path, query in (("/v1/scan", {"ref": f"{THEIRS}:1"}), ("/v1/scan", {"ref": f"{THEIRS}:9"})):
+        assert (await desk.get("/v1/packages", ref=f"{OURS}:1"))[1]["images"][0]["packages"][0]["name"] == "requests"
+        theirs = {"ref": f"{THEIRS}:1"}
+        for path, query in (("/v1/scan", theirs), ("/v1/scan", {"ref": f"{THEIRS}:9"}), ("/v1/packages", theirs)):
             assert (await desk.get(path, **query))[0] == 403
         wanted: tuple[dict[str, Any], ...] = (
             {"kind": "scan", "params": {"references": [f"{THEIRS}:1"]}},

@@ -19,6 +19,7 @@ from appliance.control import indexing
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.scanning import load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of
+from appliance.scanning.packages import packages_of
 from appliance.store.reads.advisories import entries_of, one_state, sources
 from appliance.store.reads.components import sboms_of
 from appliance.store.writes.components import IndexSbom
@@ -163,6 +164,26 @@ def test_an_sbom_from_elsewhere_that_lists_nothing_makes_no_image_clean(
         layout.tag(f"sbom{number}", sbom_of(layout, described, document))
         outside.collect_layout(layout.folder, f"sbom{number}")
     assert (known(outside, reference).complete, known(outside, reference).gaps) == (False, ("not-scanned",))
+
+
+def test_what_an_sbom_from_elsewhere_leaves_out_is_named(
+    outside: Outside, layout: Layout, image: tuple[str, dict[str, Any]]
+) -> None:
+    reference, described = image
+    for number, document in enumerate(
+        (cyclonedx("pkg:pypi/Requests@2.19?x=1"), cyclonedx("pkg:pypi/requests@2.20", "pkg:pypi/b@1"), b"\xff")
+    ):
+        layout.tag(f"sbom{number}", sbom_of(layout, described, document))
+        outside.collect_layout(layout.folder, f"sbom{number}")
+    (bare,) = packages_of(outside.station, Reference.parse(reference)).images
+    assert (bare.state, sorted(one.name for one in bare.packages)) == ("carried", ["Requests", "b", "requests"])
+    index(outside, described, "pkg:pypi/requests@2.19", "pkg:pypi/b@1")
+    found = packages_of(outside.station, Reference.parse(reference))
+    (listed,) = found.images
+    assert (found.complete, listed.state, [one.name for one in listed.packages]) == (True, "scanned", ["b", "requests"])
+    told = {one.packages: (one.left_out, one.left_out_count) for one in listed.carried if not one.why}
+    assert told == {1: (("b@1",), 1), 2: (("requests@2.19",), 1)}
+    assert [bool(one.why) for one in listed.carried].count(True) == 1
 
 
 @pytest.mark.parametrize(

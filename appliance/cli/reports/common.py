@@ -23,10 +23,10 @@ def scanned(scan: Scan) -> list[ScannedImage]:
     return [image for image in scan.images if image.state == SCANNED]
 
 
-def image_purl(scan: Scan, image: ScannedImage) -> str:
-    """An image as a package URL of type `oci`."""
-    name = Reference.parse(scan.reference).repository.rpartition("/")[2].lower()
-    return f"pkg:oci/{quote(name)}@{quote(image.digest, safe='')}"
+def oci_purl(reference: str, digest: str) -> str:
+    """An image as a package URL of type `oci`: the last part of its repository's name, and its digest."""
+    name = Reference.parse(reference).repository.rpartition("/")[2].lower()
+    return f"pkg:oci/{quote(name)}@{quote(digest, safe='')}"
 
 
 def is_set_aside(finding: Finding) -> bool:

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Final
 
 from appliance.api.scanning import Finding, Scan, ScannedImage
-from appliance.cli.reports.common import VERSION, image_purl, scanned
+from appliance.cli.reports.common import VERSION, oci_purl, scanned
 
 _STATES: Final = {
     "not_affected": "not_affected", "fixed": "resolved", "affected": "exploitable", "under_investigation": "in_triage",
@@ -70,7 +70,7 @@ def _image(scan: Scan, image: ScannedImage) -> dict[str, Any]:
     }  # fmt: skip
     found: dict[str, Any] = {
         "type": "container", "bom-ref": image.digest, "name": scan.reference, "version": image.digest,
-        "purl": image_purl(scan, image),
+        "purl": oci_purl(scan.reference, image.digest),
     }  # fmt: skip
     if image.platform:
         found["properties"] = [{"name": "lockgate:platform", "value": image.platform}]

@@ -23,6 +23,9 @@ _OTHER_WORDS: Final = {
 }  # fmt: skip
 """Words of other tools for what a command here does."""
 
+_TAKES_NAMES: Final = {"lockgate sbom": "find"}
+"""The command that was meant where a thing's name stands behind a group of several commands: a package's."""
+
 _SAME: Final = (
     frozenset({"add", "create", "grant", "make", "new", "pin", "trust"}),
     frozenset({"delete", "del", "drop", "remove", "revoke", "rm", "withdraw", "disable", "void", "untrust"}),
@@ -105,8 +108,9 @@ def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[
                 return sorted(named, key=lambda line: "lockgate key" in line)[:_MOST]
     if group is root and word in _OTHER_WORDS:
         return [f"lockgate {_OTHER_WORDS[word]}"]
-    if group is not root and len(names) == 1:  # `lockgate sbom libssl`
-        return [f"{path} {names[0]}"]
+    only = names[0] if group is not root and len(names) == 1 else _TAKES_NAMES.get(path)
+    if only is not None:
+        return [f"{path} {only}"]
     if group is root:
         near = get_close_matches(word, sorted({line.split()[-1] for line in known}), 1, 0.75)
         return [line for line in known if line.split()[-1] in near][:_MOST]

@@ -16,6 +16,7 @@ from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
 from appliance.scanning.new_findings import new_findings
+from appliance.scanning.packages import packages_of
 from appliance.scanning.staged import DROPS
 from appliance.scanning.verdicts import Advisories
 from appliance.store.writes.advisories import RemoveAdvisories
@@ -48,6 +49,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         found = await asyncio.to_thread(on_own_station, station, lambda own: find_component(own, text, shown))
         return answer(found)
 
+    async def packages(request: web.Request) -> web.Response:
+        reference = Reference.parse(query_text(request, "ref"))
+        await require(request, "pull", reference.repository)
+        return answer(await asyncio.to_thread(on_own_station, station, lambda own: packages_of(own, reference)))
+
     async def listed(_: web.Request) -> web.Response:
         found = await asyncio.to_thread(on_own_station, station, lambda own: sources(Advisories(own.reader)))
         return answer(Page(found))
@@ -67,6 +73,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         get("/v1/scan/find", "pull", find),
         get("/v1/scan/new", "pull", new),
         get("/v1/components", "pull", components),
+        get("/v1/packages", "pull", packages),
         get("/v1/advisories", "status", listed),
         delete("/v1/advisories/{source}", "policy", remove),
     ]
