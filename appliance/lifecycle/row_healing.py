@@ -55,7 +55,7 @@ _INDEX: Final = re.compile(r"row [0-9]+ missing from index (?P<index>[a-z0-9_]+)
 
 class RowHealing:
     """Acts for `actor` on what a check of the metadata found; `log` gets a line about each row, `attend` is called
-    between two and may raise. `described` are manifests whose rows were made anew."""
+    between two and may raise. `described` are manifests that had no row, and have one now."""
 
     def __init__(
         self, station: Station, actor: str, attend: Callable[[], object], log: Callable[[str], object]
@@ -151,7 +151,8 @@ class RowHealing:
             event = AuditEvent(Act.DESCRIBE_MANIFEST, self._actor, item, "done", {"fields": ["row"]})
             with recording(self._station.audit, event):
                 self._station.writer.submit(DescribeAnew(manifest=row, at=clock.now()))
-            self.described.append(item)
+            if item not in wrong:
+                self.described.append(item)
             self._log(f"the row of the manifest {item} was not what was written: it is made anew from its bytes")
             put += 1
         return put

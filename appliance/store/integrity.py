@@ -53,7 +53,7 @@ class IntegrityFindings:
     """What a check found: nothing, where `texts` is empty. `structure` is damage that hides what nobody can name;
     `loose` are rows of tags, links and manifests that stand on nothing. `tags` and `links` are their damaged rows as
     they are. `unsummed` counts rows without a checksum, which this program did not write. `described` are manifests
-    whose rows were made anew since."""
+    that had no row, and got one since."""
 
     structure: list[str] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
