@@ -11,6 +11,7 @@ from appliance.intake.inspectors.port import Listing, Subject
 from bundles.documents.signed import Section
 from bundles.errors import MalformedError
 from bundles.io import strict_json
+from bundles.io.display import some
 from bundles.oci.descriptor import Platform
 from bundles.oci.left_out import left_out_by
 from bundles.oci.manifest import DOCKER_CONFIG, OCI_CONFIG
@@ -54,7 +55,7 @@ def inspect(subject: Subject) -> Section:
         + (f"; {len(wrong)} that say a platform that is none" if wrong else "")
         + (f"; {len(odd)} of another platform than announced" if odd else "")
         + (f"; {len(lacking)} foreign layers were not carried" if lacking else "")
-        + (f"; {len(left)} manifests of indexes were left out" if left else ""),
+        + (f"; {some(len(left), 'manifest of an index was', 'manifests of indexes were')} left out" if left else ""),
         details={
             "kinds": dict(kinds),
             **other.details(),

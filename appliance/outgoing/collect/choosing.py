@@ -66,7 +66,7 @@ class ManySource:
             )  # fmt: skip
         if len(chosen) > limits.COLLECT_CHOSEN:
             raise UsageError(
-                f"{len(chosen)} tags are chosen", thing=self.text,
+                f"{some(len(chosen), 'tag is', 'tags are')} chosen", thing=self.text,
                 remedy=f"at most {limits.COLLECT_CHOSEN}: narrow them with a pattern, exclude, range or newest",
             )  # fmt: skip
         said = {
@@ -102,7 +102,7 @@ class ManySource:
             )  # fmt: skip
         if len(found) > limits.COLLECT_REPOSITORIES:
             raise UsageError(
-                f"{len(found)} repositories are covered", thing=self.text,
+                f"{some(len(found), 'repository is', 'repositories are')} covered", thing=self.text,
                 remedy=f"at most {limits.COLLECT_REPOSITORIES} of one source: narrow the pattern",
             )  # fmt: skip
         return found

@@ -35,7 +35,7 @@ from appliance.outgoing.collect.tasks import FirstAlone, all_of, end, in_thread
 from appliance.store.collection_lock import incoming_turn
 from appliance.store.errors import EngineError
 from bundles.errors import CancelledError, FailedError, LockgateError, UsageError
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 from bundles.io.threads import Threads
 from bundles.oci.digest import Digest
 
@@ -148,7 +148,7 @@ class _Collect:
         else:
             self._given += chosen.given
             self._selected.append(chosen.said)
-            self._context.log(f"chose {chosen.said['chosen']} of {chosen.said['tags']} tags: {many.text}")
+            self._context.log(f"chose {chosen.said['chosen']} of {some(chosen.said['tags'], 'tag')}: {many.text}")
             return
         self._unchosen.append((many, failed))
         await self._record(many.text, many.text, failed)
