@@ -22,6 +22,8 @@ from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
 APPROVED, QUARANTINED = "alpha.bravo-000006", "alpha.bravo-000007"
+BUNDLES = {"release": APPROVED, "withdraw": "alpha.bravo-000005"}
+"""The bundle that an action is done to, where it is not one that waits."""
 REFUSED = "j0039"
 
 
@@ -31,9 +33,9 @@ async def reach(console: Any, screen: str, action: str) -> None:
     if action == "components" or action == "manifest" or screen == "artifact":
         app.open_thing("tag", "base/debian:12.6")
     elif screen == "report":
-        app.open_further("report", APPROVED if action == "release" else QUARANTINED)
+        app.open_further("report", BUNDLES.get(action, QUARANTINED))
     elif screen == "intake_entry":
-        app.open_thing("intake", APPROVED if action == "release" else QUARANTINED)
+        app.open_thing("intake", BUNDLES.get(action, QUARANTINED))
     elif screen == "job":
         app.open_thing("job", await _job(console, action))
     elif screen == "guide":
@@ -47,6 +49,8 @@ async def reach(console: Any, screen: str, action: str) -> None:
         await console.press("enter")
     if (screen, action) == ("intake", "release"):
         await console.press("down", "down")
+    if (screen, action) == ("intake", "withdraw"):
+        await console.press("down", "down", "down")
     if (screen, action) == ("jobs", "sign"):
         await _job(console, action)
         await console.press("r", "home")
@@ -125,6 +129,10 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "next_pane": lambda console: console.app.focused.id == "own",
     "filter": lambda console: isinstance(console.app.focused, Input),
     "sort": asks(Choose),
+    "withdraw": asks(Prompt),
+    "inspect": asks(Confirm),
+    "block": asks(Prompt),
+    "maintain": asks(Choose),
     "jump": asks(Jump),
     "palette": asks(Palette),
     "pick": lambda console: len(console.app.draft.references) == 1,

@@ -83,7 +83,7 @@ async def test_y_copies_the_digest_and_s_saves_the_page(drive: Any, tmp_path: Pa
         assert "sign with officer: approval 1 of 2" in (tmp_path / "page.txt").read_text()
 
 
-async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: Path) -> None:
+async def test_a_real_bundle_is_approved_released_blocked_and_withdrawn_from_the_screen(tmp_path: Path) -> None:
     store = MemoryStore()
     made = carry(tmp_path / "medium", store, [file_artifact(store, b"hello\n")], purpose="monthly patches")
     with Station(tmp_path / "bravo", "bravo", "inside") as bravo:
@@ -106,7 +106,7 @@ async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: 
             await console.shows("Engineering")
             await console.press("a")
             await console.shows("Verdict: ")
-            await console.shows("signed by Engineering")
+            await console.shows("by Engineering")
             await console.press("a")
             await console.shows("Passphrase of the key officer")
             await console.type("a passphrase")
@@ -119,5 +119,28 @@ async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: 
             await console.shows("Release alpha.bravo-000001?")
             await console.press("y")
             await console.shows("released: files/thing:1")
+            console.app.open_thing("tag", "files/thing:1")
+            await console.shows("Tree")
+            await console.press("x")
+            await console.shows("Block files/thing:1: why?")
+            await console.type("a leaked key")
+            await console.press("enter")
+            await console.shows("blocked: shown to nobody now")
+            console.app.open_thing("intake", name_of())
+            await console.shows("Artifacts")
+            await console.press("u")
+            await console.shows(f"Withdraw {name_of()}: why?")
+            await console.type("a leaked key")
+            await console.press("enter")
+            await console.shows("is withdrawn")
+            await console.press("v")
+            await console.shows("anew?")
+            await console.press("y")
+            await console.shows("[ok] done")
+            await console.press("5", "m", "enter")
+            await console.shows("[ok] done")
         shown = bravo.run("intake", "show", name_of(), "--json").json
-        assert (shown["state"], [one["owner"] for one in shown["decisions"]]) == ("released", ["Officer"])
+        assert shown["state"] == "quarantined"  # by its new report
+        assert [step["state"] for step in shown["steps"]].count("withdrawn") == 1
+        assert [one["why"] for one in bravo.run("block", "list", "--json").json["items"]] == ["a leaked key"]
+        assert [one["kind"] for one in bravo.run("job", "list", "--json").json["items"]][:2] == ["gc", "inspect"]

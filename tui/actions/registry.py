@@ -137,6 +137,24 @@ def _releasable(context: Context) -> str:
     return "" if item.state == "approved" else f"it is {item.state}"
 
 
+def _withdrawable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, EntrySummary):
+        return "choose a bundle first"
+    return "" if item.state == "released" else f"it is {item.state}, and shown to nobody"
+
+
+def _inspectable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, EntrySummary):
+        return "choose a bundle first"
+    return "" if item.state in DECIDABLE else f"it is {item.state}"
+
+
+def _blockable(context: Context) -> str:
+    return "" if isinstance(context.item, Artifact) else "the artifact is not here yet"
+
+
 def _cancellable(context: Context) -> str:
     item = context.item
     if item == SIGNING:
@@ -234,6 +252,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _DECIDED_ON,
            may("reject", _rejectable),
            hint=4),
+    Action("withdraw", ("u",), "Withdraw", "take back what it made visible, with the reason",
+           ("intake", "intake_entry", "report"), may("withdraw", _withdrawable)),
+    Action("inspect", ("v",), "Inspect", "make its report anew; older approvals are then void", _DECIDED_ON,
+           may("quarantine", _inspectable)),
+    Action("block", ("x",), "Block", "show it to nobody, in any repository, from now on", ("artifact",),
+           may("policy", _blockable)),
+    Action("maintain", ("m",), "Maintain", "sweep what nothing shows, or read every blob", ("jobs",), may("operate")),
     Action("report", ("o",), "Report", "what this station found in the bundle",
            _BUNDLES, _chosen, hint=2),
     Action("cancel", ("c",), "Cancel", "stop the job; nothing of it stays visible", _JOBS,

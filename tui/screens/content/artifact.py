@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 
 from appliance.api.common import Page
-from appliance.api.content import Artifact, Component
+from appliance.api.content import Artifact, Blocked, Component
 from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
+from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import count, size, words
 from tui.widgets.panel import Panel, fact
@@ -204,6 +205,26 @@ class ArtifactScreen(StationScreen):
     def do_open(self) -> None:
         if self.branches.display:
             self.branches.toggle()
+
+    def do_block(self) -> None:
+        artifact = self.artifact
+        if artifact is None:
+            return
+        prompt = Prompt(
+            f"Block {safe(artifact.reference)}: why?",
+            f"{safe(artifact.digest)} is shown to nobody, in any repository, from the next request on. Clients and the"
+            " audit log are told the reason. lockgate block remove shows it again.",
+            check=needed,
+        )
+        digest = artifact.digest
+        self.console_app.push_screen(prompt, lambda why: self._block(digest, why) if why else None)
+
+    def _block(self, digest: str, why: str) -> None:
+        self.ask(lambda station: station.send(Blocked, "/v1/blocks", {"thing": digest, "why": why}), self._blocked,
+                 group="act")  # fmt: skip
+
+    def _blocked(self, answer: Blocked) -> None:
+        self.say("ok", f"blocked: shown to nobody now; who pulled it says lockgate audit recall {answer.digest}")
 
     def do_pick(self) -> None:
         artifact = self.artifact

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail, ReleaseAnswer
+from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail, ReleaseAnswer, Withdrawn
+from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
 from bundles.documents.signed import Approval, decode
 from bundles.errors import NotFoundError, RefusedError
@@ -109,6 +110,45 @@ class DecidingScreen(ImportingScreen, SigningScreen):
 
         title = f"{decision.capitalize()} {safe(bundle)}"
         self.sign(title, offer, explain, fetch, send, self.bundle_decided, asks=True)
+
+    def do_withdraw(self) -> None:
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        prompt = Prompt(
+            f"Withdraw {safe(bundle.id)}: why?",
+            "What it made visible is shown no more; its tags go back to where the newest release that stands put them."
+            " It can be approved anew or rejected. The reason stands in the audit log.",
+            check=needed,
+        )
+        self.console_app.push_screen(prompt, lambda why: self._withdraw(bundle.id, why) if why else None)
+
+    def _withdraw(self, bundle: str, why: str) -> None:
+        path = f"/v1/intake/{quote(bundle, safe='')}/withdraw"
+        self.ask(lambda station: station.send(Withdrawn, path, {"why": why}), self._withdrawn, group="act")
+
+    def _withdrawn(self, answer: Withdrawn) -> None:
+        self.load()
+        if answer.still_shown:
+            still = f"still shown, since something else stands for it: {', '.join(answer.still_shown)}"
+            self.say("need", f"{answer.id} is withdrawn; {still}")
+        else:
+            self.say("ok", f"{answer.id} is withdrawn: {', '.join(answer.withdrawn)}")
+
+    def do_inspect(self) -> None:
+        """Make the report anew: whoever approved by the old one is asked again."""
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        explain = "The new report takes the place of the old one, and every approval by that one is void."
+        question = Confirm(f"Inspect {safe(bundle.id)} anew?", explain)
+        self.console_app.push_screen(question, lambda yes: self._inspect(bundle.id) if yes else None)
+
+    def _inspect(self, bundle: str) -> None:
+        self.ask(lambda station: station.start_job("inspect", {"id": bundle}), self._job_begun, group="act")
+
+    def _job_begun(self, job: Job) -> None:
+        self.console_app.open_thing("job", job.id)
 
     def do_release(self) -> None:
         bundle = self.bundle_now()

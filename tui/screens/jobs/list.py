@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 
 from appliance.api.common import Page
 from appliance.api.jobs import Job
 from bundles.io.display import safe
+from tui.dialogs.choose import Choose, Option
 from tui.screens.jobs.acts import JobActs
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import moment, percent, span, words
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
+
+_UPKEEP: Final = (
+    ("look", "See what a sweep would take", "nothing is taken away"),
+    ("gc", "Sweep", "take away what nothing shows; it waits in the graveyard first"),
+    ("scrub", "Scrub", "read every blob, withdraw what is damaged"),
+)
+_PARAMS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "look": ("gc", {"dry_run": True}),
+    "gc": ("gc", {"dry_run": False}),
+    "scrub": ("scrub", {}),
+}
 
 
 class JobsScreen(JobActs, StationScreen):
@@ -84,6 +96,19 @@ class JobsScreen(JobActs, StationScreen):
 
     def job_heard(self, job: Job) -> None:
         self.table.show([job if one.id == job.id else one for one in self.table.loaded], self.table.next)
+
+    def do_maintain(self) -> None:
+        options = [Option(name, label, detail) for name, label, detail in _UPKEEP]
+        explain = "Each is a job: it can be cancelled, and its log says what it found."
+        self.console_app.push_screen(Choose("What is to be looked after?", options, explain), self._maintain)
+
+    def _maintain(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen:
+            kind, params = _PARAMS[chosen[0]]
+            self.ask(lambda station: station.start_job(kind, params), self._begun, group="act")
+
+    def _begun(self, job: Job) -> None:
+        self.console_app.open_thing("job", job.id)
 
     def do_open(self) -> None:
         if self.table.current is not None:
