@@ -93,6 +93,8 @@ class ConsolePort(App[int], inherit_bindings=False):
     """The key that was typed last, and when (`textual._time.get_time`)."""
     running_job: Job | None
     draft: Draft
+    key_file: str
+    """The path of the key that was named last at this console, offered again."""
     guide: str
     guide_facts: GuideFacts | None
 

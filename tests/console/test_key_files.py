@@ -43,6 +43,22 @@ async def test_an_officer_approves_with_a_key_file(drive: Any, monkeypatch: Any)
         await console.shows("approved, 1 of 2")
 
 
+async def test_a_new_bundle_is_signed_with_a_key_file_that_is_named_once(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("w", "3", *["down"] * 5, "enter", "end", "enter")
+        await console.shows("New bundle: Your private key's file?")
+        await console.press(*"/home/eve/engineer.pem", "enter")
+        await console.shows("Passphrase of the key /home/eve/engineer.pem")
+        await console.press(*"wrong", "enter")
+        await console.shows("does not open the key")
+        await console.press(*PASSPHRASE, "enter")
+        await console.shows("/home/eve/engineer.pem  ")
+        draft = console.app.draft
+        assert (draft.key, draft.keyid) == ("/home/eve/engineer.pem", KEYIDS["engineer"])
+        assert draft.build_params()["sign_with"] == KEYIDS["engineer"]
+        assert console.app.key_file == draft.key
+
+
 async def test_the_file_of_another_persons_key_signs_nothing(drive: Any, monkeypatch: Any) -> None:
     async with drive() as console:
         await _as(console, monkeypatch, "officer")

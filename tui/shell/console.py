@@ -101,6 +101,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         self.status: Status | None = None
         self.running_job: Job | None = None
         self.draft = Draft()
+        self.key_file = ""
         self.guide = ""
         self.guide_facts: GuideFacts | None = None
         self.painted = Painted(ascii_only=self.look.ascii)
@@ -285,7 +286,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
             self.uninstall_screen(name)
             screen.remove()
         self.running_job = self.guide_facts = None
-        self.guide, self.draft, self._clipboard = "", Draft(), ""
+        self.guide, self.draft, self.key_file, self._clipboard = "", Draft(), "", ""
 
     def come_back(self) -> None:
         """Somebody logged in: look at the station again, and show what it says now."""

@@ -16,18 +16,18 @@ from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
-from tui.screens.station_screen import StationScreen
+from tui.screens.trust.signing import Offer, SigningScreen
 from tui.station.port import Station
 from tui.terminal.texts import size, words
 
-_OTHER = "another"
+_OTHER, _FILE = "another", "\0file"
 _PICK, _PATTERN, _LIST, _CHANGED = "\0pick", "\0pattern", "\0list", "\0changed"
 _WAYS = frozenset({_PICK, _PATTERN, _LIST, _CHANGED})
 """Ways to name artifacts, among the options that are names; no name is called so."""
 _SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-class BundleFields(StationScreen):
+class BundleFields(SigningScreen):
     """The base of the screen of a new bundle."""
 
     def draft_changed(self) -> None:
@@ -206,18 +206,29 @@ class BundleFields(StationScreen):
         self._one_or_typed("volume", ask, prompt)
 
     def _change_key(self, found: Sequence[OwnKey]) -> None:
-        keys = [key for key in found if not key.station]
-        if not keys:
-            self.say("bad", "this station has no key to sign with: lockgate key create NAME")
-            return
-        by_name = {key.name: key for key in keys}
-        options = [Option(key.name, safe(key.name), key.keyid) for key in keys]
+        by_name = {key.name: key for key in found if not key.station}
+        options = [Option(key.name, safe(key.name), key.keyid) for key in by_name.values()]
+        options.append(Option(_FILE, "a key in a file", "type its path"))
 
         def chosen(names: tuple[str, ...] | None) -> None:
-            if names:
-                self._set(key=names[0], keyid=by_name[names[0]].keyid)
+            if names and names[0] == _FILE:
+                self._ask_key_file()
+            elif names:
+                self._key_chosen(by_name[names[0]])
 
-        self.console_app.push_screen(Choose("Who signs?", options, marked=(self.console_app.draft.key,)), chosen)
+        if by_name:
+            self.console_app.push_screen(Choose("Who signs?", options, marked=(self.console_app.draft.key,)), chosen)
+        else:
+            self._ask_key_file()
+
+    def _ask_key_file(self) -> None:
+        """A key in a file is opened once now, which tells its id, and once more to sign."""
+        wanted = "a key that the destination has pinned for bundles"
+        explain = "The manifest names who signs. The key is let go of until it signs."
+        self.choose_key("New bundle", Offer((), None, wanted), explain, lambda key, _: self._key_chosen(key))
+
+    def _key_chosen(self, key: OwnKey) -> None:
+        self._set(key=key.name, keyid=key.keyid)
 
     def _change_cosigners(self, keys: Sequence[TrustedKey]) -> None:
         options = [

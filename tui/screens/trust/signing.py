@@ -40,16 +40,16 @@ NO_KEY: Final = "pin it for releases (p on Trust), and have an administrator bin
 
 @dataclass(frozen=True)
 class Offer:
-    """Which keys may be chosen to sign with: those of the station's folder that fit, and a file with one of `ids`.
-    `wanted` says what a key must be, for one that is not."""
+    """Which keys may be chosen to sign with: those of the station's folder that fit, and a file with one of `ids`
+    (None: with any). `wanted` says what a key must be, for one that is not."""
 
     keys: tuple[OwnKey, ...]
-    ids: frozenset[str]
+    ids: frozenset[str] | None
     wanted: str
 
     def objection(self, keyid: str) -> str:
         """Why a key may not be used, or nothing."""
-        return "" if keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
+        return "" if self.ids is None or keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
 
 
 class SigningScreen(StationScreen):
@@ -102,13 +102,18 @@ class SigningScreen(StationScreen):
 
         def ask_file() -> None:
             explained = f"{explain}\nIt must be {offer.wanted}."
-            prompt = Prompt(f"{what}: Your private key's file?", explained, check=needed)
+            named = self.console_app.key_file
+            prompt = Prompt(f"{what}: Your private key's file?", explained, value=named, check=needed)
             self.console_app.push_screen(prompt, given)
 
         def given(path: str | None) -> None:
             if path:
                 name, keyring = path.strip() if "/" in path else f"./{path.strip()}", self.console_app.keyring
-                self.work(lambda: asyncio.to_thread(keyring.about, name), chosen, group="open")
+                self.work(lambda: asyncio.to_thread(keyring.about, name), found, group="open")
+
+        def found(key: OwnKey) -> None:
+            self.console_app.key_file = key.name
+            chosen(key)
 
         if len(offer.keys) == 1:
             chosen(offer.keys[0])
