@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from appliance import limits
-from appliance.advisories.match import Match
+from appliance.advisories.match import Match, match_package
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import LEVELS
 from appliance.api.scanning import Hit, NewFindings, Use
@@ -40,25 +40,30 @@ def new_findings(station: Station, shows: Shows) -> NewFindings:
 def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
     known, places = Advisories(station.reader), Places(station, shows)
     packages = components.packages_by_number(station.reader)
-    rated = dict[tuple[int, str], tuple[bool, int, str] | None]()
+    rated = dict[int, dict[str, tuple[bool, int, str]]]()
     count = 0
 
-    def rating(number: int, name: str) -> tuple[bool, int, str] | None:
+    def ratings(number: int) -> dict[str, tuple[bool, int, str]]:
+        """How each finding of a package is rated, by the id of its record. What was matched is not kept: news may be
+        of every package of the store."""
         package = packages(number)
-        match = None if package is None else _match(known, package, name)
-        if package is None or match is None:
-            return None
-        exploited = known.exploitation(match.entry.ids).exploited
-        return not exploited, LEVELS.index(match.entry.severity), package.label
+        found = () if package is None else match_package(package, known.entries).found
+        return {
+            match.entry.id: (
+                not known.exploitation(match.entry.ids).exploited, LEVELS.index(match.entry.severity),
+                match.package.label,
+            )
+            for match in found
+        }  # fmt: skip
 
     def found() -> Iterator[_Found]:
         nonlocal count
         for image, number, path, name in news.news(station.reader):
             if not places.of(image):
                 continue
-            if (number, name) not in rated:
-                rated[number, name] = rating(number, name)
-            rank = rated[number, name]
+            if number not in rated:
+                rated[number] = ratings(number)
+            rank = rated[number].get(name)
             if rank is not None:
                 count += 1
                 yield _Found(*rank, name, image, number, path)
