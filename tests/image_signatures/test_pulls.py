@@ -423,14 +423,15 @@ def test_a_warning_is_one_line_of_ascii_whatever_the_rule_says(held: Held) -> No
 
 def test_what_stands_in_the_file_of_a_manifest_does_not_decide_about_what_is_in_memory(held: Held) -> None:
     """Evidence in the place of an unsigned image's file, once every worker has read the image."""
-    image, evidence = Image(), signed()
-    digest = held.push(image, "1")
-    assert held.statuses("manifests/1", name="dev", actions="pull,push") == {200}
+    image, evidence = Image(), signed("another image")
+    held.attach(evidence)
+    digest = held.push(image)
+    assert held.statuses(f"manifests/{digest}", name="dev", actions="pull,push") == {200}
     file = held.paths.blob(digest)
     file.chmod(0o600)
     file.write_bytes(evidence.store.blobs[evidence.carriers[0].digest])
-    held.push(Image(text="another image"), "2")  # so that what was found before counts no longer
-    assert not held.statuses("manifests/1") & {200, 304}
+    held.push(Image(text="one more"))  # so that what was found before counts no longer
+    assert not held.statuses(f"manifests/{digest}") & {200, 304}
 
 
 def test_where_a_manifests_file_is_gone_that_is_said_and_not_that_nobody_signed(held: Held) -> None:
