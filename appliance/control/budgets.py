@@ -63,11 +63,17 @@ class Budgets:
     latest: tuple[Budget, ...] = ()
     """As they stood when `take` was last called."""
     _before: dict[Key, tuple[float, float]] = field(default_factory=dict)
+    _ends: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
+    """The cells of pulls and pushes, by whose doing their end is."""
     _sums: dict[int, dict[int, dict[Key, list[float]]]] = field(default_factory=dict)
     """By length (a minute, an hour) and by start, in seconds: what failed and all, of each."""
 
     def __post_init__(self) -> None:
         self._sums = {_MINUTE: {}, _HOUR: {}}
+        self._ends = {key: {"good": [], "station": [], "client": []} for key, _ in self._keys()}
+        for family, values, at in self.layout.series():
+            if (key := Key(values[0] if values else "", family.name.removeprefix("lockgate_"))) in self._ends:
+                self._ends[key][values[2]].append(at)
         known = {key for key, _ in self._keys()}
         for length, at, slo, objective, failed, total in _kept(self.path):
             if length in self._sums and (key := Key(slo, objective)) in known:
@@ -128,12 +134,9 @@ class Budgets:
                 total += sum(totals[at : at + len(bounds) + 1])
                 fast += sum(totals[at : at + bounds.index(settings.pull_seconds) + 1])
             return total - fast, total
-        failed = total = 0.0
-        for family, values, at in self.layout.series():
-            if family.name == f"lockgate_{key.objective}" and values[0] == key.slo:
-                failed += totals[at] if values[2] == "station" else 0.0
-                total += totals[at] if values[2] != "client" else 0.0
-        return failed, total
+        ends = self._ends[key]
+        failed = sum(totals[at] for at in ends["station"])
+        return failed, failed + sum(totals[at] for at in ends["good"])
 
 
 def _share(failed: float, total: float) -> float:
