@@ -219,13 +219,6 @@ def test_options_choose_among_the_tags_of_a_source_alone(alpha: Station, registr
     assert alpha.run("collect", pattern, "--exclude", "*-slim", "--json").json["references"] == [
         "team/lib:1.0.0", "team/lib:1.1.0",
     ]  # fmt: skip
-    for wrong in (
-        (f"{registry.host}/team/lib:1.0.0", "--newest", "1"), ("--retry-failed", "--newest", "1"),
-        (pattern, "--range", "newest"), (pattern, "--newest", "0"), (pattern, "--as", "libs/lib:1"),
-        (f"{registry.host}/team/**", "--newest", "1"), (pattern, "--variant", "a b"),
-    ):  # fmt: skip
-        failed = alpha.run("collect", *wrong, expect=2)
-        assert len(failed.stderr.strip().splitlines()) == 1
     none = alpha.run("collect", pattern, "--variant", "alpine", expect=1)
     assert "of another variant" in none.stderr
 
@@ -244,7 +237,6 @@ def test_a_platform_that_was_left_out_is_named_to_who_asks_for_it(
     file = tmp_path / "multi.toml"
     file.write_text(f'[[source]]\nfrom = "{registry.host}/team/multi:1"\nplatforms = ["linux/amd64"]\n')
     alpha.run("collect", "-f", file, "--update")
-    alpha.run("collect", "-f", file)
     shown = alpha.run("repo", "show", "team/multi:1", "--json").json
     assert (shown["digest"], [one["state"] for one in shown["platforms"]]) == (str(index), ["here", "left-out"])
     assert "left out when it was collected" in alpha.run("repo", "show", "team/multi:1").stdout
@@ -260,6 +252,3 @@ def test_a_platform_that_was_left_out_is_named_to_who_asks_for_it(
     assert [one["state"] for one in alpha.run("repo", "show", "team/multi:1", "--json").json["platforms"]] == [
         "here", "here",
     ]  # fmt: skip
-    for wrong in ([f"{registry.host}/team/multi:1", "--platform", "arm64"], ["file:x", "--platform", "linux/amd64"],
-                  ["-f", file, "--platform", "linux/amd64"]):  # fmt: skip
-        alpha.run("collect", *wrong, expect=2)
