@@ -47,7 +47,9 @@ async def test_a_new_bundle_is_signed_with_a_key_file_that_is_named_once(drive: 
     async with drive() as console:
         await console.press("w", "3", *["down"] * 5, "enter", "end", "enter")
         await console.shows("New bundle: Your private key's file?")
-        await console.press(*"/home/eve/engineer.pem", "enter")
+        await console.press(*"/home/eve/nobody.pem", "enter", *PASSPHRASE, "enter")
+        await console.shows("is not a key that is pinned here")
+        await console.press("escape", "enter", "end", "enter", "ctrl+u", *"/home/eve/engineer.pem", "enter")
         await console.shows("Passphrase of the key /home/eve/engineer.pem")
         await console.press(*"wrong", "enter")
         await console.shows("does not open the key")

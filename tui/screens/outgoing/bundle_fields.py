@@ -48,7 +48,7 @@ class BundleFields(SigningScreen):
             case "volume":
                 self._change_volume()
             case "key":
-                self.ask(lambda station: station.keys(), self._change_key, group="field")
+                self.ask(_keys, self._change_key, group="field")
             case "cosigners":
                 self.ask(lambda station: station.trust(), self._change_cosigners, group="field")
             case _:
@@ -205,27 +205,28 @@ class BundleFields(SigningScreen):
         prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
         self._one_or_typed("volume", ask, prompt)
 
-    def _change_key(self, found: Sequence[OwnKey]) -> None:
-        by_name = {key.name: key for key in found if not key.station}
+    def _change_key(self, found: tuple[Sequence[OwnKey], frozenset[str]]) -> None:
+        own, known = found
+        by_name = {key.name: key for key in own if not key.station}
         options = [Option(key.name, safe(key.name), key.keyid) for key in by_name.values()]
         options.append(Option(_FILE, "a key in a file", "type its path"))
 
         def chosen(names: tuple[str, ...] | None) -> None:
             if names and names[0] == _FILE:
-                self._ask_key_file()
+                self._ask_key_file(known)
             elif names:
                 self._key_chosen(by_name[names[0]])
 
         if by_name:
             self.console_app.push_screen(Choose("Who signs?", options, marked=(self.console_app.draft.key,)), chosen)
         else:
-            self._ask_key_file()
+            self._ask_key_file(known)
 
-    def _ask_key_file(self) -> None:
+    def _ask_key_file(self, known: frozenset[str]) -> None:
         """A key in a file is opened once now, which tells its id, and once more to sign."""
-        wanted = "a key that the destination has pinned for bundles"
+        wanted = "a key that is pinned here: p on Trust pins its public half"
         explain = "The manifest names who signs. The key is let go of until it signs."
-        self.choose_key("New bundle", Offer((), None, wanted), explain, lambda key, _: self._key_chosen(key))
+        self.choose_key("New bundle", Offer((), known, wanted), explain, lambda key, _: self._key_chosen(key))
 
     def _key_chosen(self, key: OwnKey) -> None:
         self._set(key=key.name, keyid=key.keyid)
@@ -241,6 +242,13 @@ class BundleFields(SigningScreen):
                    marked=self.console_app.draft.cosigners),
             lambda chosen: self._set(cosigners=chosen) if chosen is not None else None,
         )  # fmt: skip
+
+
+async def _keys(station: Station) -> tuple[Sequence[OwnKey], frozenset[str]]:
+    """The keys of the station's folder, and the ids of all that it knows: a build by another has no public half."""
+    own = await station.keys()
+    pinned = [key.keyid for key in await station.trust() if not key.revoked]
+    return own, frozenset([*pinned, *(key.keyid for key in own)])
 
 
 async def _sites(station: Station) -> tuple[str, ...]:

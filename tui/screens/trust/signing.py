@@ -40,16 +40,16 @@ NO_KEY: Final = "pin it for releases (p on Trust), and have an administrator bin
 
 @dataclass(frozen=True)
 class Offer:
-    """Which keys may be chosen to sign with: those of the station's folder that fit, and a file with one of `ids`
-    (None: with any). `wanted` says what a key must be, for one that is not."""
+    """Which keys may be chosen to sign with: those of the station's folder that fit, and a file with one of `ids`.
+    `wanted` says what a key must be, for one that is not."""
 
     keys: tuple[OwnKey, ...]
-    ids: frozenset[str] | None
+    ids: frozenset[str]
     wanted: str
 
     def objection(self, keyid: str) -> str:
         """Why a key may not be used, or nothing."""
-        return "" if self.ids is None or keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
+        return "" if keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
 
 
 class SigningScreen(StationScreen):
