@@ -18,6 +18,7 @@ from bundles.image_signatures import cosign_legacy, dsse, notation, notation_jws
 from bundles.image_signatures.making import Made
 from bundles.image_signatures.verdict import Refusal
 from bundles.io import strict_json
+from bundles.io.display import some
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, parse_manifest
@@ -102,7 +103,7 @@ def below_tag(layer: Descriptor, tag: str, before: bytes | None) -> Placed | Non
         return None
     if len(layers) >= limits.IMAGE_SIGNATURES:
         raise RefusedError(
-            f"{len(layers)} signatures stand at the tag, and no more are looked at",
+            f"{some(len(layers), 'signature stands', 'signatures stand')} at the tag, and no more are looked at",
             thing=tag,
             remedy="sign with --format sigstore",
             code=Refusal.TOO_MANY.value,

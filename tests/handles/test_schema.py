@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_PATHS = frozenset({
     "account", "act", "actor", "address", "after", "as", "authorisation", "capacity", "classification", "cosigners",
     "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "full_name", "giver", "handle",
-    "hosts", "id", "keyid", "kind", "medium", "name", "new", "not_after", "note", "old", "only", "outcome",
-    "password", "payload", "platforms", "purpose", "q", "range", "redirects", "ref", "reference", "references",
-    "repository", "seal", "serial", "sha256", "sign_with", "signature", "since", "site", "source", "state", "stream",
-    "tag", "tags", "taker", "target", "thing", "to", "uid", "until", "url", "variant", "volume", "why",
+    "hosts", "id", "keyid", "kind", "media_type", "medium", "name", "new", "not_after", "note", "old", "only",
+    "outcome", "password", "payload", "platforms", "public_key", "purpose", "q", "range", "redirects", "ref",
+    "reference", "references", "repository", "seal", "serial", "sha256", "sign_with", "signature", "since", "site",
+    "source", "state", "stream", "subject", "tag", "tags", "taker", "target", "thing", "to", "uid", "until", "url",
+    "variant", "volume", "why",
 })  # fmt: skip
 """Texts that the station takes from a request and never opens. A new one is added here by somebody who has looked."""
 

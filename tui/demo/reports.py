@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from bundles.documents import signed
+from bundles.io.display import some
 from bundles.oci.digest import Digest
 from tui.demo import data
 
@@ -49,14 +50,14 @@ def _sections(name: str, artifacts: list[dict[str, Any]]) -> list[tuple[str, str
                     "not_carried": [f"team/batch@{data.digest('team/batch:4.0.2')}"]}}),
         ("differences", "note" if moved else "ok",
          f"{min(len(moved), 1)} of {len(moved)} moved tags changes inside;"
-         f" {max(len(images) - 1, 0)} of {len(images)} images came with a signature",
+         f" {max(len(images) - 1, 0)} of {some(len(images), 'image')} came with a signature",
          {"moved": [_difference(one, first=at == 0) for at, one in enumerate(moved)],
           "images_without_signature": images[-1:]}),
         ("evidence", "ok", "carried, not counted: 6 SBOMs, by syft 1.4.1, 4 signatures, 0 attestations",
          {"standing": "carried, not counted", "images_without_sbom": [], "sbom_tools": ["syft 1.4.1"],
           "carried": [{"kind": "sbom", "subject": one["digest"], "digest": _SBOM} for one in artifacts]}),
-        ("signatures", "note", f"{max(len(images) - 1, 0)} of {len(images)} images signed by who is pinned here for"
-         " images (1 key and roots)",
+        ("signatures", "note", f"{max(len(images) - 1, 0)} of {some(len(images), 'image')} signed by who is pinned here"
+         " for images (1 key and roots)",
          {"signed": [{"image": one, "by": "Release Engineering, alpha", "key": data.KEYIDS["engineer"],
                       "format": "cosign"} for one in images[:-1]],
           "unsigned": images[-1:]}),

@@ -65,7 +65,7 @@ def _objectives(objectives: list[dict[str, Any]]) -> list[str]:
     if worst is None or worst["left"] >= 1:
         return []
     name = f"{worst['slo']} {worst['objective'].replace('_', ' ')}"
-    reached = f"{worst['reached']:.3%} of {worst['target']:.3%} in {worst['days']} days"
+    reached = f"{worst['reached']:.3%} of {worst['target']:.3%} in {some(worst['days'], 'day')}"
     return [f"slo          {name}: {reached}, {max(0.0, worst['left']):.0%} of the error budget is left"]
 
 
