@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -237,7 +238,7 @@ async def test_a_header_that_is_no_session_is_not_helped_by_the_uid_behind_it(se
     """Root's own account is not what a wrong session falls back to."""
     async with a_desk(tmp_path) as desk:
         desk.person("alice", "reader")
-        desk.person("root-of-it", "administrator", uid=0)
+        desk.person("root-of-it", "administrator", uid=os.getuid())
         assert (await desk.ask("GET", "/v1/session", {}))[1]["account"] == "root-of-it"
         session = (await desk.log_in("alice"))["Authorization"].removeprefix("Bearer ")
         assert not await desk.good({"Authorization": sent.format(session)})
@@ -248,11 +249,11 @@ async def test_a_system_account_is_the_account_bound_to_it_while_it_is(tmp_path:
         status, document = await desk.ask("GET", "/v1/session", {})
         assert (status, document["code"]) == (403, NO_ACCOUNT)
         assert [event.outcome for event in desk.audit.events] == ["refused"]
-        desk.person("alice", "reader", uid=0)
+        desk.person("alice", "reader", uid=os.getuid())
         assert (await desk.ask("GET", "/v1/session", {}))[1]["account"] == "alice"
         desk.inside.writer.submit(BindUid(account="alice", uid=None))
         assert (await desk.ask("GET", "/v1/session", {}))[0] == 403
-        desk.inside.writer.submit(BindUid(account="alice", uid=0))
+        desk.inside.writer.submit(BindUid(account="alice", uid=os.getuid()))
         desk.inside.writer.submit(DisableAccount(account="alice", at=clock.now()))
         assert (await desk.ask("GET", "/v1/session", {}))[0] == 403
 
