@@ -9,6 +9,7 @@ import pytest
 from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.control.server import application
+from bundles.documents.audit_log import LANES
 from tests.control.test_who_may_call import Played, a_station, served
 
 
@@ -20,6 +21,7 @@ async def test_status_and_metrics_speak_up(
 ) -> None:
     monkeypatch.setattr(limits, "SERVER_DAYS", days)
     with a_station(tmp_path, Played("administrator"), open_=False) as (control, _):
+        (control.station.paths.audit / LANES).mkdir(parents=True)  # as after a station's first event
         make_ca(control.station.paths, "bravo")
         make_server(control.station.paths, ["localhost"])
         async with served(application(control), tmp_path) as client:
