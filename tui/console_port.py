@@ -129,6 +129,10 @@ class ConsolePort(App[int], inherit_bindings=False):
         """Open a repository, tag, digest, intake entry, bundle, job, key, account or screen."""
         raise NotImplementedError
 
+    def open_begun(self, job: Job) -> None:
+        """Open a job that was begun here: it asks for its signature as soon as it waits for one."""
+        raise NotImplementedError
+
     def open_further(self, name: str, reference: str) -> None:
         """Open a further screen that is about one thing."""
         raise NotImplementedError

@@ -23,6 +23,7 @@ from tui.screens import make
 from tui.screens.people.log_in import LogInForm
 
 if TYPE_CHECKING:
+    from appliance.api.jobs import Job
     from tui.screens.station_screen import StationScreen
 
 
@@ -138,6 +139,13 @@ class Opening(ConsolePort, inherit_bindings=False):
     def _jump_to(self, target: tuple[str, str] | None) -> None:
         if target is not None:
             self.open_thing(*target)
+
+    def open_begun(self, job: Job) -> None:
+        """Open a job that was begun here: it asks for its signature as soon as it waits for one."""
+        from tui.screens.jobs.job import JobScreen
+
+        self.push_screen(JobScreen(job.id, begun=job))
+        self.look_now()
 
     def open_thing(self, kind: str, reference: str) -> None:
         """Open what the finder found: a repository, tag, digest, intake entry, bundle, job, key, account or screen."""

@@ -148,7 +148,7 @@ class DecidingScreen(ImportingScreen, SigningScreen):
         self.ask(lambda station: station.start_job("inspect", {"id": bundle}), self._job_begun, group="act")
 
     def _job_begun(self, job: Job) -> None:
-        self.console_app.open_thing("job", job.id)
+        self.console_app.open_begun(job)
 
     def do_release(self) -> None:
         bundle = self.bundle_now()

@@ -44,4 +44,4 @@ class ImportingScreen(StationScreen):
         self.ask(lambda station: station.start_job("import", {"paths": list(paths)}), self._import_begun, group="act")
 
     def _import_begun(self, job: Job) -> None:
-        self.console_app.open_thing("job", job.id)
+        self.console_app.open_begun(job)

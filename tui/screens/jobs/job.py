@@ -64,10 +64,12 @@ class Checked(Message):
 class JobScreen(JobActs):
     name_of: ClassVar[str] = "job"
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, begun: Job | None = None) -> None:
+        """`begun`: the job as it was begun on this console; only such a one asks for a signature that it waits for by
+        the time it is first heard of."""
         super().__init__()
         self.job_id = job_id
-        self.job: Job | None = None
+        self.job = begun
         self.volumes: tuple[CarriedVolume, ...] | None = None
         self.stop = threading.Event()
         self.signing = False

@@ -108,7 +108,7 @@ class JobsScreen(JobActs, StationScreen):
             self.ask(lambda station: station.start_job(kind, params), self._begun, group="act")
 
     def _begun(self, job: Job) -> None:
-        self.console_app.open_thing("job", job.id)
+        self.console_app.open_begun(job)
 
     def do_open(self) -> None:
         if self.table.current is not None:

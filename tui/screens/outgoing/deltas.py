@@ -164,7 +164,7 @@ class DeltasScreen(StationScreen):
         self.console_app.push_screen(Prompt("Write the receipt where?", explain, check=_check_path), answered)
 
     def _begun(self, job: Job) -> None:
-        self.console_app.open_thing("job", job.id)
+        self.console_app.open_begun(job)
 
 
 def _held(delta: Delta) -> int:

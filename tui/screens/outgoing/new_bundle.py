@@ -192,7 +192,7 @@ class NewBundleScreen(BundleFields):
     def _begun(self, job: Job) -> None:
         self.console_app.set_draft(self.console_app.draft.again())
         self.draft_changed()
-        self.console_app.open_thing("job", job.id)
+        self.console_app.open_begun(job)
 
     def do_clear(self) -> None:
         self.console_app.set_draft(Draft())
