@@ -119,7 +119,7 @@ def seen(inside: Inside) -> dict[str, float]:
 
 
 def test_carried_bundles_are_measured_from_their_signature_to_their_release(inside: Inside, tmp_path: Path) -> None:
-    bundle = small_bundle(tmp_path / "carried")
+    bundle = small_bundle(tmp_path / "carried", created=clock.after(-100))
     inside.trust(bundle.key.public)
     before = seen(inside)
     assert before['lockgate_intake_bundles{state="quarantined"}'] == 0
@@ -128,14 +128,14 @@ def test_carried_bundles_are_measured_from_their_signature_to_their_release(insi
     stream = 'stream="alpha.bravo"'
     assert waits['lockgate_intake_bundles{state="quarantined"}'] == 1
     assert waits[f'lockgate_stream_sequence{{direction="in",{stream}}}'] == 1
-    assert waits[f"lockgate_stream_waiting_seconds{{{stream}}}"] > 0
+    assert waits[f"lockgate_stream_waiting_seconds{{{stream}}}"] >= 100
     assert f"lockgate_stream_carried_seconds{{{stream}}}" not in waits
     inside.decide(name_of(), inside.officer())
     inside.release(name_of())
     after = seen(inside)
     assert after['lockgate_intake_bundles{state="released"}'] == 1
     assert after[f"lockgate_stream_waiting_seconds{{{stream}}}"] == 0
-    assert after[f"lockgate_stream_carried_seconds{{{stream}}}"] > 0
+    assert after[f"lockgate_stream_carried_seconds{{{stream}}}"] >= 100
 
 
 def test_the_disk_and_its_use_are_measured(inside: Inside) -> None:

@@ -245,6 +245,7 @@ MORE: Final[tuple[Further, ...]] = (
             ),
         ),
     ),
+    Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
         "report",
         "intake",
@@ -258,7 +259,6 @@ MORE: Final[tuple[Further, ...]] = (
         keys=("4", "enter", "o"),
         actions=(Action("unfold", ("t",), "Unfold", "open what is folded, or fold it again", ("report",), hint=5),),
     ),
-    Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
         "verify",
         "trust",
