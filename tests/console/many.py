@@ -27,7 +27,7 @@ def large_station(root: Path, *, tags: int, repositories: int = 0) -> None:
         database.executemany("INSERT INTO tags VALUES (?, ?, ?, ?, NULL)", named)
         ids = range(first + 1, first + 1 + repositories)
         names = ((each, f"team/app-{each - first:05d}", AT) for each in ids)
-        database.executemany("INSERT INTO repositories VALUES (?, ?, ?)", names)
+        database.executemany("INSERT INTO repositories (id, name, created) VALUES (?, ?, ?)", names)
         links = ((each, digest, AT) for each in ids)
         database.executemany("INSERT INTO links VALUES (?, ?, 'manifest', ?, NULL)", links)
         database.executemany("INSERT INTO tags VALUES (?, '1.0', ?, ?, NULL)", ((each, digest, AT) for each in ids))

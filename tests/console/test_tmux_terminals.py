@@ -138,7 +138,7 @@ def test_a_station_that_is_stopped_is_said_to_be_slow_and_comes_back_by_itself(s
             terminal.press("Down", "Down")
             terminal.shows("Repositories  3 of", LARGE)
             terminal.press("?")
-            terminal.shows("Help  1 of")
+            terminal.shows("│ Help │", "> Repositories")
             terminal.press("2")
             screen = terminal.shows("[!!] the station does not answer since", "station lost", LARGE)
             assert "Traceback" not in screen
