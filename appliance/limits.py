@@ -727,6 +727,9 @@ SBOM_ROOM: Final = 1024 * MIB
 BREAK_GLASS_ALERT: Final = 7 * 24 * 60 * 60
 """How long an opened sealed key stands among the alerts: until everybody's next shift."""
 
+POLICY_LOOKED_AT: Final = 5.0
+"""How often the control process looks at the files of the policy for images and of the pinned keys, for its health."""
+
 RELEASES_LOOKED_AT: Final = 600.0
 """How often the station holds what it shows against its audit log: a second or so of reading for a million events."""
 

@@ -29,6 +29,7 @@ from appliance.control.measuring import ControlMeasures
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
+from appliance.image_signatures.standing import Standing
 from appliance.jobs.service import Jobs
 from appliance.measures.catalogue import layout
 from appliance.measures.slots import Slots
@@ -79,6 +80,9 @@ class Control:
     """How much of its error budgets the registry spent."""
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
+
+    policy: Standing | None = None
+    """What pulls are held against, as this process last saw it (appliance.control.policy_watch)."""
 
     def __post_init__(self) -> None:
         slots, paths = self.measures.slots, self.station.paths

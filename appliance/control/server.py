@@ -23,7 +23,17 @@ from appliance.access.passwords import HashingThreads
 from appliance.access.token_endpoint import refresh_key
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
-from appliance.control import budget_keeper, duties, indexing, jobs_by_log, openapi, space, store_watch, webhooks
+from appliance.control import (
+    budget_keeper,
+    duties,
+    indexing,
+    jobs_by_log,
+    openapi,
+    policy_watch,
+    space,
+    store_watch,
+    webhooks,
+)
 from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
@@ -228,6 +238,7 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield duties.keep_looking(control)
     yield space.keep_looking(control)
     yield store_watch.keep_looking(control)
+    yield policy_watch.keep_looking(control)
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)

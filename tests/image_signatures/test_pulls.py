@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.control import policy_watch
 from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, write_of
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
@@ -367,8 +368,10 @@ def test_where_the_policy_is_not_the_applied_one_nothing_is_pulled(looking: Held
         change()
         assert held.statuses("manifests/1") == held.statuses("manifests/1", repository="free/app") == {403}
         assert held.statuses("manifests/1", name="dev", actions="pull,push") == {200}
+        assert not policy_watch.check(look(held.paths, None))["ok"]
         put(raw)
         assert held.statuses("manifests/1") == {200}
+        assert policy_watch.check(look(held.paths, None))["ok"]
 
 
 def test_where_the_pinned_keys_cannot_be_read_nothing_is_pulled(looking: Held) -> None:

@@ -29,7 +29,7 @@ from appliance.api.status import (
     UnfinishedBundle,
 )
 from appliance.audit.checkpoints import last_checkpoint
-from appliance.control import duties, space, webhooks
+from appliance.control import duties, policy_watch, space, webhooks
 from appliance.control.api import Control, get, may
 from appliance.control.budgets import Budget
 from appliance.control.health import checks
@@ -77,7 +77,7 @@ def describe(control: Control) -> Status:
     station = control.station
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
-    found = checks(station)
+    found = [*checks(station), policy_watch.check(control.policy)]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
     last = last_received(station.reader)
