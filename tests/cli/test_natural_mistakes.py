@@ -173,6 +173,7 @@ IMAGES = [
     ("collect -f {empty}", 2, "not a file: {empty}", "give a file"),
     ("collect --authfile {empty} 127.0.0.1:1/x:1", 2, "{empty}", "containers-auth.json"),
     ("collect --retry-failed file:{hello}", 2, "--retry-failed", "give it alone"),
+    ("key policy --purpose bundle --signers 0", 2, "0", "1<=x"),
     ("receipt read {empty}", 2, "not a file: {empty}", "give a file"),
     ("upstream list", 2, "lockgate upstream", "did you mean: lockgate collect"),
 ]

@@ -150,6 +150,8 @@ def test_a_receipt_is_read_on_the_outside(bravo: Station, bundle: Carried, tmp_p
     bravo.run("intake", "import", bundle.folder)
     exported = bravo.run("receipt", "export", "--out", tmp_path / "receipt.json")
     assert exported.last_line == str(tmp_path / "receipt.json")
+    own = bravo.run("receipt", "read", tmp_path / "receipt.json", "--json").json
+    assert (own["signed_by"]["owner"], own["receipt"]["site"]) == ("this station", "bravo")
     outside = tmp_path / "alpha"
     lockgate("init", outside, "--site", "alpha", "--side", "outside", "--open")
     unknown = lockgate("receipt", "read", tmp_path / "receipt.json", "-C", outside, expect=3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,6 +13,12 @@ from appliance.cli.shared.context import call, folder_option, json_option, show,
 from bundles.documents.signed import Receipt
 from bundles.documents.statement import Statement
 from bundles.io.display import safe, some
+
+if TYPE_CHECKING:
+    from bundles.signing.trust import TrustRecord
+
+_OWN_KEY: Final = "receipt.pub.pem"
+"""The public half of the station's receipt key, below `keys`."""
 
 
 @click.group()
@@ -74,7 +82,14 @@ def read(root: Path | None, file: Path, trust_path: Path | None, as_json: bool) 
     from bundles.documents.statement import open_statement
     from bundles.signing.trust import TrustFolder
 
-    trust = TrustFolder.load(trust_path if trust_path is not None else station_root(root) / "trust")
+    if trust_path is not None:
+        trust = TrustFolder.load(trust_path)
+    else:
+        station = station_root(root)
+        trust = TrustFolder.load(station / "trust")
+        if (station / "keys" / _OWN_KEY).exists():
+            own = _own_record(station, trust.site)
+            trust = replace(trust, records=(*(one for one in trust.records if one.keyid != own.keyid), own))
     statement = open_statement(file, trust, clock.now())
     signer = statement.signer
     name = "receipt" if isinstance(statement.document, Receipt) else "want_list"
@@ -103,19 +118,25 @@ def _text(statement: Statement) -> str:
     )
 
 
+def _own_record(station: Path, site: str) -> TrustRecord:
+    """The station's own receipt key as a record of a trust folder: nobody pins it here."""
+    from bundles.signing.keys import load_public
+    from bundles.signing.trust import TrustRecord
+
+    return TrustRecord(
+        key=load_public(station / "keys" / _OWN_KEY), owner="this station", purposes=("receipt",), sites=(site,),
+        not_before=None, not_after=None, revoked=None,
+    )  # fmt: skip
+
+
 def own_receipt(station: Path, file: Path, site: str) -> tuple[Receipt, bytes]:
     """A receipt that this very station signed, and its bytes. Raises RefusedError for any other, UsageError."""
     from appliance import clock
     from bundles.documents.statement import open_statement
     from bundles.errors import UsageError
-    from bundles.signing.keys import PUBLIC_SUFFIX, load_public
-    from bundles.signing.trust import TrustFolder, TrustRecord
+    from bundles.signing.trust import TrustFolder
 
-    own = TrustRecord(
-        key=load_public(station / "keys" / f"receipt{PUBLIC_SUFFIX}"), owner="this station", purposes=("receipt",),
-        sites=(site,), not_before=None, not_after=None, revoked=None,
-    )  # fmt: skip
-    statement = open_statement(file, TrustFolder(site, (own,)), clock.now())
+    statement = open_statement(file, TrustFolder(site, (_own_record(station, site),)), clock.now())
     if not isinstance(statement.document, Receipt):
         raise UsageError("not a receipt", thing=str(file), remedy="give a file of: lockgate receipt export")
     return statement.document, statement.raw

@@ -10,6 +10,7 @@ import click
 from appliance.audit.acts import Act
 from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import folder_option, json_option, show, station_root
+from bundles import limits
 from bundles.io.display import some
 
 
@@ -92,10 +93,18 @@ def ceremony(
 @click.command()
 @click.option("--purpose", help="Set the rule for this purpose; without it, the rules are shown.")
 @click.option("--from", "site", default="", metavar="SITE", help="For bundles or receipts of this source alone.")
-@click.option("--signers", type=int, default=1, show_default=True, help="How many distinct owners must have signed.")
+@click.option(
+    "--signers",
+    type=click.IntRange(1, limits.SIGNATURES),
+    default=1,
+    show_default=True,
+    help="How many distinct owners must have signed.",
+)
 @click.option("--algorithm", "algorithms", multiple=True, help="Only signatures by this kind of key count.")
 @click.option("--gaps/--no-gaps", default=False, help="Whether a bundle may come before the one it follows.")
-@click.option("--silence-days", type=int, default=0, help="Days without a bundle that raise an alarm; 0: never.")
+@click.option(
+    "--silence-days", type=click.IntRange(min=0), default=0, help="Days without a bundle that raise an alarm; 0: never."
+)
 @folder_option
 @json_option
 def policy(
