@@ -48,7 +48,7 @@ class Terminal:
         """What a line printed. It must end with the status; one that ends with `&` must have begun to serve."""
         self._count += 1
         mark = f"ended-{self._count}:"
-        console = line.startswith("lockgate console")
+        full_screen = console = line.startswith("lockgate console")
         typed = f"TERM=xterm {line}" if console else line
         os.write(
             self._screen, f"{{ {typed}\n}}; ended=$?; echo; echo ended-''{self._count}:$ended\n".encode()
@@ -70,7 +70,8 @@ class Terminal:
             if ended is not None and (not background or "serving " in shown):
                 assert int(ended[1]) == status, f"it ended with {ended[1]}, not {status}: {line}\n{shown}"
                 return shown[: ended.start()]
-            asked = _ASKS.search(shown, max(read, shown.rfind("\n") + 1))
+            # Half of a screen that was drawn may end as a question does.
+            asked = None if full_screen else _ASKS.search(shown, max(read, shown.rfind("\n") + 1))
             if asked is not None and ended is None:
                 os.write(self._screen, f"{self._answer(shown[shown.rfind(chr(10)) + 1 :], answers)}\n".encode())
                 read = len(shown)
