@@ -10,14 +10,15 @@ from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from tests.intake.inside import make_station
+from tests.job_starter import job_starter
 
 
 async def test_a_watcher_that_looks_away_still_sees_how_a_job_ended(tmp_path: Path) -> None:
     make_station(tmp_path / "bravo")
     paths = StationPaths(tmp_path / "bravo")
-    with WriterService(paths.database) as service:
+    with WriterService(paths.database) as service, job_starter() as starting:
         station = open_station(tmp_path / "bravo", service)
-        jobs = Jobs(station, AsyncWriterService(service))
+        jobs = Jobs(station, AsyncWriterService(service), starting)
         async with serve_writer(paths.writer_socket, service):
             submitted = await jobs.submit("import", {"paths": []}, "tester(0)")
             seen = []
