@@ -85,6 +85,17 @@ class ControlStation:
         return await self._ask(lambda client: client.request(method, path, sent, **query))
 
     async def _ask(self, question: Callable[[ControlClient], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        asked_by = self._session
+        try:
+            return await self._ask_once(question)
+        except NotLoggedInError:
+            async with self._ending:  # a log-in that has begun comes to its end
+                pass
+            if self._shut or self._session is None or self._session is asked_by:
+                raise
+        return await self._ask_once(question)  # refused by the log-in before: one's own password was changed
+
+    async def _ask_once(self, question: Callable[[ControlClient], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         try:
             client = await self._open()
             await self._require_somebody(client)
