@@ -141,7 +141,7 @@ def _object(predicate: bytes) -> bytes:
     except MalformedError as error:
         raise UsageError(error.what, thing=error.thing, remedy="give a JSON object in a file") from None
     if not isinstance(value, dict):
-        raise UsageError("the predicate is no JSON object", remedy="give a JSON object in a file")
+        raise UsageError("not a JSON object", thing="the predicate", remedy="give a JSON object in a file")
     return predicate.strip(b" \t\r\n")
 
 

@@ -10,6 +10,7 @@ from bundles.io.display import safe
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import fact
 from tui.widgets.rows import Span
+from tui.wording.upkeep_results import collection_lines, has_damage, scrub_lines
 
 
 def result_lines(job: Job) -> list[list[Span]]:
@@ -18,8 +19,13 @@ def result_lines(job: Job) -> list[list[Span]]:
     if not result:
         about = job.params.get("id") if job.kind in _OF_BUNDLES else None
         return [fact("bundle", safe(str(about)), name_width=7)] if about else []
+    upkeep = _UPKEEP.get(job.kind)
+    return _made(job.kind, result) if upkeep is None else upkeep(result)
+
+
+def _made(kind: str, result: Mapping[str, Any]) -> list[list[Span]]:
     lines: list[list[Span]] = []
-    place = "file" if job.kind == "receipt" else "folder"
+    place = "file" if kind == "receipt" else "folder"
     for name, key in (("bundle", "id"), (place, "path"), ("digest", "digest")):
         if result.get(key):
             lines.append(fact(name, safe(str(result[key])), name_width=7))
@@ -52,7 +58,7 @@ def result_lines(job: Job) -> list[list[Span]]:
     return lines
 
 
-def _counted(result: dict[str, Any], key: str, noun: str) -> str:
+def _counted(result: Mapping[str, Any], key: str, noun: str) -> str:
     return count(result[key], noun) if isinstance(result.get(key), int) else ""
 
 
@@ -69,6 +75,7 @@ def on_disk(result: Mapping[str, Any]) -> bool:
     return bool(result.get("on_disk"))
 
 
+_UPKEEP: Final = {"gc": collection_lines, "scrub": scrub_lines}
 _OF_BUNDLES: Final = frozenset({"inspect", "recut"})
 """Kinds of jobs whose parameters name a bundle, before there is a result."""
 
@@ -104,10 +111,11 @@ def after_job(job: Job) -> tuple[str, str]:
         return _after_build(result)
     if job.dismissed is not None:
         return "note", f"dismissed by {safe(job.dismissed.by)} at {moment(job.dismissed.at)}"
-    if job.kind == "import" and job.state in ("failed", "refused", "cancelled"):
-        return _after_import(job)
+    if (job.kind, job.state) == ("scrub", "done") and has_damage(result):
+        return "bad", "content is damaged: push it again, or restore it; lockgate scrub names its bundle and medium"
     if job.state in ("failed", "refused", "cancelled"):
-        return "note", "nothing of it is visible; begin it again when the cause is gone"
+        again = "note", "nothing of it is visible; begin it again when the cause is gone"
+        return _after_import(job) if job.kind == "import" else again
     return _AFTER.get((job.kind, job.state), ("plain", ""))
 
 

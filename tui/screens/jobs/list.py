@@ -18,8 +18,8 @@ from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
 
 _UPKEEP: Final = (
-    ("look", "See what a sweep would take", "nothing is taken away"),
-    ("gc", "Sweep", "take away what nothing shows; it waits in the graveyard first"),
+    ("look", "See what a collection would take", "nothing is taken away"),
+    ("gc", "Collection", "take away what nothing shows; it waits in the graveyard first"),
     ("scrub", "Scrub", "read every blob, withdraw what is damaged"),
 )
 _PARAMS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
