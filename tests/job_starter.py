@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.jobs import starter
-from appliance.jobs.process import JobStarter
+from appliance.jobs.process import JobStarter, Process
+from bundles.errors import FailedError
 from bundles.io.threads import take_little_space
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -30,6 +31,16 @@ def job_starter(module: str = "tests.job_starter") -> Iterator[JobStarter]:
         finally:
             found.close()
             process.wait()
+
+
+class NoStarter(JobStarter):
+    """For jobs that are queued, listed and shown, and of which none is run: one that begins fails at once."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def start(self, root: Path, job_id: str, kind: str, folder: Path, descriptors: tuple[int, ...]) -> Process:
+        raise FailedError("nothing starts jobs here", thing=job_id)
 
 
 def serve() -> None:

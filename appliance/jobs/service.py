@@ -56,12 +56,12 @@ class Jobs:
         self,
         station: Station,
         writer: AsyncWriter,
-        starter: JobStarter | None = None,
+        starter: JobStarter,
         lease: int | None = None,
         token: str = "",
         ended: Callable[[Job], object] = lambda _: None,
     ) -> None:
-        """`starter` starts their processes; without one a job fails as it begins. `lease` is the descriptor of
+        """`starter` starts their processes. `lease` is the descriptor of
         `appliance.station.jobs_lease`, which each job's process inherits; `token` what it shows the writer, which takes
         acts of this control process's jobs alone; `ended` is told of each job's end."""
         self._starter = starter
@@ -333,8 +333,6 @@ class Jobs:
         handed = self._handed.get(job.id, [])
         descriptors = (*self._held, *(descriptor for _, _, descriptor in handed))
         try:
-            if self._starter is None:
-                raise FailedError("nothing starts jobs here", thing=job.id)
             process = await self._starter.start(self._station.paths.root, job.id, job.kind, folder, descriptors)
             self._close_handed(job.id)
             if job.id in self._cancelled:

@@ -45,6 +45,7 @@ from bundles.signing.keys import PrivateKey
 from tests.access.site import HASH, PASSWORD
 from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.job_starter import NoStarter
 
 
 @dataclasses.dataclass
@@ -109,7 +110,9 @@ async def a_desk(root: Path) -> AsyncIterator[Desk]:
         writer, accounts, threads = AsyncWriterService(inside.writer), Accounts(station.reader), HashingThreads()
         callers = Callers(station.config, accounts, lambda: moment[0])
         identity = StationIdentity(accounts, writer, threads)
-        control = Control(station, writer, Jobs(station, writer), "127.0.0.1:0", callers, identity=identity)
+        control = Control(
+            station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", callers, identity=identity
+        )
         async with served(application(control), root) as client:
             yield Desk(inside, client, audit, moment, control)
         threads.close()

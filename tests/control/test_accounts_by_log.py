@@ -40,6 +40,7 @@ from bundles.signing.keys import create_private
 from tests.access.site import HASH, PASSWORD
 from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside
+from tests.job_starter import NoStarter
 
 OTHER = "another password of some length"
 OTHER_HASH = hash_password(OTHER)
@@ -108,7 +109,7 @@ async def a_desk(root: Path) -> AsyncIterator[Desk]:
         writer = AsyncGuarded(AsyncWriterService(inside.writer))
         explained = ExplainedAccounts(station.paths, station.config.site, station.reader)
         control = Control(
-            station, writer, Jobs(station, writer), "127.0.0.1:0", Callers(station.config, accounts),
+            station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", Callers(station.config, accounts),
             identity=StationIdentity(accounts, writer, threads, explained), by_log=AccountsByLog(explained),
             called=duties.note_caller,
         )  # fmt: skip

@@ -24,6 +24,7 @@ from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedErr
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.intake.inside import make_station
+from tests.job_starter import NoStarter
 
 SUMS = b"the bundle's SHA256SUMS\n"
 JOB, BUNDLE = "job-1", "bravo.charlie-000001"
@@ -52,7 +53,7 @@ def jobs(tmp_path: Path, key: PrivateKey) -> Iterator[Jobs]:
         service.submit(
             MoveJob(id=JOB, state="done", phase="write", done=1, total=1, at=clock.now(), result=json.dumps(waits))
         )
-        yield Jobs(open_station(tmp_path / "bravo", service), AsyncWriterService(service))
+        yield Jobs(open_station(tmp_path / "bravo", service), AsyncWriterService(service), NoStarter())
 
 
 async def test_a_co_signature_that_holds_is_kept_with_the_build(jobs: Jobs, key: PrivateKey) -> None:

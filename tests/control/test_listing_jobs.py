@@ -12,6 +12,7 @@ from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from tests.intake.inside import make_station
+from tests.job_starter import NoStarter
 
 AT = "2026-06-01T00:00:00Z"
 
@@ -28,7 +29,7 @@ async def test_jobs_of_a_state_are_found_behind_newer_ones_and_page_by_page(
             if number not in (0, 1, 2, 17):
                 service.submit(MoveJob(id=name, state="done", phase="", done=0, total=0, at=AT))
         station = open_station(tmp_path / "bravo", service)
-        jobs = Jobs(station, AsyncWriterService(service))
+        jobs = Jobs(station, AsyncWriterService(service), NoStarter())
         await jobs.start()
 
         def names(limit: int, after: str = "", state: str = "queued") -> list[str]:

@@ -35,6 +35,7 @@ from appliance.store.writer import AsyncWriterService, WriterService, serve_writ
 from appliance.store.writes.write import AsyncGuarded, Guarded
 from tests.control.described import require_described
 from tests.intake.inside import make_station
+from tests.job_starter import NoStarter
 
 EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))
 
@@ -68,7 +69,7 @@ def serving(root: Path) -> Iterator[tuple[str, web.Application]]:
         async def start() -> tuple[web.AppRunner, Jobs, Any, web.Application]:
             held = contextlib.AsyncExitStack()
             await held.enter_async_context(serve_writer(paths.writer_socket, service))
-            jobs = Jobs(station, writer)
+            jobs = Jobs(station, writer, NoStarter())
             callers = Anybody(station.config, Accounts(station.reader))
             app = application(Control(station, writer, jobs, "127.0.0.1:0", callers, Everything()))
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -50,6 +50,7 @@ from tests.conformance.shapes import Content, artifact, image
 from tests.control.described import require_described, template_of
 from tests.control.test_who_may_call import each_route, served
 from tests.intake.inside import Inside, small_bundle
+from tests.job_starter import NoStarter
 from tests.scanning.exports import cyclonedx, record
 
 OURS, THEIRS = "team/app", "vault/app"
@@ -153,7 +154,7 @@ async def a_desk(root: Path, **settings: Any) -> AsyncIterator[Desk]:
         audit, callers = MemoryAudit(), Anyone()
         station = dataclasses.replace(inside.station, audit=audit)
         writer = AsyncWriterService(inside.writer)
-        control = Control(station, writer, Jobs(station, writer), "127.0.0.1:0", callers)
+        control = Control(station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", callers)
         app = application(control)
         async with served(app, root) as client:
             yield Desk(client, app, callers, audit, images, sboms, result["id"])

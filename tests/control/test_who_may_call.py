@@ -26,6 +26,7 @@ from appliance.station import open_station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService
 from tests.intake.inside import make_station
+from tests.job_starter import NoStarter
 
 
 class Played(Callers):
@@ -47,7 +48,10 @@ def a_station(root: Path, callers: Callers, *, open_: bool = True) -> Iterator[t
         station = dataclasses.replace(open_station(root, service), audit=audit)
         writer, accounts, threads = AsyncWriterService(service), Accounts(station.reader), HashingThreads()
         identity = StationIdentity(accounts, writer, threads)
-        yield Control(station, writer, Jobs(station, writer), "127.0.0.1:0", callers, identity=identity), audit
+        yield (
+            Control(station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", callers, identity=identity),
+            audit,
+        )
         threads.close()
 
 

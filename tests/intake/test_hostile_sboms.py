@@ -30,6 +30,7 @@ from tests.bundles.small import MemoryStore
 from tests.control.test_job_memory import peak
 from tests.intake.inside import Carried, Inside, carry, name_of
 from tests.intake.test_differences import CYCLONEDX, _artifact, _described, differences
+from tests.job_starter import job_starter
 
 MIB = 1024 * 1024
 PEAK = 300 * MIB
@@ -167,8 +168,8 @@ async def brought(root: Path, folder: Path) -> Job:
     grant = Grant(
         path=str(folder), root=str(folder), writes=False, is_file=False, uid=os.getuid(), gid=os.getgid(), groups=()
     )
-    with WriterService(paths.database) as service:
-        jobs = Jobs(open_station(root, service), AsyncWriterService(service))
+    with WriterService(paths.database) as service, job_starter() as starting:
+        jobs = Jobs(open_station(root, service), AsyncWriterService(service), starting)
         async with serve_writer(paths.writer_socket, service):
             handed = Handed([grant], [(str(folder), False, os.open(folder, os.O_RDONLY | os.O_DIRECTORY))])
             job: Job = await jobs.submit("import", {"paths": [str(folder)]}, "tester(0)", handed)

@@ -42,6 +42,7 @@ from appliance.store.writes.rebuild import held_blobs
 from bundles.errors import CancelledError, FailedError, MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
+from tests.job_starter import NoStarter
 from tests.lifecycle.conftest import Kept
 
 ORIGINS = {
@@ -528,7 +529,7 @@ def test_a_job_whose_row_is_damaged_hides_no_other_and_is_not_done_with_other_pa
 
 async def _start_jobs(kept: Kept) -> None:
     """As the control process does; until the metadata calls no job live."""
-    jobs = Jobs(kept.inside.station, AsyncWriterService(kept.inside.writer))
+    jobs = Jobs(kept.inside.station, AsyncWriterService(kept.inside.writer), NoStarter())
     await jobs.start()
     async with asyncio.timeout(10):
         while kept.inside.station.reader.execute("SELECT 1 FROM jobs WHERE state = 'queued'").fetchone():

@@ -32,6 +32,7 @@ from appliance.paths import StationPaths
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.job_starter import NoStarter
 from tests.observe.counted import parse
 from tests.observe.station import act, lane, lines
 
@@ -112,7 +113,7 @@ async def test_what_the_station_did_not_write_is_no_event(paths: StationPaths) -
 def seen(inside: Inside) -> dict[str, float]:
     writer = AsyncWriterService(inside.writer)
     callers = Callers(inside.station.config, Accounts(inside.station.reader))
-    control = Control(inside.station, writer, Jobs(inside.station, writer), "", callers, identity=Nobody())
+    control = Control(inside.station, writer, Jobs(inside.station, writer, NoStarter()), "", callers, identity=Nobody())
     take(control)
     found = gauges(control) | counted(inside.station, control)
     return parse(render(found, control.measures.slots).decode())

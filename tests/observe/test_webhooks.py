@@ -35,6 +35,7 @@ from appliance.webhooks.messages import headers_of, is_wanted, message_of, requi
 from bundles.errors import FailedError, LockgateError, UsageError
 from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside
+from tests.job_starter import NoStarter
 from tests.observe.test_station_metrics import of
 
 SECRET = bytes(range(32))
@@ -85,7 +86,7 @@ class Teller:
         config = msgspec.structs.replace(inside.station.config, webhooks={"deploy": self.settings})
         self.station = dataclasses.replace(inside.station, config=config)
         writer, callers = AsyncWriterService(inside.writer), Callers(config, Accounts(self.station.reader))
-        self.control = Control(self.station, writer, Jobs(self.station, writer), "", callers)
+        self.control = Control(self.station, writer, Jobs(self.station, writer, NoStarter()), "", callers)
         self.start()
 
     def start(self) -> None:

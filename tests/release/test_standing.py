@@ -60,6 +60,7 @@ from bundles.signing.keys import PrivateKey, create_private
 from tests.bundles.small import MemoryStore, manifest_of, sign
 from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside, name_of
+from tests.job_starter import NoStarter
 
 REPOSITORY = "team/arm"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -803,7 +804,7 @@ async def test_the_control_api_tells_all_that_a_withdrawal_leaves_before_it_does
     released(4)
     writer = AsyncGuarded(AsyncWriterService(inside.writer))
     callers = Callers(inside.station.config, Accounts(inside.station.reader))
-    control = Control(inside.station, writer, Jobs(inside.station, writer), "", callers)
+    control = Control(inside.station, writer, Jobs(inside.station, writer, NoStarter()), "", callers)
     async with (
         served(application(control), tmp_path) as client,
         client.post(f"/v1/intake/{name_of(4)}/withdraw", json={"why": "recalled"}) as answer,
