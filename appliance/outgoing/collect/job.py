@@ -106,7 +106,7 @@ class _Collect:
         self._context, self._hosts, self._plan = context, hosts, plan
         self._given, self._many = list(given), many
         self._selected: list[dict[str, Any]] = []
-        self._planned: list[Planned] = []
+        self._planned: dict[int, list[Planned]] = {}
         self._counted: set[Digest] = set()
         self._meter = Meter(context)
         self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
@@ -176,8 +176,7 @@ class _Collect:
         references = [reference for number in sorted(self._references) for reference in self._references[number]]
         result: Result = {"references": references, "left_out": self._left, "notes": self._notes}
         if self._plan:
-            planned = sorted(self._planned, key=lambda one: one.source)
-            result["planned"] = [asdict(one) for one in planned]
+            result["planned"] = [asdict(one) for number in sorted(self._planned) for one in self._planned[number]]
         if self._many:
             result["selected"] = sorted(self._selected, key=lambda one: int(one["source"]))
         if self.has_failed:
@@ -232,7 +231,7 @@ class _Collect:
             self._things[number] = str(root.target)
             self._given[number].pins.require(root)
             if self._plan:
-                self._planned.append(await self._look(number, root))
+                self._planned.setdefault(number, []).append(await self._look(number, root))
             else:
                 taken.append(await self._collect(number, root, arrivals))
         self._given[number].pins.require_all()
