@@ -15,8 +15,7 @@ from appliance.advisories.vex.statements import (
     Document,
     Product,
     Statement,
-    check_consistent,
-    malformed,
+    document_of,
     moment_of,
     pairs,
 )
@@ -111,12 +110,7 @@ class _Csaf(msgspec.Struct):
 
 def read_csaf(fields: Any) -> Document:
     """The document of decoded JSON. Raises MalformedError."""
-    try:
-        document = _read(msgspec.convert(fields, _Csaf, strict=True))
-    except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise malformed(str(error)) from None
-    check_consistent(document.statements)
-    return document
+    return document_of(fields, _Csaf, _read)
 
 
 def _read(csaf: _Csaf) -> Document:

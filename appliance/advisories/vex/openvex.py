@@ -13,9 +13,8 @@ from appliance.advisories.vex.statements import (
     Document,
     Product,
     Statement,
-    check_consistent,
     digest_or_none,
-    malformed,
+    document_of,
     moment_of,
     pairs,
 )
@@ -80,12 +79,7 @@ class _Document(_Strict):
 
 def read_openvex(fields: Any) -> Document:
     """The document of decoded JSON. Raises MalformedError."""
-    try:
-        document = _read(msgspec.convert(fields, _Document, strict=True))
-    except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise malformed(str(error)) from None
-    check_consistent(document.statements)
-    return document
+    return document_of(fields, _Document, _read)
 
 
 def _read(document: _Document) -> Document:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
 
 from appliance import limits
 from appliance.advisories import purl as purls
@@ -168,7 +170,21 @@ def malformed(why: str) -> MalformedError:
     )  # fmt: skip
 
 
-def check_consistent(statements: Sequence[Statement]) -> None:
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def document_of(fields: Any, shape: type[S], read: Callable[[S], Document]) -> Document:
+    """What `read` makes of decoded JSON of a format's `shape`. Raises MalformedError for anything else, and for a
+    document that contradicts itself."""
+    try:
+        document = read(msgspec.convert(fields, shape, strict=True))
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise malformed(str(error)) from None
+    _require_consistent(document.statements)
+    return document
+
+
+def _require_consistent(statements: Sequence[Statement]) -> None:
     """Raises MalformedError for a document that says two things of one finding at one time, or far too much."""
     if len(statements) > limits.VEX_ROWS:
         raise malformed(f"more than {limits.VEX_ROWS} combinations of vulnerability and product")

@@ -6,21 +6,13 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.completion import KEY
 from appliance.cli.shared.context import json_option, passphrase_option, station_option
-from appliance.cli.store.sign import FORMATS, ask, hand_in, load_signer, public_file
+from appliance.cli.store.sign import FORMATS, ask, hand_in, key_option, load_signer, public_file
 
 
 @click.command()
 @click.argument("reference", metavar="REF")
-@click.option(
-    "--key",
-    "key_name",
-    type=KEY,
-    required=True,
-    metavar="KEY",
-    help="A name in the key folder, a key's file, or a pkcs11: URI.",
-)
+@key_option
 @click.option(
     "--predicate",
     type=click.Path(path_type=Path, dir_okay=False),

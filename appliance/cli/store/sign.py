@@ -33,17 +33,15 @@ FORMATS: Final = ("sigstore", "cosign")
 _NOTATION: Final = "notation"
 """Needs the key's certificates, too."""
 
+key_option: Final = click.option(
+    "--key", "key_name", type=KEY, required=True, metavar="KEY",
+    help="A name in the key folder, a key's file, or a pkcs11: URI.",
+)  # fmt: skip
+
 
 @click.command()
 @click.argument("reference", metavar="REF")
-@click.option(
-    "--key",
-    "key_name",
-    type=KEY,
-    required=True,
-    metavar="KEY",
-    help="A name in the key folder, a key's file, or a pkcs11: URI.",
-)
+@key_option
 @click.option(
     "--format",
     "form",

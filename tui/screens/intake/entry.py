@@ -7,9 +7,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from appliance.api.intake import IntakeDetail
-from appliance.api.people import AccountChange
 from bundles.io.display import safe
-from tui.screens.intake.deciding import DecidingScreen
+from tui.screens.intake.one_entry import OneEntryScreen
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.text_rows import TextRows
@@ -18,13 +17,8 @@ from tui.wording.checklists import next_step, of_entry
 from tui.wording.report import origin, papers
 
 
-class IntakeEntryScreen(DecidingScreen):
+class IntakeEntryScreen(OneEntryScreen):
     name_of: ClassVar[str] = "intake_entry"
-
-    def __init__(self, bundle: str) -> None:
-        super().__init__()
-        self.bundle = bundle
-        self.entry: IntakeDetail | None = None
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -53,19 +47,6 @@ class IntakeEntryScreen(DecidingScreen):
         self.query_one("#artifacts", TextRows).show("\n".join(_artifact_lines(entry)))
         role, text = next_step(entry)
         self.query_one("#next", Panel).show([[(f"{look.mark(role)} Next: {text}", role)]])
-
-    def item(self) -> object | None:
-        return self.entry
-
-    def bundle_now(self) -> IntakeDetail | None:
-        return self.entry
-
-    def changes_now(self) -> tuple[AccountChange, ...] | None:
-        return self.entry.account_changes if self.entry else None
-
-    def bundle_decided(self, entry: IntakeDetail) -> None:
-        self.show_entry(entry)
-        super().bundle_decided(entry)
 
     def copied(self) -> str:
         return self.entry.digest if self.entry else ""

@@ -7,13 +7,13 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 
-from appliance.api.intake import EntrySummary, IntakeDetail
-from appliance.api.people import AccountChange
+from appliance.api.intake import IntakeDetail
 from bundles.documents.report_page import page
 from bundles.errors import RefusedError
 from bundles.io.display import safe
 from tui.screens.asking import Place
-from tui.screens.intake.deciding import DecidingScreen, Signed
+from tui.screens.intake.deciding import Signed
+from tui.screens.intake.one_entry import OneEntryScreen
 from tui.station.port import Station
 from tui.widgets.fold_rows import FoldRows
 from tui.widgets.panel import Panel, fact
@@ -23,13 +23,8 @@ _NAMES: Final = 7
 """Cells of the names of facts."""
 
 
-class ReportScreen(DecidingScreen):
+class ReportScreen(OneEntryScreen):
     name_of: ClassVar[str] = "report"
-
-    def __init__(self, bundle: str) -> None:
-        super().__init__()
-        self.bundle = bundle
-        self.entry: IntakeDetail | None = None
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Inspection report of {safe(self.bundle)}", ident="facts")
@@ -83,19 +78,6 @@ class ReportScreen(DecidingScreen):
         """What a signature made here is for: the bundle, and the report that is shown."""
         entry = self.entry
         return None if entry is None else Signed(entry.digest, entry.report_digest)
-
-    def item(self) -> object | None:
-        return self.entry
-
-    def bundle_now(self) -> EntrySummary | None:
-        return self.entry
-
-    def changes_now(self) -> tuple[AccountChange, ...] | None:
-        return self.entry.account_changes if self.entry else None
-
-    def bundle_decided(self, entry: IntakeDetail) -> None:
-        self.show_entry(entry)
-        super().bundle_decided(entry)
 
     def copied(self) -> str:
         return (self.entry.report_digest or "") if self.entry else ""
