@@ -12,7 +12,7 @@ OWN := build/appliance
 # Twice as many as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
-.PHONY: demo test test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release bench-repositories manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +77,7 @@ wheels: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.collecting
+	$(BIN)/python -m tests.bench.repositories
 
 bench-collect: $(STAMP)
 	$(BIN)/python -m tests.bench.collecting
@@ -98,6 +99,9 @@ bench-console: $(STAMP)
 
 bench-release: $(STAMP)
 	$(BIN)/python -m tests.bench.release
+
+bench-repositories: $(STAMP)
+	$(BIN)/python -m tests.bench.repositories
 
 # The development lock first; what an appliance gets is a part of it, with the same versions.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-index-url \
