@@ -1,15 +1,13 @@
 """An import in a process of its own, which may kill itself: `python -m tests.intake.importing ROOT JOB MOMENT FOLDER…`.
 
 MOMENT is `never`, a number (the n-th progress or write ends the process, at once and without a word), or the name of
-a write, after which it ends. Prints one JSON line: the job's result, bytes handed to write(2), and the most memory
-held (bytes).
+a write, after which it ends. Prints one JSON line: the job's result, bytes handed to write(2), and the log.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import sys
 from dataclasses import replace
@@ -54,8 +52,7 @@ def main() -> None:
         context.on_progress = moments.one
         before = written()
         result = import_job.run(context)
-        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"result": result, "written": written() - before, "rss": rss, "log": context.lines}))
+        print(json.dumps({"result": result, "written": written() - before, "log": context.lines}))
 
 
 def written() -> int:
