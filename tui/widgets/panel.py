@@ -19,6 +19,24 @@ def fact(name: str, value: str, role: str = "plain", *, name_width: int = 13) ->
     return [(f"{name:<{name_width}}", "plain"), (value, role)]
 
 
+def wrapped(shown: Sequence[Sequence[Span]], width: int) -> list[tuple[Span, ...]]:
+    """Lines of at most `width` cells: those that are too long go on below the beginning of their last span."""
+    lines: list[tuple[Span, ...]] = []
+    for line in shown:
+        if not line or sum(Segment(text).cell_length for text, _ in line) <= width:
+            lines.append(tuple(line))
+            continue
+        *heads, (last, role) = line
+        indent = sum(Segment(text).cell_length for text, _ in heads)
+        if indent > width // 2:
+            indent = 2
+            last, heads = "".join(text for text, _ in line), []
+        parts = wrap(last, max(width - indent, 8))
+        lines.append((*heads, (parts[0], role)))
+        lines.extend(((" " * indent, "plain"), (part, role)) for part in parts[1:])
+    return lines
+
+
 class Panel(Widget):
     """Lines of spans under a title; as high as its lines unless the stylesheet says otherwise."""
 
@@ -63,29 +81,12 @@ class Panel(Widget):
             rule = self.look.line * max(width - len(self.title) - 1, 0)
             shown.append(self.title, self.look.style("title"))
             shown.append(f" {rule}\n", self.look.style("frame"))
-        for number, line in enumerate(self._wrapped(width)):
+        for number, line in enumerate(wrapped(self._lines, width)):
             if number:
                 shown.append("\n")
             for text, role in line:
                 shown.append(text, self.look.style(role))
         return shown
 
-    def _wrapped(self, width: int) -> list[tuple[Span, ...]]:
-        """Lines that are too long go on below the beginning of their last span."""
-        lines: list[tuple[Span, ...]] = []
-        for line in self._lines:
-            if not line or sum(Segment(text).cell_length for text, _ in line) <= width:
-                lines.append(line)
-                continue
-            *heads, (last, role) = line
-            indent = sum(Segment(text).cell_length for text, _ in heads)
-            if indent > width // 2:
-                indent = 2
-                last, heads = "".join(text for text, _ in line), []
-            parts = wrap(last, max(width - indent, 8))
-            lines.append((*heads, (parts[0], role)))
-            lines.extend(((" " * indent, "plain"), (part, role)) for part in parts[1:])
-        return lines
-
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return len(self._wrapped(max(width, 1))) + (1 if self.title else 0)
+        return len(wrapped(self._lines, max(width, 1))) + (1 if self.title else 0)

@@ -217,9 +217,12 @@ class RowList(Widget, can_focus=True):
         role = "cursor"
         return _strip([("> " + "".join(text for text, _ in spans), role)], width, self.look, fill=role)
 
+    def _counted(self) -> tuple[str, str]:
+        """What stands behind the title: the cursor's place, and a note."""
+        return f"{number(self.cursor + 1)} of {self.row_total}" if self.row_count else "", self.note
+
     def _title_line(self, width: int) -> Strip:
-        place = f"  {number(self.cursor + 1)} of {self.row_total}" if self.row_count else ""
-        note = f"  {self.note}" if self.note else ""
+        place, note = (f"  {text}" if text else "" for text in self._counted())
         title = fit(self.title, min(width, cell_len(self.title)), self.look.ellipsis)
         rest = f"{place}{note} "
         rest = fit(rest, min(width - cell_len(title), cell_len(rest)), self.look.ellipsis)

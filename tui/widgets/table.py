@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from textual.message import Message
 
@@ -17,6 +17,9 @@ from tui.widgets.nothing import Known, nothing
 from tui.widgets.rows import HOLDING, RowList, Span
 
 T = TypeVar("T")
+
+WIDEST: Final = 72
+"""Cells of a column that takes what the others leave: beyond that, what belongs together stands apart."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ class Table(RowList, Generic[T]):
         fixed = sum(column.width for column in shown) + 2 * (len(shown) - 1)
         flexible = sum(1 for column in shown if not column.width)
         spare = max(width - fixed, 6 * flexible)
-        return [(column, column.width or spare // flexible) for column in shown]
+        return [(column, column.width or min(spare // flexible, WIDEST)) for column in shown]
 
     def heading(self, width: int) -> str:
         cells = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from textual.message import Message
 
@@ -11,6 +12,9 @@ from tui.terminal.look import Look
 from tui.terminal.texts import fit
 from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
+
+WIDEST: Final = 118
+"""Cells of a row: beyond that the eye loses it on the way to its fact."""
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Node:
 
 
 class TreeRows(RowList):
-    """Rows of a tree; the fact stands at the right edge."""
+    """Rows of a tree; the fact stands at the right edge, or where rows are long enough to be read across."""
 
     class Opened(Message):
         """A branch was opened whose children are still to be asked for."""
@@ -75,7 +79,7 @@ class TreeRows(RowList):
         depth, node = self._flat[index]
         sign = f"{self.look.open if node.open else self.look.closed} " if node.branch else "  "
         fact = f"  {node.fact}" if node.fact else ""
-        room = max(width - len(fact), 4)
+        room = max(min(width, WIDEST) - len(fact), 4)
         return [(fit("  " * depth + sign + node.label, room, self.look.ellipsis), node.role), (fact, "plain")]
 
     def pressed(self, key: str) -> bool:

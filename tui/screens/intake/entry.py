@@ -8,10 +8,11 @@ from textual.app import ComposeResult
 
 from appliance.api.intake import IntakeDetail
 from bundles.io.display import safe
+from tui.screens.asking import Place
 from tui.screens.intake.one_entry import OneEntryScreen
+from tui.widgets.line_rows import LineRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
-from tui.widgets.text_rows import TextRows
 from tui.widgets.volumes import grid
 from tui.wording.checklists import next_step, of_entry
 from tui.wording.report import origin, papers
@@ -24,14 +25,11 @@ class IntakeEntryScreen(OneEntryScreen):
         look = self.look
         yield Panel(look, f"Bundle {safe(self.bundle)}", ident="facts")
         yield Panel(look, ident="next")
-        yield Panel(look, "Checks", ident="checks")
-        yield Panel(look, "Volumes", ident="volumes")
-        yield TextRows(look, "Artifacts", ident="artifacts", empty="it carries no artifact")
+        yield LineRows(look, "Checks, volumes, artifacts", ident="all")
 
     def load(self) -> None:
-        places = [self.query_one(name, Panel) for name in ("#facts", "#checks", "#volumes")]
-        rows = self.query_one("#artifacts", TextRows)
-        self.ask(lambda station: station.intake_entry(self.bundle), self.show_entry, places=[*places, rows],
+        places: list[Place] = [self.query_one("#facts", Panel), self.query_one("#all", LineRows)]
+        self.ask(lambda station: station.intake_entry(self.bundle), self.show_entry, places=places,
                  needs="quarantine")  # fmt: skip
 
     def show_entry(self, entry: IntakeDetail) -> None:
@@ -40,11 +38,12 @@ class IntakeEntryScreen(OneEntryScreen):
         self.entry = entry
         look = self.look
         self.query_one("#facts", Panel).show(_facts(entry))
-        self.query_one("#checks", Panel).show(
-            [[(f"{look.mark(one.role)} {one.name:<11} ", one.role), (one.detail, "plain")] for one in of_entry(entry)]
-        )
-        self.query_one("#volumes", Panel).show(grid(look, entry.volumes))
-        self.query_one("#artifacts", TextRows).show("\n".join(_artifact_lines(entry)))
+        checks: list[list[Span]] = [
+            [(f"{look.mark(one.role)} {one.name:<11} ", one.role), (one.detail, "plain")] for one in of_entry(entry)
+        ]
+        volumes: list[list[Span]] = [[], [("Volumes", "title")], *grid(look, entry.volumes)]
+        artifacts: list[list[Span]] = [[], [("Artifacts", "title")], *_artifact_lines(entry)]
+        self.query_one("#all", LineRows).show([*checks, *volumes, *artifacts])
         role, text = next_step(entry)
         self.query_one("#next", Panel).show([[(f"{look.mark(role)} Next: {text}", role)]])
 
@@ -64,11 +63,11 @@ def _facts(entry: IntakeDetail) -> list[list[Span]]:
     ]
 
 
-def _artifact_lines(entry: IntakeDetail) -> list[str]:
+def _artifact_lines(entry: IntakeDetail) -> list[list[Span]]:
     """A line an artifact: kind, name with tags. The manifest was verified, and is still another site's text."""
-    lines = []
+    lines: list[list[Span]] = []
     for one in entry.manifest.get("artifacts", ()):
         tags = ", ".join(str(tag) for tag in one.get("tags") or ())
         name = f"{one.get('repository', '')}:{tags}" if tags else f"{one.get('repository', '')}@{one.get('digest', '')}"
-        lines.append(f"{one.get('kind', '')!s:<9} {name}")
-    return lines
+        lines.append([(f"{safe(str(one.get('kind', ''))):<9} ", "plain"), (safe(name), "plain")])
+    return lines or [[("it carries no artifact", "plain")]]

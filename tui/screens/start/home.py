@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
@@ -18,7 +19,8 @@ from tui.dialogs.confirm import Confirm
 from tui.screens.station_screen import StationScreen
 from tui.station.troubles import Trouble, dismiss, troubles
 from tui.terminal.look import Look
-from tui.terminal.texts import count, moment, percent, size, span
+from tui.terminal.texts import count, fit, moment, percent, size, span
+from tui.widgets.line_rows import LineRows
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
@@ -39,7 +41,15 @@ class NextActions(RowList):
 
     def row(self, index: int, width: int) -> Sequence[Span]:
         one = self.suggestions[index]
-        return [(f"{self.look.mark(one.role)} ", one.role), (one.text, "plain")]
+        room = width - 5
+        text = fit(one.text, room, self.look.ellipsis) if cell_len(one.text) > room else one.text
+        return [(f"{self.look.mark(one.role)} ", one.role), (text, "plain")]
+
+    @property
+    def whole(self) -> str:
+        """The text under the cursor where its row has no room for it; empty where it has."""
+        text = self.suggestions[self.cursor].text if self.cursor < len(self.suggestions) else ""
+        return text if cell_len(text) > self.size.width - 7 else ""
 
 
 _DISMISS: Final = (
@@ -62,11 +72,12 @@ class HomeScreen(StationScreen):
     def body(self) -> ComposeResult:
         look = self.look
         yield NextActions(look)
+        yield Panel(look, ident="whole")
         yield MarkRows(look, "Alerts", ident="alerts")
         yield Panel(look, "Running", ident="running")
         with Horizontal(id="glance"):
-            yield Panel(look, "Station", ident="station")
-            yield Panel(look, "Health", ident="health")
+            yield LineRows(look, "Station", ident="station")
+            yield LineRows(look, "Health", ident="health")
 
     def load(self) -> None:
         rows = [self.query_one(NextActions)]
@@ -119,11 +130,21 @@ class HomeScreen(StationScreen):
             rows.suggestions = fresh
             rows.changed()
         self.query_one("#running", Panel).show(self._job_lines())
-        self.query_one("#station", Panel).show(self._station_lines(status))
-        self.query_one("#health", Panel).show(self._health_lines(status))
+        self.query_one("#station", LineRows).show(self._station_lines(status))
+        checks = status.health.checks
+        failing = sum(not check.ok for check in checks)
+        title = f"Health: {failing} of {count(len(checks), 'check')} FAIL" if failing else "Health"
+        self.query_one("#health", LineRows).show(self._health_lines(status), title)
+        self.moved(rows)
         alerts = self.query_one("#alerts", MarkRows)
         alerts.show([Marked("bad", safe(text)) for text in status.alerts])
         self.rearrange()
+
+    def moved(self, rows: RowList | None) -> None:
+        """Show the whole of a suggestion that is longer than its row."""
+        panel, text = self.query_one("#whole", Panel), self.query_one(NextActions).whole
+        panel.display = bool(text)
+        panel.show([[("       ", "plain"), (text, "plain")]])
 
     def rearrange(self) -> None:
         """Suggestions and alerts get the rows they need, up to a part of the screen, and scroll beyond that."""
