@@ -78,6 +78,8 @@ class Control:
     """Sees each event of the audit log."""
     budgets: Budgets = field(init=False)
     """How much of its error budgets the registry spent."""
+    starting: Callable[[], bool] = lambda: False
+    """Whether processes of the station start now: what the disk's reserve gave back is then theirs."""
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
 

@@ -125,11 +125,14 @@ def application(control: Control) -> web.Application:
     return app
 
 
-def run(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> None:
-    """Run until SIGTERM; `ready` is called when the sockets answer. `slots`: what the station's processes count in."""
+def run(
+    root: Path, listen: str, ready: Callable[[], object], slots: Slots, starting: Callable[[], bool] = lambda: False
+) -> None:
+    """Run until SIGTERM; `ready` is called when the sockets answer. `slots`: what the station's processes count in;
+    `starting`: whether some of them start now."""
     starter = JobStarter.begin()
     try:
-        asyncio.run(_serve(root, listen, ready, slots, starter))
+        asyncio.run(_serve(root, listen, ready, slots, starter, starting))
         if starter.is_lost:
             raise FailedError(
                 "the process that starts jobs has ended", remedy="both are started again, and the jobs go on"
@@ -138,7 +141,14 @@ def run(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> N
         starter.close()
 
 
-async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Slots, starter: JobStarter) -> None:
+async def _serve(
+    root: Path,
+    listen: str,
+    ready: Callable[[], object],
+    slots: Slots,
+    starter: JobStarter,
+    starting: Callable[[], bool],
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -179,6 +189,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Sl
                 called=noted,
                 by_log=by_log,
                 measures=measures,
+                starting=starting,
             )
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()

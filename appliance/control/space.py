@@ -17,13 +17,11 @@ async def keep_looking(control: Control) -> None:
     """Make the reserve, make it whole again once there is room, take back what acts did not use of it, and record each
     change of whether content is taken in. Until cancelled."""
     reserve, anew = Reserve(control.station.paths.reserve), True
-    seen = reserve.kept()
     while True:
         whole = await asyncio.to_thread(reserve.keep, anew=anew)
-        anew, before, seen = False, seen, await asyncio.to_thread(reserve.kept)
-        if not whole and seen == before and not control.jobs.list(1, state="running"):
-            await asyncio.to_thread(reserve.take_back)  # nothing was given back for a while: no act is under way
-            seen = await asyncio.to_thread(reserve.kept)
+        anew = False
+        if not whole and not control.jobs.list(1, state="running"):
+            await asyncio.to_thread(reserve.take_back, control.starting)
         await _note(control, await asyncio.to_thread(reserve.read_only))
         await asyncio.sleep(limits.RESERVE_LOOK)
 

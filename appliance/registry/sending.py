@@ -75,7 +75,7 @@ async def send_file(
         return
     try:
         await asyncio.wait_for(_flushed(transport), limits.SEND_IDLE)
-        await _sendfile(os.dup(transport.get_extra_info("socket").fileno()), os.dup(fd), span, threads)
+        await _sendfile(_duplicate(transport), os.dup(fd), span, threads)
     except TimeoutError:
         raise ConnectionResetError from None
 
@@ -116,6 +116,15 @@ async def _write(request: web.Request, response: web.StreamResponse, piece: byte
     except TimeoutError:
         cut(request)  # a close would wait until what was written before has been taken
         raise ConnectionResetError from None
+
+
+def _duplicate(transport: asyncio.WriteTransport) -> int:
+    """A second descriptor of the connection's socket. Raises ConnectionResetError where the client went meanwhile: the
+    transport has closed its own by then."""
+    number = transport.get_extra_info("socket").fileno()
+    if number < 0:
+        raise ConnectionResetError
+    return os.dup(number)
 
 
 async def _flushed(transport: asyncio.WriteTransport) -> None:

@@ -40,6 +40,7 @@ from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
 from appliance.settings.station import Config, load_config
+from appliance.shared_flag import SharedFlag
 from appliance.station import note_listening, station_lock
 from appliance.store.database import open_reader
 from appliance.store.errors import UnavailableEngineError
@@ -105,7 +106,9 @@ def serve(root: Path, listen: str | None = None) -> int:
     config = load_config(paths.config)
     require_startable(paths, config, listen or config.listen)
     _warn_of_keys(paths)
-    Reserve(paths.reserve).make_room(limits.RESERVE_START, starts=True)
+    reserve, starting = Reserve(paths.reserve), SharedFlag()
+    starting.set()
+    reserve.make_room(limits.RESERVE_START, starts=True)
     host, port = split_listen(listen or config.listen)
     found = forgotten.look(paths)
     if found is not None and (config.side == "outside" or not found.usable):
@@ -129,7 +132,7 @@ def serve(root: Path, listen: str | None = None) -> int:
         note_listening(paths, address)
         as_json = config.log.format == "json"
         roles = [
-            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots), as_json),
+            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots, starting.is_set), as_json),
             *(
                 _Role(
                     f"worker {number}",
@@ -139,10 +142,16 @@ def serve(root: Path, listen: str | None = None) -> int:
                 for number in range(1, config.workers + 1)
             ),
         ]
-        reserve = Reserve(paths.reserve)
-        supervisor = _Supervisor(
-            roles, lambda: reserve.make_room(limits.RESERVE_START, starts=True), after=reserve.take_back
-        )
+
+        def before() -> None:
+            starting.set()
+            reserve.make_room(limits.RESERVE_START, starts=True)
+
+        def after() -> None:
+            starting.clear()
+            reserve.take_back()
+
+        supervisor = _Supervisor(roles, before, after=after)
         try:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:

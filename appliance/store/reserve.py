@@ -13,7 +13,8 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -182,33 +183,35 @@ class Reserve:
 
     def make_room(self, steps: int = 1, *, starts: bool = False) -> None:
         """Give back until so many steps are free for an act that is about to be done, and no more than that: an act is
-        then not caught in its middle. `starts`: a station starts, so all of it may go. One statvfs where there is room.
-        Blocking."""
+        then not caught in its middle, and nothing is taken back while it may be under way. `starts`: a station starts,
+        so all of it may go. One statvfs where there is room. Blocking."""
         with contextlib.suppress(OSError):
-            for _ in range(steps):
+            for turn in range(steps):
                 room = Room.of(self._where)
                 step, files = room.step
                 least, fewest = (0, 0) if starts else room.for_starts
                 short = room.usable < steps * step * 3 // 4  # a step frees whole blocks alone
                 few = bool(room.total_inodes) and room.free_inodes < steps * files
+                if not (starts or turn) and (short or few or self._lacks_bytes(room) or self._lacks_files(room)):
+                    self._note_act()
                 freed = short and self._free_bytes(step, least)
                 if not (few and self._free_files(files, fewest)) and not freed:
                     return
 
-    def take_back(self) -> None:
+    def take_back(self, starting: Callable[[], bool] = lambda: False) -> None:
         """Take again what was given back and nobody used, before anything else takes it; all but a step, so that the
-        station stays read-only until there is room for the whole (`keep`), and but for what a few writes need.
-        Blocking. To be called when no act is under way."""
+        station stays read-only until there is room for the whole (`keep`), and but for what a few writes need. Nothing
+        where an act asked for room just now, or processes are `starting`: they have yet to use it. Blocking."""
         with contextlib.suppress(OSError):
             room = Room.of(self._where)
             step, files = room.step
             least, fewest = room.for_starts
             size, count = self.kept()
             if self._lacks_bytes(room):
-                self._grow(room.bytes_kept - step, room.free - _spare(step, least, size + room.free))
+                self._grow(room.bytes_kept - step, room.free - _spare(step, least, size + room.free), starting)
             if self._lacks_files(room):
                 few = _spare(files, fewest, count + room.free_inodes)
-                self._grow_files(room.files_kept - files, room.free_inodes - few)
+                self._grow_files(room.files_kept - files, room.free_inodes - few, starting)
 
     def kept(self) -> tuple[int, int]:
         """Bytes and inodes that are kept now."""
@@ -246,21 +249,32 @@ class Reserve:
         except OSError:
             return 0
 
-    def _grow(self, most: int, free: int) -> None:
+    def _note_act(self) -> None:
+        """An act asks for room now: the file's time of access says so to every process. What else is done with the file
+        leaves that time alone, since nobody reads it."""
+        os.utime(self._file, (time.time(), os.stat(self._file).st_mtime))  # noqa: PTH116
+
+    def _is_quiet(self, descriptor: int, starting: Callable[[], bool]) -> bool:
+        """Whether what is free is nobody's, asked under the lock. A clock that was set back counts as long ago."""
+        return abs(time.time() - os.fstat(descriptor).st_atime) >= limits.RESERVE_LOOK and not starting()
+
+    def _grow(self, most: int, free: int, starting: Callable[[], bool]) -> None:
         """Take up to `free` bytes more, up to `most` in all, in whole pieces."""
         with self._held() as descriptor:
             size = os.fstat(descriptor).st_size
             more = min(most - size, free) // _PIECE * _PIECE
-            if more > 0:
+            if more > 0 and self._is_quiet(descriptor, starting):
                 try:
                     os.posix_fallocate(descriptor, size, more)
                     os.fsync(descriptor)
                 except OSError:
                     os.ftruncate(descriptor, size)
 
-    def _grow_files(self, most: int, free: int) -> None:
+    def _grow_files(self, most: int, free: int, starting: Callable[[], bool]) -> None:
         """The same for inodes."""
-        with self._held():
+        with self._held() as descriptor:
+            if not self._is_quiet(descriptor, starting):
+                return
             count = len(os.listdir(self.folder))  # noqa: PTH208  the names alone
             for number in range(count, min(most, count + free)):
                 os.close(os.open(self.folder / _name(number), _OPEN | os.O_CREAT, 0o600))
@@ -277,6 +291,7 @@ class Reserve:
                     os.ftruncate(descriptor, 0)
                 raise
             if new:
+                os.utime(descriptor, (0, time.time()))  # no act has asked yet (`_note_act`)
                 self._part(self.path).rename(self.path)
 
     def _keep_files(self, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +176,39 @@ def test_what_a_start_did_not_use_is_taken_back_before_anything_else_takes_it(di
     assert reserve.kept()[0] >= size - step - (64 << 10), "all but a step"
     assert "is spent" in reserve.read_only(), "it comes and goes by `keep` alone"
     assert reserve.kept()[1] <= files - few
+
+
+def test_nothing_is_taken_back_while_an_act_or_a_start_may_be_under_way(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
+    assert reserve.keep()
+    fill_inodes(disk)
+    fill_bytes(disk)
+    reserve.make_room(limits.RESERVE_START, starts=True)
+    given = reserve.kept()
+    reserve.take_back(lambda: True)
+    assert reserve.kept() == given, "a start has yet to use it"
+    reserve.make_room()
+    reserve.take_back()
+    assert reserve.kept() == given, "an act that found room has yet to use it"
+    ago = time.time() - limits.RESERVE_LOOK
+    os.utime(reserve.path, (ago, ago))
+    reserve.take_back()
+    size, files = reserve.kept()
+    assert size > given[0]
+    assert files > given[1]
+
+
+def test_a_clock_that_is_set_back_does_not_keep_what_was_given_back(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
+    assert reserve.keep()
+    fill_inodes(disk)
+    fill_bytes(disk)
+    reserve.make_room(4)
+    given = reserve.kept()
+    later = time.time() + 3600
+    os.utime(reserve.path, (later, later))
+    reserve.take_back()
+    assert reserve.kept() > given
 
 
 def test_a_file_with_holes_is_taken_anew(disk: Path) -> None:

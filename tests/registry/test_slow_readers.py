@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import uvloop
+from aiohttp import web
 
 from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
+from appliance.registry.conditional import Span
+from appliance.registry.sending import send_file
 from appliance.settings.station import Config
 from tests.conformance.shapes import LAYER, image
 from tests.registry_server import Server, Store
@@ -48,6 +56,45 @@ def test_an_answer_of_some_megabytes_is_not_kept_for_ever(
             assert time.monotonic() < deadline, "the connection is still held"
             time.sleep(0.05)
         client.close()
+
+
+@pytest.mark.parametrize("policy", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_client_that_goes_before_a_file_begins_is_a_broken_connection(
+    tmp_path: Path, policy: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The headers lay unsent when it went: the transport has no socket any more, and that is the client's doing."""
+    file, raised = tmp_path / "blob", list[Exception]()
+    file.write_bytes(bytes(1_000))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        assert request.transport is not None
+        request.transport.write(bytes(64 << 20))  # more than the kernel takes
+        with file.open("rb") as stream, ThreadPoolExecutor(1) as threads:
+            sending = asyncio.ensure_future(send_file(request, response, stream.fileno(), Span(0, 1_000), threads))
+            await asyncio.sleep(0)
+            request.transport.abort()
+            raised.extend(error for error in await asyncio.gather(sending, return_exceptions=True) if error)
+        return response
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_get("/", handler)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 20):
+                pass
+        writer.close()
+        await runner.cleanup()
+
+    with asyncio.Runner(loop_factory=policy) as loop:
+        loop.run(run())
+    assert [type(error) for error in raised] == [ConnectionResetError]
 
 
 def test_who_reads_gets_it_whole(store: Store, server: Server) -> None:
