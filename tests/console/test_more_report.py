@@ -11,8 +11,8 @@ import pytest
 from bundles.documents.signed import Approval, encode
 from bundles.errors import RefusedError
 from tests.console.keys import PASSPHRASE
+from tui.decisions.deciding import Signed, require_seen
 from tui.demo.data import digest
-from tui.screens.intake.deciding import Signed, require_seen
 
 WAITING = "alpha.bravo-000007"
 

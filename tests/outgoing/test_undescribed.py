@@ -17,7 +17,7 @@ from bundles.format.manifest_codec import decode
 from bundles.oci.digest import Digest
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
-from tui.screens.jobs.acts import describe
+from tui.decisions.signing import describe
 
 OCI = "application/vnd.oci.image"
 NO_ARCHIVE = random.Random(8).randbytes(4096)

@@ -11,9 +11,10 @@ from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDeta
 from appliance.api.people import AccountChange
 from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
+from tui.decisions.deciding import effects_of, pending_path
+from tui.decisions.signing import release_keys
 from tui.screens.asking import Place
-from tui.screens.intake.deciding import DecidingScreen, effects_of, pending_path
-from tui.screens.trust.signing import release_keys
+from tui.screens.intake.deciding import DecidingScreen
 from tui.station.port import Station
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact

@@ -16,9 +16,10 @@ from appliance.api.intake import ClockFloor, LedgerRow, Override, Stream
 from appliance.api.jobs import Job
 from appliance.api.trust import TrustRule
 from bundles.io.display import safe
+from tui.decisions.signing import NO_KEY, Offer, release_keys
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
-from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
+from tui.screens.trust.signing import SigningScreen
 from tui.station.port import Station
 from tui.station.troubles import ended_jobs
 from tui.terminal.texts import moment

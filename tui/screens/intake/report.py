@@ -9,15 +9,13 @@ from textual.app import ComposeResult
 
 from appliance.api.intake import IntakeDetail
 from bundles.documents.report_page import page
-from bundles.errors import RefusedError
 from bundles.io.display import safe
+from tui.decisions.deciding import Signed, entry_with_report
 from tui.screens.asking import Place
-from tui.screens.intake.deciding import Signed
 from tui.screens.intake.one_entry import OneEntryScreen
-from tui.station.port import Station
 from tui.widgets.fold_rows import FoldRows
 from tui.widgets.panel import Panel, fact
-from tui.wording.report import account_lines, is_as_named, next_here, origin, papers
+from tui.wording.report import account_lines, next_here, origin, papers
 
 _NAMES: Final = 7
 """Cells of the names of facts."""
@@ -37,7 +35,7 @@ class ReportScreen(OneEntryScreen):
 
     def load(self) -> None:
         places: list[Place] = [self.query_one("#facts", Panel), self.rows]
-        self.ask(partial(_entry, self.bundle), self.show_entry, places=places, needs="quarantine")
+        self.ask(partial(entry_with_report, self.bundle), self.show_entry, places=places, needs="quarantine")
 
     def show_entry(self, entry: IntakeDetail) -> None:
         """Show an entry with its report."""
@@ -84,14 +82,3 @@ class ReportScreen(OneEntryScreen):
 
     def as_text(self) -> str:
         return "\n".join([self.query_one("#facts", Panel).as_text(), self.rows.as_text()])
-
-
-async def _entry(bundle: str, station: Station) -> IntakeDetail:
-    """The entry. Raises RefusedError where its report is not what the digest says that people sign."""
-    entry = await station.intake_entry(bundle)
-    if not is_as_named(entry):
-        raise RefusedError(
-            "the report that came is not the one that its digest names", thing=bundle,
-            remedy="ask again; where that does not help: lockgate intake check",
-        )  # fmt: skip
-    return entry

@@ -19,9 +19,9 @@ from bundles.errors import CancelledError, LockgateError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
 from tui.actions.registry import SIGNING
+from tui.decisions.signing import Offer
 from tui.screens.jobs.acts import JobActs
 from tui.screens.station_screen import Refusal
-from tui.screens.trust.signing import Offer
 from tui.station.port import Station, StationLostError
 from tui.terminal.texts import moment, percent, size, span, words
 from tui.terminal.workers import begin

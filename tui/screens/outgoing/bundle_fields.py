@@ -6,25 +6,31 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.api.bundles import Medium, Site
-from appliance.api.common import Page
+from appliance.api.bundles import Medium
 from appliance.api.trust import OwnKey, TrustedKey
-from bundles.errors import LockgateError, UsageError
-from bundles.format.media import capacity
 from bundles.io.display import safe
+from tui.decisions.building import (
+    PINNED_HERE,
+    check_names,
+    check_path,
+    check_site,
+    check_size,
+    known_sites,
+    names_in_file,
+    signing_keys,
+)
+from tui.decisions.signing import Offer
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
-from tui.screens.trust.signing import Offer, SigningScreen
-from tui.station.port import Station
+from tui.screens.trust.signing import SigningScreen
 from tui.terminal.texts import size, words
 
 _OTHER, _FILE = "another", "\0file"
 _PICK, _PATTERN, _LIST, _CHANGED = "\0pick", "\0pattern", "\0list", "\0changed"
 _WAYS = frozenset({_PICK, _PATTERN, _LIST, _CHANGED})
 """Ways to name artifacts, among the options that are names; no name is called so."""
-_SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 class BundleFields(SigningScreen):
@@ -40,7 +46,7 @@ class BundleFields(SigningScreen):
             case "references":
                 self._change_references()
             case "to":
-                self.ask(_sites, self._change_to, group="field")
+                self.ask(known_sites, self._change_to, group="field")
             case "since":
                 self._change_since()
             case "media":
@@ -48,7 +54,7 @@ class BundleFields(SigningScreen):
             case "volume":
                 self._change_volume()
             case "key":
-                self.ask(_keys, self._change_key, group="field")
+                self.ask(signing_keys, self._change_key, group="field")
             case "cosigners":
                 self.ask(lambda station: station.trust(), self._change_cosigners, group="field")
             case _:
@@ -93,7 +99,7 @@ class BundleFields(SigningScreen):
             self._set(references=kept, changed=_CHANGED in chosen)
         if _PATTERN in chosen:
             prompt = Prompt(
-                "New bundle: Which artifacts?", "Patterns or names, as team/** charts/payments:*", check=_check_names
+                "New bundle: Which artifacts?", "Patterns or names, as team/** charts/payments:*", check=check_names
             )
             self.console_app.push_screen(prompt, lambda text: self._add(text.split()) if text else None)
         elif _LIST in chosen:
@@ -131,7 +137,7 @@ class BundleFields(SigningScreen):
     def _change_to(self, sites: tuple[str, ...]) -> None:
         options = [Option(site, safe(site)) for site in sites]
         options.append(Option(_OTHER, "another site", "type its name"))
-        prompt = Prompt("New bundle: To which site?", "The name that the other station was given.", check=_check_site)
+        prompt = Prompt("New bundle: To which site?", "The name that the other station was given.", check=check_site)
 
         def typed(text: str | None) -> None:
             if not text:
@@ -162,9 +168,7 @@ class BundleFields(SigningScreen):
         taken = self.console_app.draft.since
         marked = (taken if taken in (FULL, LAST) else _OTHER,)
         explain = "What is known to be there is not carried again; see Deltas."
-        prompt = Prompt(
-            "New bundle: Which receipt or want-list?", "A file; its .sig lies beside it.", check=_check_path
-        )
+        prompt = Prompt("New bundle: Which receipt or want-list?", "A file; its .sig lies beside it.", check=check_path)
         self._one_or_typed("since", Choose("New bundle: Base of this delta?", options, explain, marked=marked), prompt)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
@@ -195,14 +199,14 @@ class BundleFields(SigningScreen):
         if _OTHER not in chosen:
             self._set(media=paths)
             return
-        prompt = Prompt("New bundle: Which folder?", "The bundle's own folder is made in it.", check=_check_path)
+        prompt = Prompt("New bundle: Which folder?", "The bundle's own folder is made in it.", check=check_path)
         self.console_app.push_screen(prompt, lambda text: self._set(media=(*paths, text)) if text else None)
 
     def _change_volume(self) -> None:
         options = [Option(value, value, detail) for value, detail in VOLUMES]
         options.append(Option(_OTHER, "another size", "such as 40MB or 4GiB"))
         ask = Choose("The largest volume file?", options, marked=(self.console_app.draft.volume,))
-        prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
+        prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=check_size)
         self._one_or_typed("volume", ask, prompt)
 
     def _change_key(self, found: tuple[Sequence[OwnKey], frozenset[str]]) -> None:
@@ -224,9 +228,8 @@ class BundleFields(SigningScreen):
 
     def _ask_key_file(self, known: frozenset[str]) -> None:
         """A key in a file is opened once now, which tells its id, and once more to sign."""
-        wanted = "a key that is pinned here: p on Trust pins its public half"
         explain = "The manifest names who signs. The key is let go of until it signs."
-        self.choose_key("New bundle", Offer((), known, wanted), explain, lambda key, _: self._key_chosen(key))
+        self.choose_key("New bundle", Offer((), known, PINNED_HERE), explain, lambda key, _: self._key_chosen(key))
 
     def _key_chosen(self, key: OwnKey) -> None:
         self._set(key=key.name, keyid=key.keyid)
@@ -242,51 +245,3 @@ class BundleFields(SigningScreen):
                    marked=self.console_app.draft.cosigners),
             lambda chosen: self._set(cosigners=chosen) if chosen is not None else None,
         )  # fmt: skip
-
-
-async def _keys(station: Station) -> tuple[Sequence[OwnKey], frozenset[str]]:
-    """The keys of the station's folder, and the ids of all that it knows: a build by another has no public half."""
-    own = await station.keys()
-    pinned = [key.keyid for key in await station.trust() if not key.revoked]
-    return own, frozenset([*pinned, *(key.keyid for key in own)])
-
-
-async def _sites(station: Station) -> tuple[str, ...]:
-    """The destinations that the station knows."""
-    return tuple(one.site for one in (await station.fetch(Page[Site], "/v1/sites")).items)
-
-
-def names_in_file(path: str) -> list[str]:
-    """The references that a list names, as `bundle build -f` reads it. Blocking. Raises UsageError."""
-    from appliance.reference_lists import names_in
-
-    if path == "-":
-        raise UsageError("the console reads no list from its terminal", thing=path, remedy="name a file")
-    return names_in(path)
-
-
-def _check_names(text: str) -> str:
-    from appliance.artifact_choice import Wish
-
-    try:
-        for name in text.split():
-            Wish.parse(name)
-    except LockgateError as error:
-        return error.diagnostics()
-    return "" if text.strip() else "this is needed"
-
-
-def _check_site(text: str) -> str:
-    return "" if text and len(text) <= 32 and set(text) <= _SITE else "a site is named with a-z, 0-9 and - (at most 32)"
-
-
-def _check_path(text: str) -> str:
-    return "" if text.startswith("/") else "a path begins with /"
-
-
-def _check_size(text: str) -> str:
-    try:
-        capacity(text)
-    except LockgateError as error:
-        return error.diagnostics()
-    return ""

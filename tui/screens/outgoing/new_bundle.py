@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from appliance.api.bundles import Plan
 from appliance.api.jobs import Job
 from bundles.io.display import safe
+from tui.decisions.building import carries
 from tui.guides.new_bundle import FULL, LAST, Draft
 from tui.screens.outgoing.bundle_fields import BundleFields
 from tui.station.link import SLOW
@@ -180,7 +181,7 @@ class NewBundleScreen(BundleFields):
     def _looked_again(self, draft: Draft, plan: Plan) -> None:
         if self.console_app.draft != draft or draft.plan is None:
             return
-        if _carries(plan) == _carries(draft.plan):
+        if carries(plan) == carries(draft.plan):
             self._start(draft)
             return
         self._take(draft, plan)
@@ -202,11 +203,6 @@ class NewBundleScreen(BundleFields):
     def as_text(self) -> str:
         names = "\n".join(f"  {safe(one)}" for one in self.console_app.draft.references)
         return super().as_text() + (f"\nArtifacts\n{names}\n" if names else "")
-
-
-def _carries(plan: Plan) -> tuple[object, ...]:
-    """What a plan says of the bundle itself; what is free on media changes by itself."""
-    return plan.artifacts, plan.chosen, plan.blobs, plan.bytes, plan.volumes, plan.requires, plan.base, plan.nothing
 
 
 def _next_step(draft: Draft) -> str:

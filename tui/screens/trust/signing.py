@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-import msgspec
-
 from appliance.api.trust import OwnKey
-from bundles.errors import UsageError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
+from tui.decisions.signing import Fetch, Offer, Send, learn, require_offered, sign_and_send
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.passphrase import Passphrase
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import StationScreen
-from tui.station.port import Station
 
 T = TypeVar("T")
 
-Fetch = Callable[[Station, str], Awaitable[bytes]]
-"""Gives the bytes to sign for a key id."""
-
-Send = Callable[[Station, str, bytes, bytes], Awaitable[T]]
-"""Hands over key id, payload and signature."""
-
-
 _FILE: Final = "\0file"
 """The option of a key in a file, which no key of the folder is called."""
-
-
-NO_KEY: Final = "pin it for releases (p on Trust), and have an administrator bind it to the account"
-"""What helps a person whom no key stands for."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """Which keys may be chosen to sign with: those of the station's folder that fit, and a file with one of `ids`.
-    `wanted` says what a key must be, for one that is not."""
-
-    keys: tuple[OwnKey, ...]
-    ids: frozenset[str]
-    wanted: str
-
-    def objection(self, keyid: str) -> str:
-        """Why a key may not be used, or nothing."""
-        return "" if keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
 
 
 class SigningScreen(StationScreen):
@@ -78,7 +49,8 @@ class SigningScreen(StationScreen):
 
         def signs(key: OwnKey, passphrase: Secret) -> None:
             self.say("busy", "opening the key and signing")
-            self.work(partial(self._sign, key, passphrase, fetch, send), then, group="act")
+            app = self.console_app
+            self.work(partial(sign_and_send, app.link, app.keyring, key, passphrase, fetch, send), then, group="act")
 
         self.choose_key(what, offer, explain, go)
 
@@ -97,7 +69,7 @@ class SigningScreen(StationScreen):
             if key.keyid:
                 go(key, passphrase)
             else:
-                named = partial(self._learn, offer, key, passphrase)
+                named = partial(learn, self.console_app.keyring, offer, key, passphrase)
                 self.work(named, lambda learnt: go(learnt, passphrase), group="open")
 
         def ask_file() -> None:
@@ -131,32 +103,4 @@ class SigningScreen(StationScreen):
 
     def _unlock(self, offer: Offer, name: str, passphrase: str) -> None:
         """Open a key in the dialog that asks for its passphrase, which stays open where the key may not be used."""
-        _require(offer, name, self.console_app.keyring.unlock(name, passphrase))
-
-    async def _learn(self, offer: Offer, key: OwnKey, passphrase: Secret) -> OwnKey:
-        """The key with its id, which only opening a key in a file tells."""
-        keyid = await asyncio.to_thread(self.console_app.keyring.unlock, key.name, passphrase)
-        _require(offer, key.name, keyid)
-        return msgspec.structs.replace(key, keyid=keyid)
-
-    async def _sign(self, key: OwnKey, passphrase: Secret, fetch: Fetch, send: Send[T]) -> T:
-        link, keyring = self.console_app.link, self.console_app.keyring
-        payload = await link.ask(lambda station: fetch(station, key.keyid))
-        keyid, signature = await asyncio.to_thread(keyring.sign, key.name, passphrase, payload)
-        return await link.ask(lambda station: send(station, keyid, payload, signature))
-
-
-def _require(offer: Offer, name: str, keyid: str) -> None:
-    objection = offer.objection(keyid)
-    if objection:
-        raise UsageError(objection, thing=name, remedy="give the file of another key")
-
-
-async def release_keys(station: Station) -> Offer:
-    """What the person who is logged in may decide with: the keys that are trusted for release and stand for the
-    account; on an open station, which knows no accounts, every one that is trusted for release."""
-    trusted = {key.keyid for key in await station.trust() if "release" in key.purposes and not key.revoked}
-    who = await station.who()
-    ids = frozenset(trusted if who.open else trusted & set(who.keys))
-    wanted = "trusted for release" if who.open else f"a release key that stands for {safe(who.account)}"
-    return Offer(tuple(key for key in await station.keys() if key.keyid in ids), ids, wanted)
+        require_offered(offer, name, self.console_app.keyring.unlock(name, passphrase))

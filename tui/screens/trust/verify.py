@@ -13,29 +13,23 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from appliance.api.bundles import Medium
-from appliance.api.intake import LedgerRow
-from appliance.api.trust import TrustRule
 from bundles.errors import CancelledError, LockgateError
-from bundles.io.display import safe
 from tui.actions.further_screens import READING
+from tui.decisions.verifying import UNASKED, sequence_here, verdict_lines
 from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import StationScreen
-from tui.station.port import Station
 from tui.terminal.texts import percent, size, words
 from tui.terminal.workers import begin
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import Span
-from tui.wording.verification import HEADLINES, facts_of, lines_of, page_of, sequence_of
+from tui.wording.verification import lines_of, page_of
 
 if TYPE_CHECKING:
     from bundles.verifier.examine import Findings
-
-_ROWS = 1000
-_UNASKED = Marked("wait", "replay was not checked: the station did not answer")
 
 
 @dataclass
@@ -68,7 +62,7 @@ class VerifyScreen(StationScreen):
         super().__init__()
         self.paths: tuple[str, ...] = ()
         self.findings: Findings | None = None
-        self.sequence = _UNASKED
+        self.sequence = UNASKED
         self.stop = threading.Event()
         self.reading = False
 
@@ -139,31 +133,11 @@ class VerifyScreen(StationScreen):
             found = await asyncio.to_thread(desk.verify, paths, progress)
             if isinstance(found.error, CancelledError):
                 raise found.error
-            sequence = await self._sequence(found)
+            sequence = await sequence_here(self.console_app.link, found)
         except LockgateError as error:
             self.post_message(Unfound(error))
         else:
             self.post_message(Found(found, sequence))
-
-    async def _sequence(self, found: Findings) -> Marked:
-        manifest = found.manifest
-
-        async def history(station: Station) -> tuple[list[LedgerRow], Sequence[TrustRule]]:
-            rows: list[LedgerRow] = []
-            after: str | None = None
-            while manifest is not None:
-                page = await station.ledger(stream=manifest.stream, limit=_ROWS, after=after)
-                rows += page.items
-                after = page.next
-                if after is None:
-                    break
-            return rows, await station.rules()
-
-        try:
-            rows, rules = await self.console_app.link.ask(history)
-        except LockgateError:
-            return _UNASKED
-        return sequence_of(found, rows, rules)
 
     def on_read(self, message: Read) -> None:
         if self.findings is not None or not self.reading:
@@ -177,15 +151,7 @@ class VerifyScreen(StationScreen):
     def on_found(self, message: Found) -> None:
         self.findings, self.sequence, self.reading = message.findings, message.sequence, False
         found = message.findings
-        role, text = HEADLINES[found.verdict]
-        if found.verdict == "ok" and message.sequence.role == "bad":
-            role, text = "bad", "its bytes and signatures are good, and this station would not take it in"
-        lines: list[list[Span]] = [[(f"{self.look.mark(role)} {text}", role)]]
-        lines += [fact(name, value, name_width=7) for name, value in facts_of(found)]
-        if found.error is not None:
-            lines.append([("failed ", "bad"), (f"{safe(found.error.what)}: {safe(found.error.thing)}", "bad")])
-            if found.error.remedy:
-                lines.append([("do     ", "need"), (safe(found.error.remedy), "need")])
+        lines = verdict_lines(self.look, found, message.sequence)
         self.query_one("#verdict", Panel).show(lines)
         self.query_one("#rules-found", MarkRows).show(lines_of(found, message.sequence))
         self.say("note", "s saves the report as a page to print and sign")
