@@ -12,7 +12,7 @@ OWN := build/appliance
 # Twice as many as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
-.PHONY: demo test test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release bench-repositories manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-engines test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release bench-repositories manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,12 +39,16 @@ $(VENV)/.compiled: $(STAMP) $(shell find appliance bundles tui tests -name '*.py
 	@touch $@
 
 test: $(STAMP) $(VENV)/.compiled
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long"
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long and not postgres"
+
+# The tests of the store on the second engine, a real PostgreSQL: half a minute.
+test-engines: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m "postgres and not long" tests/store
 
 # What to run after each change: a minute. UNIT are the folders whose tests start no station.
 UNIT := bundles bundles_oci signing store verify vectors outgoing
 check: lint
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long" $(addprefix tests/,$(UNIT))
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long and not postgres" $(addprefix tests/,$(UNIT))
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m long

@@ -811,6 +811,18 @@ METADATA_LOOK: Final = 5.0
 """Seconds after which a writer that has nothing to write looks whether the database's files are in their place; it
 also looks before each group of writes."""
 
+SERIALIZATION_ROUNDS: Final = 20
+"""Times that a group of writes is applied which meets another writer's, before it fails; PostgreSQL alone."""
+
+POSTGRES_CONNECT: Final = 5
+"""Seconds for a connection to a PostgreSQL server."""
+
+POSTGRES_PREPARED: Final = 500
+"""Statements that a connection to PostgreSQL keeps prepared: the store has fewer than 700, few of them hot."""
+
+POSTGRES_ASKED: Final = 10.0
+"""Seconds for which a server that went during a commit is asked what became of it."""
+
 RESERVE_LOOK: Final = 5.0
 """Seconds between two looks at it: a few system calls each."""
 

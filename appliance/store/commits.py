@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from appliance.store.engine import engine_of
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.ports import Connection, Reader
 from bundles.io.files import own_as_folder
@@ -30,8 +31,9 @@ def commits_file(database: Path) -> Path:
 
 
 def count_up(db: Connection) -> None:
-    """Count the transaction that is open."""
-    db.execute("UPDATE commits SET value = value + 1")
+    """Count the transaction that is open, where the engine does not keep its own count."""
+    if engine_of(db).counts_commits():
+        db.execute("UPDATE commits SET value = value + 1")
 
 
 def held(db: Reader) -> int | None:

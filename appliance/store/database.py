@@ -7,6 +7,7 @@ import functools
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from appliance import limits
@@ -60,6 +61,24 @@ def _new_database() -> bytes:
         add_functions(connection)
         _migrate(connection)
         return connection.serialize()
+
+
+def blank_schema() -> tuple[list[str], list[tuple[str, tuple[Any, ...]]]]:
+    """What another engine makes a new database of: the statements of this program's tables, indexes and triggers, in
+    their order, and the rows that a new database has, each with its table."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.deserialize(_new_database())
+        made = connection.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\\_sqlite%'"
+            " ESCAPE '\\' AND tbl_name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"
+        ).fetchall()
+        rows = [
+            (str(name), tuple(row))
+            for kind, name, _ in made
+            if kind == "table"
+            for row in connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608  a table of the schema
+        ]
+        return [str(sql) for _, _, sql in made], rows
 
 
 def _give_to_owner(path: Path) -> None:

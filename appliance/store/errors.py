@@ -1,7 +1,7 @@
 """The errors of the engine behind the store, by what they mean to a caller (docs/adr/0037-store-ports.md).
 
-They are SQLite's own classes under the store's names, so that a read on the registry's path passes no wrapper. A second
-engine makes each name the common base of both.
+They are SQLite's own classes under the store's names, so that a read on the registry's path passes no wrapper. The
+errors of PostgreSQL are subclasses of them (appliance.store.postgres.faults).
 """
 
 from __future__ import annotations
@@ -23,4 +23,20 @@ UnavailableEngineError = sqlite3.OperationalError
 
 def is_full(error: Exception) -> bool:
     """Whether an error says that the disk took no more of a write."""
-    return isinstance(error, EngineError) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, EngineError) and (code == sqlite3.SQLITE_FULL or getattr(error, "is_full", False))
+
+
+def is_to_be_repeated(error: Exception) -> bool:
+    """Whether a transaction met another one, so that all of it is to be applied again: never on SQLite."""
+    return getattr(error, "is_to_be_repeated", False)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether nobody knows if the transaction was committed: never on SQLite."""
+    return getattr(error, "is_lost", False)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the server that has the metadata could not be reached: never on SQLite."""
+    return getattr(error, "is_away", False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from appliance import limits
+from appliance.store.engine import engine_of
 from appliance.store.errors import DamagedEngineError
 from appliance.store.ports import Reader
 from appliance.store.raw_rows import RawLink, RawTag, sum_of
@@ -104,8 +105,8 @@ def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Int
     """Compare every index with its table, every reference with its target, and every row of tags, links, manifests,
     blobs and blocks with its checksum.
 
-    A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
-    compare indexes with tables (SQLite, PRAGMA integrity_check). `attend` is called often; what it raises is passed on.
+    A damaged index hides links and tags, and what they stand for would be taken as garbage: each is compared with
+    its table. `attend` is called often; what it raises is passed on.
     """
     found, raised = IntegrityFindings(), list[BaseException]()
 
@@ -131,12 +132,12 @@ def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Int
 
 
 def _structure(reader: Reader, found: IntegrityFindings) -> None:
-    for (text,) in reader.execute(f"PRAGMA integrity_check({limits.METADATA_NAMED})"):
-        if text != "ok":
-            found.add(str(text))
-    for row in reader.execute("PRAGMA foreign_key_check").fetchmany(limits.METADATA_NAMED):
-        text = f"a row of {row[0]} stands on one of {row[2]} that is missing"
-        if row[0] not in _OWN_TABLES:
+    engine = engine_of(reader)
+    for text in engine.damage(reader, limits.METADATA_NAMED):
+        found.add(text)
+    for table, other in engine.orphans(reader, limits.METADATA_NAMED):
+        text = f"a row of {table} stands on one of {other} that is missing"
+        if table not in _OWN_TABLES:
             found.add(text)
         elif text not in found.loose:
             found.loose.append(text)

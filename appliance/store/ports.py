@@ -48,9 +48,6 @@ class Answer(Protocol):
     @property
     def rowcount(self) -> int: ...
 
-    @property
-    def lastrowid(self) -> int | None: ...
-
 
 class Value(Protocol):
     """A large value of one row, opened: its length in bytes is known before it is read."""

@@ -107,7 +107,8 @@ def block_sum(digest: str, why: str, actor: str, created: str) -> int:
 def damage_of(error: sqlite3.Error) -> WrongRowError | None:
     """What an error of reading says of the database: that it is damaged, or nothing."""
     code = getattr(error, "sqlite_errorcode", None)
-    if (code is not None and code & 0xFF in _DAMAGED) or "Could not decode" in str(error):
+    is_damage = getattr(error, "is_damage", False) or (code is not None and code & 0xFF in _DAMAGED)
+    if is_damage or "Could not decode" in str(error):
         return WrongRowError("database", "", str(error)[:100])
     return None
 
@@ -115,7 +116,7 @@ def damage_of(error: sqlite3.Error) -> WrongRowError | None:
 def is_away(error: sqlite3.Error) -> bool:
     """Whether an error of reading is one of the disk or of who else holds the database: a 503, no fault inside."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _AWAY
+    return getattr(error, "is_away", False) or (code is not None and code & 0xFF in _AWAY)
 
 
 def add_functions(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,8 @@ import importlib
 import pkgutil
 import re
 import sqlite3
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from sqlite_utils import Database, Migrations
 
@@ -27,27 +28,40 @@ def identity(name: str) -> str:
     return name.partition("_")[2]
 
 
+def step_of(name: str) -> Callable[[Any], None]:
+    """What a step does, by its name."""
+    found: Callable[[Any], None] = importlib.import_module(f"{migrations.__name__}.{name}").apply
+    return found
+
+
+def find_newer(recorded: Iterable[str]) -> FailedError | None:
+    """The refusal of a database that has steps which this program does not know: going on could lose what it keeps."""
+    known = {identity(name) for name in step_names()}
+    newer = sorted(name for name in recorded if identity(name) not in known)
+    if not newer:
+        return None
+    return FailedError(
+        "the metadata was written by a newer version of Lockgate",
+        thing=newer[0],
+        remedy="run that version, or restore a backup made by this one",
+    )
+
+
 def migrate(connection: sqlite3.Connection) -> list[str]:
-    """Apply what is missing; returns the names of the steps applied now.
+    """Apply what is missing to a database of SQLite; returns the names of the steps applied now.
 
     Each step module has `apply(db: sqlite_utils.Database) -> None`, which runs in a transaction of its own. A step that
     was applied under another number counts as applied: databases of unreleased versions hold `m0012_seen`.
-    Raises FailedError when the database was written by a newer program: going on could lose what it keeps.
+    Raises FailedError when the database was written by a newer program.
     """
     db = Database(connection, execute_plugins=False)
     recorded = {identity(step.name): step.name for step in Migrations(_SET).applied(db)}
-    known = {identity(name) for name in step_names()}
-    newer = sorted(name for step, name in recorded.items() if step not in known)
-    if newer:
-        raise FailedError(
-            "the metadata was written by a newer version of Lockgate",
-            thing=newer[0],
-            remedy="run that version, or restore a backup made by this one",
-        )
+    newer = find_newer(recorded.values())
+    if newer is not None:
+        raise newer
     steps = Migrations(_SET)
     for name in step_names():
-        apply = importlib.import_module(f"{migrations.__name__}.{name}").apply
-        steps(name=recorded.get(identity(name), name))(apply)
+        steps(name=recorded.get(identity(name), name))(step_of(name))
     pending = [step.name for step in steps.pending(db)]
     steps.apply(db)
     return pending

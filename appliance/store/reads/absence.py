@@ -15,18 +15,18 @@ from appliance.store.rows import WrongRowError, require_tag
 
 _REPOSITORY = (
     "SELECT first.id, second.id, (SELECT name FROM repositories NOT INDEXED WHERE id = coalesce(first.id, second.id))"
-    " FROM (SELECT 1)"
-    " LEFT JOIN (SELECT id FROM repositories INDEXED BY sqlite_autoindex_repositories_1 WHERE name = ?1) first"
-    " LEFT JOIN (SELECT id FROM repositories INDEXED BY repositories_again WHERE name = ?1) second"
+    " FROM (SELECT 1) one"
+    " LEFT JOIN (SELECT id FROM repositories INDEXED BY sqlite_autoindex_repositories_1 WHERE name = ?1) first ON true"
+    " LEFT JOIN (SELECT id FROM repositories INDEXED BY repositories_again WHERE name = ?1) second ON true"
 )
 _LINK = (
-    "SELECT EXISTS (SELECT 1 FROM links INDEXED BY sqlite_autoindex_links_1"
+    "SELECT (SELECT count(*) FROM links INDEXED BY sqlite_autoindex_links_1"
     " WHERE repository_id = ?1 AND digest = ?2 AND kind = ?3)"
-    " + EXISTS (SELECT 1 FROM links INDEXED BY links_by_digest WHERE digest = ?2 AND kind = ?3 AND repository_id = ?1)"
+    " + (SELECT count(*) FROM links INDEXED BY links_by_digest WHERE digest = ?2 AND kind = ?3 AND repository_id = ?1)"
 )
 _TAG = (
-    "SELECT EXISTS (SELECT 1 FROM tags INDEXED BY sqlite_autoindex_tags_1 WHERE repository_id = ?1 AND tag = ?2)"
-    " + EXISTS (SELECT 1 FROM tags INDEXED BY tags_again WHERE tag = ?2 AND repository_id = ?1)"
+    "SELECT (SELECT count(*) FROM tags INDEXED BY sqlite_autoindex_tags_1 WHERE repository_id = ?1 AND tag = ?2)"
+    " + (SELECT count(*) FROM tags INDEXED BY tags_again WHERE tag = ?2 AND repository_id = ?1)"
 )
 _ROW = (
     "SELECT digest, updated, checksum FROM tags INDEXED BY sqlite_autoindex_tags_1 WHERE repository_id = ? AND tag = ?"

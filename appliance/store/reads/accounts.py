@@ -132,7 +132,7 @@ class Accounts:
         """The id and the account of the newest binding of a system account that waits to be confirmed, or None."""
         row = self._read(
             "SELECT id, account FROM account_changes WHERE state = 'waits' AND what = 'uid'"
-            " AND json_extract(detail, '$.uid') = ? ORDER BY asked DESC, id DESC LIMIT 1",
+            " AND CAST(json_extract(detail, '$.uid') AS BIGINT) = ? ORDER BY asked DESC, id DESC LIMIT 1",
             (uid,),
         ).fetchone()
         return None if row is None else (str(row[0]), str(row[1]))
@@ -156,7 +156,7 @@ class Accounts:
     def page(self, limit: int, after: str = "", text: str = "") -> list[Account]:
         """Accounts by name, after `after`, whose name or full name contains `text`."""
         rows = self._read(
-            "SELECT name FROM accounts WHERE name > ? AND (instr(name, ?) OR instr(lower(full_name), ?))"
+            "SELECT name FROM accounts WHERE name > ? AND (instr(name, ?) > 0 OR instr(lower(full_name), ?) > 0)"
             " ORDER BY name LIMIT ?",
             (after, text.lower(), text.lower(), limit),
         ).fetchall()
@@ -218,7 +218,7 @@ class Accounts:
     def locked_until(self, name: str, now: str, origin: str | None = None) -> str | None:
         """Until when a name is locked for an origin (None: for any), whether there is such an account or not."""
         row = self._read(
-            "SELECT max(locked_until) FROM failed_logins WHERE name = ?1 AND (?2 IS NULL OR origin = ?2)",
+            "SELECT max(locked_until) FROM failed_logins WHERE name = ?1 AND origin = coalesce(?2, origin)",
             (name, origin),
         ).fetchone()
         return None if row[0] is None or row[0] <= now else str(row[0])

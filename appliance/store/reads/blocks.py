@@ -52,7 +52,7 @@ def keep_right_blocks(db: Reader) -> None:
         "SELECT b.digest, b.why, b.actor, b.created, s.checksum, count(*) FROM"
         " (SELECT digest, why, actor, created FROM blocks INDEXED BY blocks_again"
         " UNION ALL SELECT digest, why, actor, created FROM blocks INDEXED BY sqlite_autoindex_blocks_1) b"
-        " LEFT JOIN block_sums s ON s.digest = b.digest GROUP BY 1, 2, 3, 4"
+        " LEFT JOIN block_sums s ON s.digest = b.digest GROUP BY 1, 2, 3, 4, 5"
     ).fetchall()
     right = [row for row in rows if (row[5] == 2 if row[4] is None else block_sum(*row[:4]) == row[4])]
     db.execute("DELETE FROM blocks")

@@ -27,7 +27,7 @@ _BY_LATER: Final = (
     " JOIN bundles_out o ON o.stream = l.stream"
     " AND o.sequence = l.sequence WHERE l.stream = t.stream AND l.repository = t.repository AND l.tag = t.tag"
     " AND l.sequence > t.sequence AND {counts}) AS n"
-    " FROM tags_out t WHERE t.stream = ?1 AND t.sequence = ?2)"
+    " FROM tags_out t WHERE t.stream = ?1 AND t.sequence = ?2) later"
 )
 _SUPERSEDED: Final = _BY_LATER.format(counts="o.state = 'written'")
 """The first bundle by which all tags of one were carried again."""

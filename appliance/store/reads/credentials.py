@@ -65,7 +65,9 @@ def note(db: Reader, account: str, what: str, thing: str, set_by: str, at: str) 
     if what in ("password", "uid"):
         db.execute("DELETE FROM credentials WHERE account = ? AND what = ?", (account, what))
     db.execute(
-        "INSERT OR REPLACE INTO credentials (account, what, thing, set_by, at, under) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO credentials (account, what, thing, set_by, at, under) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (account, what, thing) DO UPDATE SET set_by = excluded.set_by, at = excluded.at,"
+        " under = excluded.under, confirmed_by = excluded.confirmed_by",
         (account, what, thing, set_by, at, under),
     )
 

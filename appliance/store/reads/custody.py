@@ -14,7 +14,7 @@ _LISTED: Final = (
     "SELECT id, 'in' AS direction, state, coalesce(decided, received) AS at FROM intake"
     " UNION ALL SELECT id, 'out', state, created FROM bundles_out"
     " UNION ALL SELECT bundle, '', '', max(at) FROM handovers GROUP BY bundle"
-    ") each WHERE id > ? AND instr(id, ?) GROUP BY id ORDER BY id LIMIT ?"
+    ") each WHERE id > ? AND instr(id, ?) > 0 GROUP BY id ORDER BY id LIMIT ?"
 )
 
 
@@ -96,11 +96,11 @@ def moved_since_known(reader: Reader, limit: int) -> list[tuple[str, str, str]]:
     """(id, digest, state) of each bundle that came in and moved since the receipt that the other side built on last;
     the `limit` latest of them, by id."""
     rows = reader.execute(
-        "SELECT i.id, i.digest, i.state,"
+        "SELECT id, digest, state, moved FROM (SELECT i.id, i.digest, i.state, i.stream,"
         " max(coalesce((SELECT max(at) FROM transitions t WHERE t.digest = i.digest), ''),"
         " coalesce((SELECT max(at) FROM handovers h WHERE h.bundle = i.id), '')) AS moved FROM intake i"
-        " WHERE i.state <> 'receiving' AND moved >= coalesce((SELECT r.created FROM stream_bases b JOIN receipts r"
-        " ON r.number = b.receipt WHERE b.stream = i.stream), '') ORDER BY moved DESC, i.id LIMIT ?",
+        " WHERE i.state <> 'receiving') came WHERE moved >= coalesce((SELECT r.created FROM stream_bases b"
+        " JOIN receipts r ON r.number = b.receipt WHERE b.stream = came.stream), '') ORDER BY moved DESC, id LIMIT ?",
         (limit,),
     )
     return sorted((bundle, digest, state) for bundle, digest, state, _ in rows)

@@ -50,7 +50,7 @@ def references(reader: Reader, digest: str) -> list[str]:
     rows = reader.execute(
         "SELECT r.name, t.tag FROM links l JOIN repositories r ON r.id = l.repository_id"
         " LEFT JOIN tags t ON t.repository_id = r.id AND t.digest = l.digest WHERE l.digest = ?"
-        " ORDER BY r.name, t.tag LIMIT ?",
+        " ORDER BY r.name, t.tag NULLS FIRST LIMIT ?",
         (digest, _REFERENCES),
     )
     return [f"{name}:{tag}" if tag else f"{name}@{digest}" for name, tag in rows]

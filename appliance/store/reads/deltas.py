@@ -14,7 +14,7 @@ _STREAMS: Final = (
     " (SELECT coalesce(sum(size), 0) FROM known_inside k WHERE k.site = r.site),"
     " (SELECT count(DISTINCT c.digest) FROM carried_out c WHERE c.stream = s.stream),"
     " (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT c.digest, c.size FROM carried_out c"
-    " WHERE c.stream = s.stream)),"
+    " WHERE c.stream = s.stream) sent),"
     " (SELECT count(*) FROM wants_taken w JOIN bundles_out b ON b.id = w.bundle WHERE b.stream = s.stream),"
     " (SELECT max(b.created) FROM bundles_out b WHERE b.stream = s.stream)"
     " FROM streams_out s LEFT JOIN receipts_taken r ON r.site = substr(s.stream, instr(s.stream, '.') + 1)"

@@ -9,13 +9,13 @@ from appliance.store.ports import Reader
 
 def bundles(reader: Reader, text: str, limit: int) -> list[str]:
     """Ids of bundles of the intake that hold a text."""
-    rows = reader.execute("SELECT id FROM intake WHERE instr(id, ?) LIMIT ?", (text, limit))
+    rows = reader.execute("SELECT id FROM intake WHERE instr(id, ?) > 0 LIMIT ?", (text, limit))
     return [str(name) for (name,) in rows]
 
 
 def jobs(reader: Reader, text: str, limit: int) -> list[str]:
     """Ids of jobs that hold a text."""
-    rows = reader.execute("SELECT id FROM jobs WHERE instr(id, ?) LIMIT ?", (text, limit))
+    rows = reader.execute("SELECT id FROM jobs WHERE instr(id, ?) > 0 LIMIT ?", (text, limit))
     return [str(name) for (name,) in rows]
 
 
@@ -23,7 +23,7 @@ def tags(reader: Reader, text: str) -> Iterator[tuple[str, str]]:
     """Repository and tag of each tag whose own name holds a text, read as the caller goes."""
     return iter(
         reader.execute(
-            "SELECT r.name, t.tag FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE instr(t.tag, ?)",
+            "SELECT r.name, t.tag FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE instr(t.tag, ?) > 0",
             (text,),
         )
     )

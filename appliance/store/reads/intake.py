@@ -144,7 +144,8 @@ def unlooked_by(reader: Reader, digest: str) -> list[str]:
     rows = reader.execute(
         "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
         " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?"
-        " AND json_type(s.value, '$.details.unlooked') IS NOT NULL AND json_extract(s.value, '$.details.required') = 1",
+        " AND json_type(s.value, '$.details.unlooked') IS NOT NULL"
+        " AND CAST(json_extract(s.value, '$.details.required') AS BIGINT) = 1",
         (digest,),
     )
     return [str(name) for (name,) in rows]
@@ -251,7 +252,7 @@ class Concerned:
 _DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
 _CONCERNED: Final = (
     ("signed it", "SELECT i.id, i.digest, i.state FROM intake_signatures s JOIN intake i ON i.digest = s.digest"
-     " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
+     " WHERE substr(s.name, 1, length(?1) + 12) = 'SHA256SUMS.' || ?1 || '.'"),
     ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
      " WHERE d.keyid = ?"),
     ("artifact", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608  constants
@@ -268,8 +269,7 @@ def concerned(reader: Reader, thing: str) -> list[Concerned]:
     with the first way that applies."""
     found: dict[str, Concerned] = {}
     for how, query in _CONCERNED:
-        asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing
-        for name, digest, state in reader.execute(query, (asked,)):
+        for name, digest, state in reader.execute(query, (thing,)):
             found.setdefault(digest, Concerned(name, digest, state, how))
     return sorted(found.values(), key=lambda bundle: bundle.id)
 
@@ -287,7 +287,7 @@ def list_in_states(reader: Reader, states: Sequence[str], limit: int, after: str
     """Entries in some states by id and digest, behind the entry whose `cursor` is `after`; `text` is part of the id."""
     last_id, _, last_digest = after.partition(" ")
     rows = reader.execute(
-        f"SELECT {_COLUMNS} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?)"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?) > 0"  # noqa: S608
         " AND state IN (SELECT value FROM json_each(?)) ORDER BY id, digest LIMIT ?",
         (last_id, last_digest, text, json.dumps(list(states)), limit),
     )

@@ -152,7 +152,8 @@ subject, size and annotations (JSON text); the media type is None where it has n
 def linked_manifest_rows(reader: Reader) -> Iterator[ManifestRow]:
     """Each manifest that is linked, once, read as the caller goes."""
     return reader.execute(
-        "SELECT l.digest, min(r.name), m.media_type, m.artifact_type, m.subject, m.size, m.annotations"
+        "SELECT l.digest, min(r.name), min(m.media_type), min(m.artifact_type), min(m.subject), min(m.size),"
+        " min(m.annotations)"
         " FROM links l JOIN repositories r ON r.id = l.repository_id LEFT JOIN manifests m ON m.digest = l.digest"
         " WHERE l.kind = 'manifest' GROUP BY l.digest"
     )

@@ -110,7 +110,7 @@ def unpaired_steps(reader: Reader) -> list[tuple[str, str]]:
     words = ", ".join(f"'{word}'" for word in _NEXT_TO)
     return reader.execute(
         "SELECT digest, state FROM (SELECT digest, state, 1 AS one FROM ledger UNION ALL"  # noqa: S608  constants
-        f" SELECT digest, state, -1 FROM transitions) WHERE state IN ({words})"
+        f" SELECT digest, state, -1 FROM transitions) each WHERE state IN ({words})"
         " GROUP BY digest, state HAVING sum(one) <> 0 ORDER BY digest, state"
     ).fetchall()
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from appliance import limits
 from appliance.store.database import open_reader
+from appliance.store.engine import Source, engine_of
 from appliance.store.placement import Placement
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
@@ -148,10 +149,11 @@ def _apart(prefixes: Sequence[str]) -> list[str]:
 class Metadata:
     """A read-only view of one station's database; one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises FailedError where there is no database yet, or it cannot be read."""
+    def __init__(self, path: Path, source: Source | None = None) -> None:
+        """`path`: the station's database; where `source` has the metadata, what stands beside it. Raises FailedError
+        where there is no database yet, or it cannot be read."""
         self.path = path
-        self.connection: Reader = open_reader(path)
+        self.connection: Reader = open_reader(path) if source is None else source.open_reader()
         self.placement = Placement(path)
         self._right: dict[tuple[Any, ...], Any] = {}
 
@@ -202,7 +204,7 @@ class Metadata:
 
     def keep_pages(self, most: int) -> None:
         """Let this connection keep up to `most` bytes of the database's pages in memory, for who asks very often."""
-        self.connection.execute(f"PRAGMA cache_size = -{most // 1024}")
+        engine_of(self.connection).keep_pages(self.connection, most)
 
     def linked_sizes(self, repository: str, digests: Sequence[Digest]) -> list[int | None]:
         """The bytes of each of those blobs, None for one that the repository does not show. In one read: a point read
@@ -404,11 +406,11 @@ class Metadata:
         names = itertools.chain.from_iterable(self._names(prefix, after, text) for prefix in _apart(prefixes))
         wanted = dict(itertools.islice((row for row in names if shown(row[1])), limit))
         counts = self.connection.execute(
-            "SELECT w.value, (SELECT count(*) FROM tags t WHERE t.repository_id = w.value),"
-            " (SELECT count(*) FROM links l WHERE l.repository_id = w.value AND l.kind = 'manifest'),"
+            "SELECT w.id, (SELECT count(*) FROM tags t WHERE t.repository_id = w.id),"
+            " (SELECT count(*) FROM links l WHERE l.repository_id = w.id AND l.kind = 'manifest'),"
             " (SELECT coalesce(sum(b.size), 0) FROM (SELECT DISTINCT l.digest FROM links l"
-            " WHERE l.repository_id = w.value) AS held CROSS JOIN blobs b ON b.digest = held.digest)"
-            " FROM json_each(?) AS w ORDER BY w.key",
+            " WHERE l.repository_id = w.id) AS held CROSS JOIN blobs b ON b.digest = held.digest)"
+            " FROM (SELECT CAST(value AS BIGINT) AS id, key FROM json_each(?)) AS w ORDER BY w.key",
             (json.dumps(list(wanted)),),
         )
         return [RepositoryFacts(wanted[row_id], *found) for row_id, *found in counts]

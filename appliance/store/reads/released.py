@@ -13,7 +13,7 @@ _SUPERSEDED: Final = (
     "SELECT CASE WHEN count(*) = count(n) THEN max(n) END FROM ("
     "SELECT (SELECT min(n.entry) FROM released n WHERE n.repository = r.repository AND n.kind = 'tag'"
     " AND n.item = r.item AND n.entry > r.entry AND n.digest != r.digest) AS n"
-    " FROM released r WHERE r.digest = ?1 AND r.kind = 'tag'))"
+    " FROM released r WHERE r.digest = ?1 AND r.kind = 'tag') later)"
 )
 _LATER: Final = "SELECT 1 FROM intake WHERE stream = ? AND sequence > ? AND state = 'released' LIMIT 1"
 _PASSED: Final = (
@@ -21,7 +21,7 @@ _PASSED: Final = (
     " JOIN intake i ON i.digest = r.digest WHERE r.kind = 'tag' AND i.stream = ?2 AND i.sequence > ?3"
     " AND i.state = 'released' AND r.item = t.value AND r.repository = json_extract(a.value, '$.repository')) AS n"
     " FROM intake_documents d, json_each(d.manifest, '$.artifacts') a, json_each(a.value, '$.tags') t"
-    " WHERE d.digest = ?1)"
+    " WHERE d.digest = ?1) later"
 )
 
 

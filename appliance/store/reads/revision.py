@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from appliance.store.engine import engine_of
 from appliance.store.ports import Reader
 
 
 def revision(reader: Reader) -> int:
-    """Another number whenever another connection changed the database since this one asked last (SQLite, PRAGMA
-    data_version)."""
-    (found,) = reader.execute("PRAGMA data_version").fetchone()
-    return int(found)
+    """Another number whenever another connection changed the database since this one asked last."""
+    return engine_of(reader).revision(reader)

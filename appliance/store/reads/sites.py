@@ -20,12 +20,12 @@ _SENT: Final = "b.digest IS NOT NULL OR b.state IN ('signed', 'written')"
 _SITES: Final = (
     "WITH sent AS (SELECT substr(b.stream, instr(b.stream, '.') + 1) AS site,"  # noqa: S608  constants
     f" count(CASE WHEN {_SENT} THEN 1 END) AS bundles, max(CASE WHEN {_SENT} THEN b.id END) AS last,"
-    f" max(b.state = 'to-sign' AND j.state NOT IN ({_FINAL})) AS waits"
+    f" max(CASE WHEN b.state = 'to-sign' AND j.state NOT IN ({_FINAL}) THEN 1 ELSE 0 END) AS waits"
     " FROM bundles_out b LEFT JOIN jobs j ON j.id = b.job_id GROUP BY 1),"
     " named AS (SELECT site FROM sent UNION SELECT site FROM sites)"
     " SELECT n.site, s.listed, coalesce(s.actor, ''), coalesce(s.at, ''), coalesce(o.bundles, 0), o.last"
     " FROM named n LEFT JOIN sent o ON o.site = n.site LEFT JOIN sites s ON s.site = n.site"
-    " WHERE s.listed = 1 OR (s.listed IS NULL AND (o.bundles > 0 OR o.waits)) ORDER BY 1"
+    " WHERE s.listed = 1 OR (s.listed IS NULL AND (o.bundles > 0 OR o.waits > 0)) ORDER BY 1"
 )
 _STREAMS: Final = (
     "SELECT o.stream FROM streams_out o WHERE NOT EXISTS (SELECT 1 FROM sites s WHERE s.listed = 0"  # noqa: S608

@@ -22,12 +22,13 @@ from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import open_writer
 from appliance.store.database_file import save
+from appliance.store.engine import engine_of
 from appliance.store.epoch import SharedEpoch
-from appliance.store.errors import EngineError, is_full
+from appliance.store.errors import EngineError, is_away, is_full, is_lost, is_to_be_repeated
 from appliance.store.placement import Placement
 from appliance.store.ports import Connection
 from appliance.store.reserve import Reserve
-from appliance.store.writes.write import Write
+from appliance.store.writes.write import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError
 
 _log: Final = logging.getLogger(__name__)
@@ -53,11 +54,11 @@ class LocalWriter:
 
     def _promise(self) -> None:
         """Say beside the database what it holds now; one in memory is nobody's."""
-        path = self._connection.execute("PRAGMA database_list").fetchone()[2]
-        value = commits.held(self._connection)
-        if path and value is not None:
+        path = engine_of(self._connection).file_of(self._connection)
+        value = commits.held(self._connection) if path is not None else None
+        if path is not None and value is not None:
             with contextlib.suppress(OSError):  # what is beside it is then behind, which proves nothing
-                commits.promise(Path(path), value)
+                commits.promise(path, value)
 
 
 class WriterService:
@@ -184,38 +185,62 @@ def _commit_group(
     """One transaction for the whole group; every future is settled when it returns, and none before `committed`.
 
     Where the disk is full, `give_back` frees a step of the reserve and the group is tried again: what would fill the
-    disk was refused before it came here.
+    disk was refused before it came here. A group that met another one is applied again, on what that left.
     """
     if not group:
         return
-    outcomes: list[tuple[_Pending, Any, LockgateError | None]] = []
     try:
-        while True:
-            try:
-                outcomes = _apply_group(db, group)
-                break
-            except EngineError as error:
-                if not is_full(error) or not give_back():
-                    raise
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+        outcomes = _apply_until_committed(db, group, give_back)
         committed()
     except EngineError as error:
         # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
         if db.in_transaction:
             db.execute("ROLLBACK")
-        _log.error("a group of %d writes was not committed: %s", len(group), error)
-        kind = NoSpaceError if is_full(error) else FailedError
-        for pending in group:
-            pending.future.set_exception(
-                kind("the metadata cannot be written", thing=str(error), remedy="check the station's disk")
-            )
+        _fail(group, error)
         return
     for pending, result, refusal in outcomes:
         if refusal is None:
             pending.future.set_result(result)
         else:
             pending.future.set_exception(refusal)
+
+
+def _apply_until_committed(
+    db: Connection, group: Sequence[_Pending], give_back: Callable[[], bool]
+) -> list[tuple[_Pending, Any, LockgateError | None]]:
+    """As `_apply_group`, again where there is a reason to."""
+    rounds = limits.SERIALIZATION_ROUNDS
+    while True:
+        try:
+            return _apply_group(db, group)
+        except EngineError as error:
+            rounds -= 1
+            if not (rounds if is_to_be_repeated(error) else is_full(error) and give_back()):
+                raise
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+
+def _fail(group: Sequence[_Pending], error: Exception) -> None:
+    """Tell every sender of a group that nothing of it happened, or that nobody knows."""
+    if is_lost(error):
+        _log.error("nobody knows whether a group of %d writes was committed: %s", len(group), error)
+        for pending in group:
+            pending.future.set_exception(_unknown(pending.write))
+        return
+    _log.error("a group of %d writes was not committed: %s", len(group), error)
+    kind = NoSpaceError if is_full(error) else FailedError
+    remedy = "see that its server runs and is reached" if is_away(error) else "check the station's disk"
+    for pending in group:
+        pending.future.set_exception(kind("the metadata cannot be written", thing=str(error), remedy=remedy))
+
+
+def _unknown(write: Write) -> LockgateError:
+    return LostAnswerError(
+        "the database went before it answered",
+        thing=type(write).__name__,
+        remedy="when it is back, look whether the change was made",
+    )
 
 
 def _apply_group(db: Connection, group: Sequence[_Pending]) -> list[tuple[_Pending, Any, LockgateError | None]]:
@@ -236,7 +261,8 @@ def _apply(db: Connection, write: Write) -> tuple[Any, LockgateError | None]:
     except LockgateError as error:
         refusal = error
     except Exception as error:
-        if not db.in_transaction or is_full(error):  # SQLite has rolled everything back, or is to: a full disk
+        # All of the transaction is lost: a full disk, another transaction that it met, a server that went.
+        if not db.in_transaction or is_full(error) or is_to_be_repeated(error):
             raise
         _log.exception("%s failed", type(write).__name__)
         refusal = FailedError("a write failed inside the station", thing=type(write).__name__, remedy="see the log")

@@ -421,4 +421,8 @@ class Seen(Write, frozen=True):
     at: str
 
     def apply(self, db: Connection) -> None:
-        db.execute("INSERT OR REPLACE INTO accounts_seen (account, at) VALUES (?, ?)", (self.account, self.at))
+        db.execute(
+            "INSERT INTO accounts_seen (account, at) VALUES (?, ?)"
+            " ON CONFLICT (account) DO UPDATE SET at = excluded.at",
+            (self.account, self.at),
+        )

@@ -66,17 +66,18 @@ class AddAdvisories(Write, frozen=True):
     def apply(self, db: Connection) -> None:
         require_load(db, self.generation)
         for row in self.rows:
-            added = db.execute(
-                "INSERT INTO advisory_entries (generation, ecosystem, name, id, entry) VALUES (?, ?, ?, ?, ?)",
+            (number,) = db.execute(
+                "INSERT INTO advisory_entries (generation, ecosystem, name, id, entry) VALUES (?, ?, ?, ?, ?)"
+                " RETURNING number",
                 (self.generation, row.ecosystem.partition(":")[0], row.name, row.id, row.entry),
-            )
+            ).fetchone()
             db.executemany(
-                "INSERT OR IGNORE INTO advisory_ids (id, generation, number) VALUES (?, ?, ?)",
-                [(name, self.generation, added.lastrowid) for name in row.ids],
+                "INSERT INTO advisory_ids (id, generation, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(name, self.generation, number) for name in row.ids],
             )
             db.execute(
                 "INSERT INTO advisory_ecosystems (generation, ecosystem, entries) VALUES (?, ?, 1)"
-                " ON CONFLICT (generation, ecosystem) DO UPDATE SET entries = entries + 1",
+                " ON CONFLICT (generation, ecosystem) DO UPDATE SET entries = advisory_ecosystems.entries + 1",
                 (self.generation, row.ecosystem),
             )
 
@@ -108,8 +109,11 @@ class SwitchAdvisories(Write, frozen=True):
         if row is not None and not self.replace:
             require_newer(facts.source, facts.dated, facts.records, row[0], row[1])
         db.execute(
-            "INSERT OR REPLACE INTO advisory_sources (source, generation, digest, dated, loaded, actor, records,"
-            " withdrawn, malformed, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO advisory_sources (source, generation, digest, dated, loaded, actor, records,"
+            " withdrawn, malformed, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET"
+            " generation = excluded.generation, digest = excluded.digest, dated = excluded.dated,"
+            " loaded = excluded.loaded, actor = excluded.actor, records = excluded.records,"
+            " withdrawn = excluded.withdrawn, malformed = excluded.malformed, entries = excluded.entries",
             (
                 facts.source, self.generation, facts.digest, facts.dated, self.at, self.actor, facts.records,
                 facts.withdrawn, facts.malformed, facts.entries,

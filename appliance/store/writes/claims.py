@@ -51,9 +51,10 @@ def claim_links(db: Connection, digest: str, links: Sequence[tuple[int, str, str
     first = _next_entry(db)
     db.executemany(
         "INSERT INTO released (digest, repository, kind, item, target, made, previous, at, entry)"
-        " VALUES (?1, ?2, ?3, ?4, ?4, NOT EXISTS (SELECT 1 FROM links l WHERE l.repository_id = ?5 AND l.digest = ?4"
-        " AND l.kind = ?3) OR (?6 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM released n WHERE n.repository = ?2"
-        " AND n.kind = ?3 AND n.item = ?4 AND n.entry > ?6)), NULL, ?7, ?8)",
+        " VALUES (?1, ?2, ?3, ?4, ?4, CASE WHEN NOT EXISTS (SELECT 1 FROM links l WHERE l.repository_id = ?5"
+        " AND l.digest = ?4 AND l.kind = ?3) OR (CAST(?6 AS BIGINT) IS NOT NULL AND NOT EXISTS (SELECT 1 FROM"
+        " released n WHERE n.repository = ?2 AND n.kind = ?3 AND n.item = ?4 AND n.entry > ?6)) THEN 1 ELSE 0 END,"
+        " NULL, ?7, ?8)",
         (
             (digest, repository, kind, item, number, made_by.get((repository, kind, item)), at, entry)
             for entry, (number, repository, kind, item) in enumerate(links, first)

@@ -39,19 +39,20 @@ class IndexSbom(Write, frozen=True):
                 "SELECT number FROM sboms WHERE image = ? AND origin = 'own'", (self.image,)
             ).fetchall():
                 _forget(db, number)
-        number = db.execute(
-            "INSERT INTO sboms (image, sbom, origin, state, why, at, packages) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (number,) = db.execute(
+            "INSERT INTO sboms (image, sbom, origin, state, why, at, packages) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " RETURNING number",
             (self.image, self.sbom, self.origin, self.state, self.why, self.at, len(self.packages)),
-        ).lastrowid
+        ).fetchone()
         db.executemany(
             "INSERT INTO packages (purl, label, version, ecosystem, release, name, source, source_version)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [tuple(package) for package, _ in self.packages],
         )
         db.executemany(
-            "INSERT OR IGNORE INTO image_packages (sbom, package, path) SELECT ?, number, ? FROM packages"
+            "INSERT INTO image_packages (sbom, package, path) SELECT ?, number, ? FROM packages"
             " WHERE purl = ? AND label = ? AND version = ? AND ecosystem = ? AND release = ? AND name = ?"
-            " AND source = ? AND source_version = ?",
+            " AND source = ? AND source_version = ? ON CONFLICT DO NOTHING",
             [(number, path, *package) for package, path in self.packages],
         )
 

@@ -45,7 +45,7 @@ class SignedDecision(msgspec.Struct, frozen=True, kw_only=True):
 def _keep(db: Connection, digest: str, decision: SignedDecision, actor: str, at: str) -> None:
     db.execute(
         "INSERT INTO approvals (digest, keyid, owner, document, signature, created, sealed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner,"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest, keyid) DO UPDATE SET owner = excluded.owner,"
         " document = excluded.document, signature = excluded.signature, created = excluded.created,"
         " sealed = excluded.sealed",
         (digest, decision.keyid, decision.owner, decision.document, decision.signature, at, decision.sealed),

@@ -92,8 +92,9 @@ class TakeReceipt(Write, frozen=True):
         db.execute("DELETE FROM receipt_heads WHERE site = ?", (self.site,))
         db.execute("DELETE FROM known_inside WHERE site = ?", (self.site,))
         db.execute(
-            "INSERT OR REPLACE INTO receipts_taken (site, number, digest, inventory, created, taken)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO receipts_taken (site, number, digest, inventory, created, taken) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (site) DO UPDATE SET number = excluded.number, digest = excluded.digest,"
+            " inventory = excluded.inventory, created = excluded.created, taken = excluded.taken",
             (self.site, self.number, self.digest, self.blobs is not None, self.created, self.at),
         )
         db.executemany(
@@ -105,8 +106,11 @@ class TakeReceipt(Write, frozen=True):
             [(self.site, blob.digest, blob.size) for blob in self.blobs or ()],
         )
         db.executemany(
-            "INSERT OR REPLACE INTO custody_taken (site, bundle, digest, number, receipt, head, keyid, owner, document,"
-            " created, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO custody_taken (site, bundle, digest, number, receipt, head, keyid, owner, document,"
+            " created, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bundle, site) DO UPDATE SET"
+            " digest = excluded.digest, number = excluded.number, receipt = excluded.receipt, head = excluded.head,"
+            " keyid = excluded.keyid, owner = excluded.owner, document = excluded.document,"
+            " created = excluded.created, taken = excluded.taken",
             [
                 (self.site, part.bundle, part.digest, self.number, self.digest, self.head, self.keyid, self.owner,
                  part.document, self.created, self.at)
@@ -242,9 +246,14 @@ def pin_receipt(db: Connection, number: int, blobs: Sequence[str] | None) -> Non
     """Keep what a receipt says is held, until a bundle is built on a later one; `blobs` None is all that is shown."""
     holder = f"receipt:{number}"
     if blobs is None:
-        db.execute("INSERT OR IGNORE INTO pins (bundle, digest) SELECT DISTINCT ?, digest FROM links", (holder,))
+        db.execute(
+            "INSERT INTO pins (bundle, digest) SELECT DISTINCT ?, digest FROM links WHERE true ON CONFLICT DO NOTHING",
+            (holder,),
+        )
     else:
-        db.executemany("INSERT OR IGNORE INTO pins (bundle, digest) VALUES (?, ?)", [(holder, pin) for pin in blobs])
+        db.executemany(
+            "INSERT INTO pins (bundle, digest) VALUES (?, ?) ON CONFLICT DO NOTHING", [(holder, pin) for pin in blobs]
+        )
     _unpin_receipts(db, number - limits.RECEIPTS_PINNED + 1)
 
 
@@ -252,7 +261,7 @@ def base_used(db: Connection, stream: str, receipt: int) -> None:
     """A bundle of a stream was built on a receipt: those that every stream has left behind hold nothing any more."""
     db.execute(
         "INSERT INTO stream_bases (stream, receipt) VALUES (?, ?)"
-        " ON CONFLICT (stream) DO UPDATE SET receipt = max(receipt, excluded.receipt)",
+        " ON CONFLICT (stream) DO UPDATE SET receipt = max(stream_bases.receipt, excluded.receipt)",
         (stream, receipt),
     )
     _unpin_receipts(db, db.execute("SELECT min(receipt) FROM stream_bases").fetchone()[0])
@@ -260,6 +269,7 @@ def base_used(db: Connection, stream: str, receipt: int) -> None:
 
 def _unpin_receipts(db: Connection, floor: int) -> None:
     """Let go of what receipts before number `floor` hold."""
-    for (holder,) in db.execute("SELECT DISTINCT bundle FROM pins WHERE bundle GLOB 'receipt:*'").fetchall():
+    every = db.execute("SELECT DISTINCT bundle FROM pins WHERE bundle >= 'receipt:' AND bundle < 'receipt;'").fetchall()
+    for (holder,) in every:
         if int(holder.partition(":")[2]) < floor:
             db.execute("DELETE FROM pins WHERE bundle = ?", (holder,))

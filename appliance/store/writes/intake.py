@@ -216,8 +216,9 @@ class KeepLayers(Write, frozen=True):
 
     def apply(self, db: Connection) -> None:
         db.executemany(
-            "INSERT OR REPLACE INTO layers_inspected (digest, media_type, look, found, mac, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO layers_inspected (digest, media_type, look, found, mac, at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (digest, media_type, look) DO UPDATE SET found = excluded.found, mac = excluded.mac,"
+            " at = excluded.at",
             [(layer.digest, layer.media_type, layer.look, layer.found, layer.mac, self.at) for layer in self.layers],
         )
 

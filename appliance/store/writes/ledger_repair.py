@@ -3,11 +3,9 @@ took away or changed come back (appliance.intake.ledger_by_log)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 
+from appliance.store.engine import engine_of
 from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 
@@ -45,7 +43,7 @@ class RepairLedger(Write, frozen=True):
 
     def apply(self, db: Connection) -> None:
         if self.struck:
-            with _without_triggers(db, "ledger"):
+            with engine_of(db).without_triggers(db, "ledger"):
                 db.executemany("DELETE FROM ledger WHERE entry = ?", [(entry,) for entry in self.struck])
         db.executemany(
             "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor)"
@@ -64,7 +62,7 @@ class RepairLedger(Write, frozen=True):
 
     def _forget(self, db: Connection) -> None:
         """A bundle of which somebody wrote that it came in: its steps up to there are its own."""
-        with _without_triggers(db, "transitions"):
+        with engine_of(db).without_triggers(db, "transitions"):
             db.execute(
                 "DELETE FROM transitions WHERE digest = ? AND state NOT IN ('received', 'verified')", (self.made_up,)
             )
@@ -76,16 +74,3 @@ class RepairLedger(Write, frozen=True):
             "approvals", "released", "intake_volumes", "intake_sums", "intake_signatures", "intake_documents", "intake",
         ):  # fmt: skip
             db.execute(f"DELETE FROM {table} WHERE digest = ?", (self.made_up,))  # noqa: S608  constants
-
-
-@contextmanager
-def _without_triggers(db: Connection, table: str) -> Iterator[None]:
-    """The triggers that keep every other write from taking rows of a table away stand aside, in this transaction."""
-    triggers = db.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (table,)
-    ).fetchall()
-    for name, _ in triggers:
-        db.execute(f'DROP TRIGGER "{name}"')
-    yield
-    for _, statement in triggers:
-        db.execute(statement)

@@ -183,7 +183,7 @@ class NoteUnread(Write, frozen=True):
             "INSERT INTO unread (digest, why, found, last, times) SELECT ?1, ?2, ?3, ?3, 1"
             " WHERE EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)"
             " AND NOT EXISTS (SELECT 1 FROM damage WHERE digest = ?1 AND healed IS NULL)"
-            " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, last = excluded.last, times = times + 1",
+            " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, last = excluded.last, times = unread.times + 1",
             (self.digest, self.why, self.at),
         )
 

@@ -56,5 +56,5 @@ class ForgetFailures(Write, frozen=True):
 
     def apply(self, db: Connection) -> None:
         db.execute(
-            "DELETE FROM failed_logins WHERE name = ?1 AND (?2 IS NULL OR origin = ?2)", (self.name, self.origin)
+            "DELETE FROM failed_logins WHERE name = ?1 AND origin = coalesce(?2, origin)", (self.name, self.origin)
         )

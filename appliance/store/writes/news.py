@@ -23,11 +23,11 @@ class AddNews(Write, frozen=True):
     def apply(self, db: Connection) -> None:
         require_load(db, self.generation)
         db.executemany(
-            "INSERT OR IGNORE INTO advisory_news (generation, package, id) VALUES (?, ?, ?)",
+            "INSERT INTO advisory_news (generation, package, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             [(self.generation, *one) for one in self.findings],
         )
         db.executemany(
-            "INSERT OR IGNORE INTO advisory_hits (generation, image) VALUES (?, ?)",
+            "INSERT INTO advisory_hits (generation, image) VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(self.generation, one) for one in self.images],
         )
 

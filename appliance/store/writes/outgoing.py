@@ -111,7 +111,8 @@ class TakeSequence(Write, frozen=True):
             put_site(db, site, self.actor, self.at, listed=True)
         (sequence,) = db.execute(
             "INSERT INTO streams_out (stream, last_sequence) VALUES (?, 1)"
-            " ON CONFLICT (stream) DO UPDATE SET last_sequence = last_sequence + 1 RETURNING last_sequence",
+            " ON CONFLICT (stream) DO UPDATE SET last_sequence = streams_out.last_sequence + 1"
+            " RETURNING last_sequence",
             (self.stream,),
         ).fetchone()
         if sequence > limits.SEQUENCE:

@@ -114,7 +114,7 @@ class RestoreStream(Write, frozen=True):
         (last,) = db.execute("SELECT max(sequence) FROM bundles_out WHERE stream = ?", (self.stream,)).fetchone()
         db.execute(
             "INSERT INTO streams_out (stream, last_sequence) VALUES (?, ?) ON CONFLICT (stream)"
-            " DO UPDATE SET last_sequence = max(last_sequence, excluded.last_sequence)",
+            " DO UPDATE SET last_sequence = max(streams_out.last_sequence, excluded.last_sequence)",
             (self.stream, last),
         )
         (last,) = db.execute("SELECT last_sequence FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
@@ -141,9 +141,10 @@ class RestoreStream(Write, frozen=True):
     def _put(self, db: Connection, one: BundleRow) -> None:
         db.execute(
             "INSERT INTO bundles_out (id, stream, sequence, digest, state, job_id, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET digest = coalesce(excluded.digest, digest),"
-            " state = CASE WHEN excluded.state = 'voided' OR state = 'to-sign' OR (state = 'signed' AND"
-            " excluded.state = 'written') THEN excluded.state ELSE state END",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " digest = coalesce(excluded.digest, bundles_out.digest), state = CASE WHEN excluded.state = 'voided'"
+            " OR bundles_out.state = 'to-sign' OR (bundles_out.state = 'signed' AND excluded.state = 'written')"
+            " THEN excluded.state ELSE bundles_out.state END",
             (bundle_id(self.stream, one.sequence), self.stream, one.sequence, one.digest, one.state, one.job, one.at),
         )
 
@@ -192,9 +193,9 @@ class PinUnexplained(Write, frozen=True):
 
     def apply(self, db: Connection) -> int:
         return db.execute(
-            "INSERT OR IGNORE INTO pins (bundle, digest) SELECT 'rebuild', digest FROM blobs b"
+            "INSERT INTO pins (bundle, digest) SELECT 'rebuild', digest FROM blobs b"
             " WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest)"
-            " AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.digest = b.digest)"
+            " AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.digest = b.digest) ON CONFLICT DO NOTHING"
         ).rowcount
 
 
@@ -226,7 +227,7 @@ def account_names(db: Connection) -> set[str]:
 def newest_job(db: Connection) -> str:
     """When the last job that the database knows was asked for, or the last link was made; "" for an empty one."""
     row = db.execute(
-        "SELECT max(coalesce((SELECT max(created) FROM jobs), ''), coalesce((SELECT max(created) FROM blobs), ''),"
+        "SELECT max(max(coalesce((SELECT max(created) FROM jobs), ''), coalesce((SELECT max(created) FROM blobs), '')),"
         " coalesce((SELECT max(updated) FROM tags), ''))"
     ).fetchone()
     return str(row[0])

@@ -59,8 +59,8 @@ def ensure_repository(db: Connection, name: str, at: str) -> int:
     found = repository_id(db, name)
     if found is not None:
         return found
-    cursor = db.execute("INSERT INTO repositories (name, created) VALUES (?, ?)", (name, at))
-    return int(cursor.lastrowid or 0)
+    (made,) = db.execute("INSERT INTO repositories (name, created) VALUES (?, ?) RETURNING id", (name, at)).fetchone()
+    return int(made)
 
 
 def ensure_repositories(db: Connection, names: Iterable[str], at: str) -> dict[str, int]:

@@ -62,7 +62,8 @@ class PutNameRight(Write, frozen=True):
     def apply(self, db: Connection) -> bool:
         return (
             db.execute(
-                "UPDATE OR IGNORE repositories SET name = ? WHERE id = ? AND CAST(name AS BLOB) = ?",
+                "UPDATE repositories SET name = ?1 WHERE id = ?2 AND CAST(name AS BLOB) = ?3"
+                " AND NOT EXISTS (SELECT 1 FROM repositories other WHERE other.name = ?1)",
                 (self.right, self.repository, self.wrong),
             ).rowcount
             > 0

@@ -31,10 +31,12 @@ _LEAVE: Final = (
     "INSERT INTO untagged (repository_id, digest, since) SELECT repository_id, digest, ?3 FROM tags"
     " WHERE repository_id = ?1 AND tag = ?2"
 )
-_LEFT: Final = " ON CONFLICT (repository_id, digest) DO UPDATE SET since = max(since, excluded.since)"
+_LEFT: Final = " ON CONFLICT (repository_id, digest) DO UPDATE SET since = max(untagged.since, excluded.since)"
 _CHANGE: Final = "UPDATE repositories SET change = random() WHERE id = ?"
 """A number of 64 random bits: none is given twice, also not to a repository that went and came again."""
-_CHANGE_ALL: Final = "UPDATE repositories SET change = random() WHERE id IN (SELECT value FROM json_each(?))"
+_CHANGE_ALL: Final = (
+    "UPDATE repositories SET change = random() WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
+)
 _CHANGE_SHOWING: Final = (
     "UPDATE repositories SET change = random() WHERE id IN (SELECT repository_id FROM links WHERE kind = 'manifest'"
     " AND digest IN (SELECT value FROM json_each(?)))"

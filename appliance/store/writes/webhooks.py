@@ -41,8 +41,8 @@ class QueueWebhooks(Write, frozen=True):
             if held >= limits.WEBHOOK_OUTBOX:
                 return False
         db.executemany(
-            "INSERT OR IGNORE INTO webhook_outbox (endpoint, event, body, due, state, created)"
-            " VALUES (?, ?, ?, ?, 'waiting', ?)",
+            "INSERT INTO webhook_outbox (endpoint, event, body, due, state, created)"
+            " VALUES (?, ?, ?, ?, 'waiting', ?) ON CONFLICT DO NOTHING",
             [(self.endpoint, one.event, one.body, self.now, self.at) for one in self.messages],
         )
         db.executemany(
