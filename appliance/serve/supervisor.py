@@ -1,5 +1,5 @@
-"""The supervisor: holds the station's lock and the listening socket, starts the control process and the data-plane
-workers, starts again what dies, and ends them all together (docs/adr/0004).
+"""The supervisor of a station: holds its lock and the listening socket, and runs the control process and the data-plane
+workers (docs/adr/0004; appliance.serve.processes keeps them going).
 
 The workers inherit one listening socket: a worker that dies takes no connection with it that it had not accepted, and
 a port that another program holds is seen when it is bound, where SO_REUSEPORT would share it.
@@ -9,16 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import os
-import select
-import signal
 import socket
 import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +29,10 @@ from appliance.measures.objectives import Objectives, of_site
 from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
-from appliance.program_log import lacking, log_to_stderr
 from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
+from appliance.serve.processes import CONTROL, Role, Supervisor
 from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
 from appliance.station import note_listening, station_lock
@@ -46,54 +40,13 @@ from appliance.store.database import open_reader
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reserve import Reserve
-from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.io.display import safe, some
-from bundles.io.threads import take_little_space
 from bundles.processes import start
-from bundles.processes.child import die_with
 from bundles.signing.keys import exposure
 
-_STOP: Final = 5.0
-"""Seconds the processes get to end before they are killed."""
-
-_START: Final = 20.0
-"""Seconds until a process answers; the control process may wait for a dying job first (appliance.station)."""
-
-_PAUSE: Final = 0.5
-"""Seconds before a process that died is started again, so that a broken one does not spin. They double with each start
-that fails."""
-
-_LONGEST: Final = 16.0
-"""Seconds between two starts at most."""
-
-_CONTROL: Final = "control"
 _NAMED: Final = 10
 """Bundles that are named in one line."""
-
-_CONTROL_STARTS: Final = 6
-"""Starts of the control process in a row that may fail, in half a minute, until the station ends: workers that nobody
-tells of a block must not go on for ever."""
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
-_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
-_LOOK: Final = 0.1
-"""Seconds between two looks whether the station is told to stop while a process starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Role:
-    name: str
-    run: Callable[[Callable[[], object]], None]
-    log_as_json: bool = False
-
-
-@dataclass(slots=True)
-class _Gone:
-    """A role without a process: when it is started again (time.monotonic()), and how often that failed in a row."""
-
-    role: _Role
-    due: float
-    failed: int = 0
 
 
 def serve(root: Path, listen: str | None = None) -> int:
@@ -132,9 +85,9 @@ def serve(root: Path, listen: str | None = None) -> int:
         note_listening(paths, address)
         as_json = config.log.format == "json"
         roles = [
-            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots, starting.is_set), as_json),
+            Role(CONTROL, lambda ready: server.run(paths.root, address, ready, slots, starting.is_set), as_json),
             *(
-                _Role(
+                Role(
                     f"worker {number}",
                     functools.partial(_work, paths.root, listener, slots, objectives, f"worker-{number}"),
                     as_json,
@@ -151,7 +104,7 @@ def serve(root: Path, listen: str | None = None) -> int:
             starting.clear()
             reserve.take_back()
 
-        supervisor = _Supervisor(roles, before, after=after)
+        supervisor = Supervisor(roles, before, after=after)
         try:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
@@ -255,183 +208,3 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
     finally:
         listener.close()
-
-
-class _Supervisor:
-    """Starts the roles in order, each when the one before is ready, and keeps them going.
-
-    A role that does not start again is tried again, and the others go on meanwhile: what one process lacks, such as
-    disk or memory, is no reason to end those that serve. `before` is called before each start again, `after` once all
-    of them run.
-    """
-
-    def __init__(
-        self,
-        roles: list[_Role],
-        before: Callable[[], object] = lambda: None,
-        *,
-        after: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._roles, self._before, self._after = roles, before, after
-        self._children: dict[int, _Role] = {}
-        self._gone: dict[str, _Gone] = {}
-
-    def run(self, announcement: str) -> int:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            for role in self._roles:
-                if not self._start(role):
-                    return 0
-            self._after()
-            print(announcement, flush=True)
-            while True:
-                number = self._wait()
-                if number == signal.SIGHUP:
-                    self._pass_on(signal.SIGHUP)
-                elif number in _STOPPING:
-                    return 0
-                for role, status in self._reap():
-                    said = f"{role.name} {start.how_it_ended(os.waitstatus_to_exitcode(status))}"
-                    _say(f"{said}; it is started again")
-                    self._gone[role.name] = _Gone(role, time.monotonic() + _PAUSE)
-                if not self._start_again():
-                    return 0
-        finally:
-            self._stop()
-
-    def _wait(self) -> int:
-        """The next signal, 0 where it is time to start something again."""
-        if not self._gone:
-            return signal.sigwait(_SIGNALS)
-        due = min(gone.due for gone in self._gone.values()) - time.monotonic()
-        found = signal.sigtimedwait(_SIGNALS, max(due, 0.0))
-        return 0 if found is None else found.si_signo
-
-    def _start_again(self) -> bool:
-        """Start what is gone and due; False where the station is told to stop meanwhile. Raises FailedError where the
-        control process does not get there."""
-        for name, gone in list(self._gone.items()):
-            if gone.due > time.monotonic():
-                continue
-            self._before()
-            try:
-                if not self._start(gone.role):
-                    return False
-                del self._gone[name]
-            except FailedError as error:
-                gone.failed += 1
-                if name == _CONTROL and gone.failed >= _CONTROL_STARTS:
-                    raise
-                pause = min(_PAUSE * 2**gone.failed, _LONGEST)
-                _say(f"{error}; it is tried again in {pause:g} s")
-                gone.due = time.monotonic() + pause
-            else:
-                if not self._gone:
-                    self._after()
-        return True
-
-    def _start(self, role: _Role) -> bool:
-        """Fork the role and wait until it is ready; False where the station is told to stop before that.
-
-        Raises FailedError where it does not get there.
-        """
-        reading, writing = os.pipe()
-        parent = os.getpid()
-        sys.stdout.flush()
-        number = os.fork()
-        if number == 0:
-            os.close(reading)
-            _become(role, writing, parent)
-        os.close(writing)
-        self._children[number] = role
-        with os.fdopen(reading, "rb") as ready:
-            deadline = time.monotonic() + _START
-            while not select.select([ready], [], [], _LOOK)[0]:
-                if not _STOPPING.isdisjoint(signal.sigpending()):
-                    return False
-                if time.monotonic() >= deadline:
-                    self._end(number)
-                    raise FailedError(f"the {role.name} process did not start in {_START:.0f} s", remedy="start again")
-            if not ready.read(1):
-                self._end(number)
-                raise FailedError(f"the {role.name} process did not start", remedy="see the line above")
-        return True
-
-    def _end(self, child: int) -> None:
-        """Kill a child that did not get ready, and forget it."""
-        self._children.pop(child, None)
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-
-    def _reap(self) -> list[tuple[_Role, int]]:
-        """The roles of children that have ended, each with its wait status."""
-        ended = []
-        while self._children:
-            child, status = os.waitpid(-1, os.WNOHANG)
-            if child == 0:
-                break
-            role = self._children.pop(child, None)
-            if role is not None:
-                ended.append((role, status))
-        return ended
-
-    def _pass_on(self, number: int) -> None:
-        for child in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, number)
-
-    def _stop(self) -> None:
-        """End the children, workers and control together; kill what does not end in time."""
-        self._pass_on(signal.SIGTERM)
-        deadline = time.monotonic() + _STOP
-        while self._children and time.monotonic() < deadline:
-            self._reap()
-            time.sleep(0.02)
-        for child in self._children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-
-
-def _say(text: str) -> None:
-    """One line on the error output, which may be a file on a full disk: that ends nobody."""
-    with contextlib.suppress(OSError):
-        print(f"lockgate: {text}", file=sys.stderr, flush=True)
-
-
-def _tell(writing: int) -> None:
-    """Tell the supervisor that its child is ready; one that was told to stop meanwhile does not listen any more."""
-    with contextlib.suppress(BrokenPipeError):
-        os.write(writing, b"1")
-
-
-def _become(role: _Role, writing: int, parent: int) -> None:
-    """The child's whole life; never returns, whatever becomes of its last words."""
-    status = 1
-    try:
-        die_with(parent)  # by SIGKILL: nobody is left who would wait for an orderly end
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the supervisor ends the others
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        take_little_space(limits.JOB_STACK)
-        log_to_stderr(role.name.replace(" ", "-"), as_json=role.log_as_json)
-        role.run(lambda: _tell(writing))
-        status = 0
-    except LockgateError as error:
-        _say(f"{role.name}: {error.diagnostics()}")
-    except Exception as error:
-        lacks = lacking(error)
-        with contextlib.suppress(OSError):
-            if lacks is None:
-                traceback.print_exc()
-            else:
-                _say(f"{role.name}: {lacks.diagnostics()}")
-    finally:
-        try:
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            os._exit(status)

@@ -26,7 +26,7 @@ from tests.intake.inside import make_station
 ROOT = Path(__file__).resolve().parents[2]
 LOCKGATE = Path(sys.executable).parent / "lockgate"
 STARTERS = {"bundles/processes/start.py", "bundles/processes/child.py"}
-FORKS = {"appliance/serve/supervisor.py", "appliance/jobs/starter.py"}
+FORKS = {"appliance/serve/processes.py", "appliance/jobs/starter.py"}
 MODULES = {
     "subprocess",
     "multiprocessing",

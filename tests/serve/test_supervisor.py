@@ -26,7 +26,7 @@ def in_a_child(work: str, *arguments: object) -> subprocess.Popen[str]:
 
 SUPERVISED = """
 import os, signal, sys, time
-from appliance.serve.supervisor import _Role, _Supervisor
+from appliance.serve.processes import Role, Supervisor
 first = []
 def work(ready):
     ready()
@@ -35,7 +35,7 @@ def work(ready):
         os.kill(os.getpid(), signal.SIGKILL)
     os.kill(os.getppid(), signal.SIGTERM)
     signal.pause()
-sys.exit(_Supervisor([_Role("worker 1", work)]).run("begun"))
+sys.exit(Supervisor([Role("worker 1", work)]).run("begun"))
 """
 
 
@@ -49,9 +49,9 @@ def test_a_worker_that_was_killed_is_started_again_and_its_signal_is_named(tmp_p
 FAILING = """
 import os, signal, sys, time
 from pathlib import Path
-from appliance.serve import supervisor
-from appliance.serve.supervisor import _Role, _Supervisor
-supervisor._PAUSE = supervisor._LONGEST = 0.01
+from appliance.serve import processes
+from appliance.serve.processes import Role, Supervisor
+processes._PAUSE = processes._LONGEST = 0.01
 starts, other = Path(sys.argv[1]), Path(sys.argv[2])
 def failing(ready):
     number = len(starts.read_text()) if starts.exists() else 0
@@ -71,7 +71,7 @@ def going_on(ready):
     with other.open("a") as file:
         file.write("y")
     signal.pause()
-sys.exit(_Supervisor([_Role(sys.argv[3], failing), _Role("worker 2", going_on)]).run("begun"))
+sys.exit(Supervisor([Role(sys.argv[3], failing), Role("worker 2", going_on)]).run("begun"))
 """
 
 
@@ -104,11 +104,11 @@ def test_how_a_process_ended_names_its_signal_or_its_status() -> None:
 
 STARTING = """
 import os, sys, time
-from appliance.serve.supervisor import _Role, _Supervisor
+from appliance.serve.processes import Role, Supervisor
 def work(ready):
     os.write(1, b"starting\\n")
     time.sleep(60)
-sys.exit(_Supervisor([_Role("control", work)]).run("begun"))
+sys.exit(Supervisor([Role("control", work)]).run("begun"))
 """
 
 
