@@ -85,6 +85,9 @@ SLO_FILE: Final = 32 * MIB
 METRIC_STREAMS: Final = 200
 """Streams that metrics name, the first by their names: a source's pinned keys say which there can be."""
 
+UID_MOST: Final = 2**32 - 2
+"""The largest number of a system account: the one above it means none (credentials(7), chown(2))."""
+
 WEBHOOKS: Final = 8
 """Endpoints of a site."""
 

@@ -76,6 +76,12 @@ def emptied_on_failure(to: Path) -> Iterator[None]:
     """A new or empty folder, which is made so again where the work in it fails."""
     if to.exists() and any(to.iterdir()):
         raise UsageError("the folder is not empty", thing=str(to), remedy="give a new one")
+    if not to.parent.is_dir():  # a medium that is not mounted: its path would be made on this disk
+        raise UsageError(
+            "the folder that it goes into is not there",
+            thing=str(to.parent),
+            remedy="mount the medium, or make the folder first (mkdir)",
+        )
     try:
         yield
     except BaseException:

@@ -285,7 +285,9 @@ class Members:
                 raise MalformedError("a layer's compression ends early")
             self._pending = self._pending[size:]
         if not self._pending.startswith(_MAGIC[self._form]):
-            raise MalformedError("bytes behind the end of a layer's compression", thing=repr(self._pending[:8]))
+            raise MalformedError(
+                "bytes behind the end of a layer's compression", thing=f"{self._pending[:8].hex()} in hex"
+            )
         if self._form == "gzip":
             return _Gzip()
         if self._form == "bzip2":

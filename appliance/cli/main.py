@@ -147,6 +147,8 @@ def main() -> NoReturn:
     except click.ClickException as error:
         # The options that click itself offers are far from what was meant.
         said = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
+        said = said.replace("is not a valid integer range", "is not a whole number")
+        said = said.replace("is not a valid integer", "is not a whole number")
         _say(" ".join(said.split()).rstrip(".") + _hint(error))
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
@@ -172,14 +174,16 @@ def main() -> NoReturn:
 
 def _hint(error: click.ClickException) -> str:
     """What is said behind click's own text: what was probably meant, and the command whose help says more."""
-    from appliance.cli.shared.suggest import close_choice, option_meant
+    from appliance.cli.shared.suggest import called, close_choice, option_meant
 
     context = getattr(error, "ctx", None)
-    if context is None:
-        return ""
+    if context is None:  # click's parser names no command
+        return f"; see: {called(lockgate, sys.argv[1:])} --help"
     meant = ""
     if isinstance(error, click.NoSuchOption):
         if context.command is lockgate:
+            if error.option_name in ("-v", "-V"):
+                return "; did you mean: lockgate --version"
             return "; an option stands behind its command: lockgate COMMAND -C DIR --json"
         meant = option_meant(context.command, error)
     elif isinstance(error, click.BadParameter):

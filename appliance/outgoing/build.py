@@ -36,6 +36,7 @@ from appliance.outgoing.media import (
     check_mounted,
     check_room,
     check_volume_size,
+    folders_named,
     look_at_all,
     on_disks,
     on_own_disk,
@@ -181,13 +182,16 @@ def _plan(
 ) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
     media = _media(context, order)
-    plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
+    folders = [str(medium.path) for medium in media]
+    with folders_named(folders):
+        plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
     check_space(context.station, plan)
     if plan.undescribed:
         undescribable = make_sboms(context, plan.undescribed, required=order.require_sbom)
         shown = StationShown(context.station.blobs, context.station.metadata)
         closure = closure_of(references, shown)
-        plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
+        with folders_named(folders):
+            plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
         plan = replace(plan, undescribable=undescribable)
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content

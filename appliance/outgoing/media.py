@@ -6,9 +6,10 @@ signature for days, or for the power to come back.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from appliance.mounts import FAT, disk_of, filesystem_of
 from bundles.errors import FailedError, UsageError
 from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
-from bundles.format.media import PROFILES
+from bundles.format.media import PROFILES, MediumTooSmallError
 from bundles.io.display import some
 from bundles.io.files import failures_named, open_folder
 
@@ -93,6 +94,15 @@ def _holds(descriptor: int, name: str) -> bool:
 def on_disks(media: Iterable[Medium]) -> list[dict[str, str]]:
     """Those of the media that are folders of a disk, as a job's result says it: {path, disk}."""
     return [{"path": str(medium.path), "disk": medium.disk} for medium in media if medium.disk]
+
+
+@contextlib.contextmanager
+def folders_named(folders: Sequence[str]) -> Iterator[None]:
+    """A medium that is too small for a volume is told by its folder: `folders`, in the order of the media."""
+    try:
+        yield
+    except MediumTooSmallError as error:
+        raise MediumTooSmallError(error.medium, folders[error.medium], error.free) from None
 
 
 def room_on(media: Sequence[Medium], most: int | None = None) -> list[int]:

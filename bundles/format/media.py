@@ -128,6 +128,18 @@ class _Volume:
     pieces: list[Piece] = field(default_factory=list)
 
 
+class MediumTooSmallError(FailedError):
+    """The medium of index `medium`, `free` bytes of room, takes no volume."""
+
+    def __init__(self, medium: int, name: str, free: int) -> None:
+        super().__init__(
+            "a medium is too small for a volume",
+            thing=f"{name} ({free} bytes are free)",
+            remedy="free some space on it, or leave it out",
+        )
+        self.medium, self.free = medium, free
+
+
 class _NoMediumError(Exception):
     """The last medium is full."""
 
@@ -251,9 +263,5 @@ class _Packer:
                 return
 
 
-def _too_small(medium: int, free: int) -> FailedError:
-    return FailedError(
-        "a medium is too small for a volume",
-        thing=f"medium {medium + 1}, {free} bytes of room",
-        remedy="free some space on it, or leave it out",
-    )
+def _too_small(medium: int, free: int) -> MediumTooSmallError:
+    return MediumTooSmallError(medium, f"medium {medium + 1}", free)

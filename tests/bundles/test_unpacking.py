@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bundles import build
-from bundles.errors import CancelledError, FailedError, IncompleteError, LockgateError, RefusedError
+from bundles.errors import CancelledError, FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.format.manifest import Required
 from bundles.format.oci_layout import LayoutFolder
 from bundles.oci.digest import Digest
@@ -117,6 +117,13 @@ def test_cancelling_leaves_nothing_behind(bundle: SmallBundle, trust: TrustFolde
     with pytest.raises(CancelledError):
         unpack(bundle.folders, trust, LATER, tmp_path / "layout", cancel)
     assert list((tmp_path / "layout").iterdir()) == []
+
+
+def test_the_folder_that_it_goes_into_is_never_made(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    """Where a medium is not mounted, its path would be made on the system's own disk."""
+    with pytest.raises(UsageError, match=r"not there: .*/usb; mount the medium"):
+        unpack(bundle.folders, trust, LATER, tmp_path / "usb/new", no_progress)
+    assert not (tmp_path / "usb").exists()
 
 
 @pytest.mark.parametrize("name", ["file", "folder/thing"])

@@ -163,8 +163,9 @@ def test_all_of_dockers_own_registry_is_collected_by_patterns(alpha: Station, la
 def test_a_registry_that_is_not_there_is_one_clear_line(alpha: Station) -> None:
     failed = alpha.run("collect", "127.0.0.1:1/there/both:1", expect=1)
     assert failed.stderr.splitlines()[-1].startswith(
-        "lockgate: the registry cannot be reached (Connection refused): 127.0.0.1:1/there/both"
+        "lockgate: the registry cannot be reached (Connection refused): 127.0.0.1:1/there/both:1;"
     )
+    assert failed.stderr.count("(Connection refused); trying again") == 1
 
 
 def test_a_collection_lists_sources_from_where_it_lies(alpha: Station, layout: Layout, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ from appliance.outgoing.media import (
     check_mounted,
     check_room,
     check_volume_size,
+    folders_named,
     look_at,
     look_at_all,
     room_on,
 )
 from bundles.errors import FailedError, UsageError
 from bundles.format.manifest import BundleManifest, volume_path
+from bundles.format.media import pack
+from bundles.oci.digest import Digest
 from tests.bundles.small import SmallBundle
 
 DISK, STICK, OTHER = 1, 2, 3
@@ -45,6 +48,12 @@ def test_a_folder_that_is_not_there_is_named_and_never_made(tmp_path: Path, name
         with pytest.raises(FailedError, match=r"not there: .*; mount the medium, or make the folder first"):
             look_at(path)
     assert [path.name for path in tmp_path.iterdir()] == ["dangling"]
+
+
+def test_a_medium_that_takes_no_volume_is_told_by_its_folder(tmp_path: Path) -> None:
+    too_small = pytest.raises(FailedError, match=r"too small for a volume: /media/usb2 \(5 bytes are free\)")
+    with too_small, folders_named(["/media/usb1", "/media/usb2"]):
+        pack([(Digest.of(bytes([n])), 3_000_000) for n in range(2)], 4_000_000, [4_000_000, 5])
 
 
 def test_one_folder_under_two_names_is_one_medium(tmp_path: Path) -> None:

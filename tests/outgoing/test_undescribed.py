@@ -88,8 +88,9 @@ def test_a_bundle_that_was_begun_without_is_not_taken_up_by_an_order_that_requir
         (NO_ARCHIVE, b"{}", "layer"),
         (gzip.compress(random.Random(1).randbytes(9000))[:5000], b"{}", "layer"),
         (NO_ARCHIVE[:512], b"no JSON", "config"),
+        (NO_ARCHIVE[:512], b"[1, 2]", "config"),
     ],
-    ids=["no archive", "truncated gzip", "a configuration that is not JSON"],
+    ids=["no archive", "truncated gzip", "a configuration that is not JSON", "one that is no object"],
 )
 def test_the_layer_or_configuration_at_fault_is_named(
     outside: Outside, layout: Layout, layer: bytes, config: bytes, named: str

@@ -13,7 +13,9 @@ from bundles.io.display import some
 
 @click.command()
 @click.argument("name", metavar="ID")
-@click.option("--medium", "media", required=True, multiple=True, type=int, metavar="N", help="Which medium of it.")
+@click.option(
+    "--medium", "media", required=True, multiple=True, type=click.IntRange(1), metavar="N", help="Which medium of it."
+)
 @click.option(
     "--out", required=True, multiple=True, metavar="DIR", type=click.Path(path_type=Path),
     help="The folder it goes to, which must be there; the first for the first --medium.",

@@ -61,7 +61,7 @@ def show_stream(root: Path | None, name: str, as_json: bool) -> None:
 
 @stream.command()
 @click.argument("name", metavar="STREAM")
-@click.option("--sequence", type=int, help="The floor: the next bundle is the one after it.")
+@click.option("--sequence", type=click.IntRange(0), help="The floor: the next bundle is the one after it.")
 @click.option("--digest", default="", metavar="DIGEST", help="The digest of that bundle, which the next one follows.")
 @click.option("--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Take both from this site's receipt.")
 @click.option("--clock", "floor", default="", metavar="TIME", help="Instead: no bundle so far was made after TIME.")

@@ -14,7 +14,7 @@ from appliance.audit.acts import Act
 from appliance.cli.completion import KEY
 from appliance.cli.keys.keep import escrow, import_, recover, rotate
 from appliance.cli.keys.pinned import change, revoke, untrust
-from appliance.cli.keys.trust_folder import ceremony, export_trust, policy, review, warn_of_sources
+from appliance.cli.keys.trust_folder import ceremony, export_trust, policy, public_half, review, warn_of_sources
 from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import (
     folder_option,
@@ -58,6 +58,9 @@ def create(
     from bundles.signing.keys import check_name, create_private, save_private
 
     station = station_root(root)
+    if name.endswith(".pem"):
+        bare = name.removesuffix(".pem")
+        raise UsageError("a key's name, and no file's, is asked for", thing=name, remedy=f"write {bare}")
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
     if path.exists():
         raise UsageError("the key exists", thing=str(path), remedy="choose another name")
@@ -261,10 +264,9 @@ def trust(
     """
     from appliance.paths import StationPaths
     from appliance.trust_acts import pin
-    from bundles.signing.keys import load_public
 
     station = station_root(root)
-    public = load_public(file)
+    public = public_half(station, file)
     confirm_widening(
         StationPaths(station).trust, public.keyid,
         widen=widen, purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import folder_option, json_option, show, station_root
 from bundles import limits
 from bundles.io.display import some
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
 
 
 def warn_of_sources(station: Path, purpose: str, sites: tuple[str, ...]) -> None:
@@ -33,6 +37,22 @@ def warn_of_sources(station: Path, purpose: str, sites: tuple[str, ...]) -> None
                 " until it is named there",
                 err=True,
             )
+
+
+def public_half(station: Path, file: Path) -> PublicKey:
+    """The public key in a file. Raises UsageError: no key, or the name of a key in the station's key folder."""
+    from appliance.paths import StationPaths
+    from bundles.errors import UsageError
+    from bundles.signing.keys import PUBLIC_SUFFIX, load_public
+
+    name = str(file)
+    if not file.exists() and "/" not in name and (StationPaths(station).keys / f"{name}{PUBLIC_SUFFIX}").exists():
+        raise UsageError(
+            "a key's name, and a file is asked for",
+            thing=name,
+            remedy=f"make it: lockgate key export {name} --out FILE",
+        )
+    return load_public(file)
 
 
 @click.command()
@@ -68,10 +88,9 @@ def ceremony(
     from appliance.trust_acts import pin_heard
     from bundles.errors import UsageError
     from bundles.signing.ceremony import FirstTrust
-    from bundles.signing.keys import load_public
 
     station = station_root(root)
-    public = load_public(file)
+    public = public_half(station, file)
     if record.exists():
         raise UsageError("the record exists", thing=str(record), remedy="give a new file")
     confirm_widening(

@@ -24,7 +24,7 @@ def _secret_line(document: dict[str, Any]) -> str:
 @token.command()
 @click.argument("name")
 @click.option("--for", "full_name", default="", metavar="TEXT", help="What the robot is for.")
-@click.option("--days", type=int, metavar="N", help="Days its secret is good for (default 90).")
+@click.option("--days", type=click.IntRange(0), metavar="N", help="Days its secret is good for (default 90).")
 @station_option
 @json_option
 def create(root: Path | None, name: str, full_name: str, days: int | None, as_json: bool) -> None:
@@ -38,8 +38,8 @@ def create(root: Path | None, name: str, full_name: str, days: int | None, as_js
 
 @token.command()
 @click.argument("name")
-@click.option("--days", type=int, metavar="N", help="Days the new secret is good for (default 90).")
-@click.option("--overlap", type=int, metavar="HOURS", help="Hours the old one stays good (default 24).")
+@click.option("--days", type=click.IntRange(0), metavar="N", help="Days the new secret is good for (default 90).")
+@click.option("--overlap", type=click.IntRange(0), metavar="HOURS", help="Hours the old one stays good (default 24).")
 @station_option
 @json_option
 def rotate(root: Path | None, name: str, days: int | None, overlap: int | None, as_json: bool) -> None:

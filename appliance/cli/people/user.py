@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from appliance import limits
 from appliance.audit.acts import Act
 from appliance.cli.people.user_pending import cancel, confirm, credential_line, pending, report
 from appliance.cli.shared.context import (
@@ -192,7 +193,9 @@ def _who(document: dict[str, Any]) -> str:
 @user.command()
 @click.argument("name")
 @click.option("--full-name", default="", metavar="TEXT", help="Whose account it is.")
-@click.option("--uid", type=click.IntRange(0), metavar="UID", help="The system account that calls for it.")
+@click.option(
+    "--uid", type=click.IntRange(0, limits.UID_MOST), metavar="UID", help="The system account that calls for it."
+)
 @click.option("--role", metavar="ROLE", help="A role to grant at once, on everything: lockgate role list.")
 @click.option("--key", metavar="KEYID|FILE", help="A pinned key that is theirs, by its id or its public half.")
 @password_option
@@ -336,7 +339,12 @@ def enable(root: Path | None, name: str, as_json: bool) -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--uid", type=click.IntRange(0), metavar="UID", help="The system account; without it, none any more.")
+@click.option(
+    "--uid",
+    type=click.IntRange(0, limits.UID_MOST),
+    metavar="UID",
+    help="The system account; without it, none any more.",
+)
 @station_option
 @json_option
 def bind(root: Path | None, name: str, uid: int | None, as_json: bool) -> None:

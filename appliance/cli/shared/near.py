@@ -55,6 +55,9 @@ def meant(thing: str, names: list[str], remedy: str) -> str:
     bundle's id the stream: the next number is another bundle, and not what was meant."""
     name, rest = thing, ""
     if any(map(_BUNDLE.fullmatch, names)):
+        newest = max((one for one in names if one.startswith(f"{thing}-")), default="")
+        if newest:
+            return f"did you mean {newest}? {remedy}"
         number = _BUNDLE.fullmatch(thing)
         names = [one for one in names if number and int(one[-6:]) == int(number[2])]
     elif remedy == _STREAMS and (found := _BUNDLE.fullmatch(thing)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -23,6 +23,16 @@ _OTHER_WORDS: Final = {
 }  # fmt: skip
 """Words of other tools for what a command here does."""
 
+_ELSEWHERE: Final = {
+    "audit list": "audit show", "audit log": "audit show", "audit tail": "audit show",
+    "key fingerprint": "key list", "trust add": "key trust", "trust list": "key list", "trust pin": "key trust",
+    "trust remove": "key untrust", "trust revoke": "key revoke", "trust show": "key list",
+}  # fmt: skip
+"""Commands that a group has not, for what another command does."""
+
+_LOOKED_AT: Final = frozenset({"describe", "get", "info", "inspect", "show", "view"})
+"""Words for looking at one thing, which a group with a list alone shows there."""
+
 _TAKES_NAMES: Final = {"lockgate sbom": "find"}
 """The command that was meant where a thing's name stands behind a group of several commands: a package's."""
 
@@ -30,7 +40,7 @@ _SAME: Final = (
     frozenset({"add", "create", "grant", "make", "new", "pin", "trust"}),
     frozenset({"delete", "del", "drop", "remove", "revoke", "rm", "withdraw", "disable", "void", "untrust"}),
     frozenset({"dir", "list", "ls", "tags"}),
-    frozenset({"cat", "describe", "get", "info", "inspect", "print", "show", "view"}),
+    frozenset({"cat", "describe", "get", "info", "inspect", "print", "read", "show", "view"}),
     frozenset({"abort", "cancel", "kill", "stop"}),
     frozenset({"follow", "tail", "watch"}),
     frozenset({"check", "test", "validate", "verify"}),
@@ -69,7 +79,8 @@ def unknown_command(root: click.Group, error: click.exceptions.NoSuchCommand) ->
     path = context.command_path if context is not None else "lockgate"
     group = context.command if context is not None and isinstance(context.command, click.Group) else root
     word = error.command_name
-    found = _meant(root, group, path, word)
+    elsewhere = _ELSEWHERE.get(f"{path} {word}".removeprefix("lockgate "))
+    found = [f"lockgate {elsewhere}"] if elsewhere is not None else _meant(root, group, path, word)
     if not found:
         return UsageError("no such command", thing=f"{path} {word}"[:160], remedy=f"see: {path} --help")
     return UsageError("no such command", thing=f"{path} {word}"[:160], remedy=f"did you mean: {' | '.join(found)}")
@@ -88,16 +99,32 @@ def close_choice(error: click.BadParameter) -> str:
 def option_meant(command: click.Command, error: click.NoSuchOption) -> str:
     """The option of a command that was probably meant: one that looks like it, or that does what it does elsewhere."""
     names = [name for one in command.get_params(click.Context(command)) for name in one.opts if name.startswith("-")]
-    near = get_close_matches(error.option_name, names, 1, 0.75)
+    bare = {name.lstrip("-"): name for name in names}
     typed = error.option_name.lstrip("-")
+    near = [bare[one] for one in get_close_matches(typed, bare, 1, 0.7)]
+    near += [bare[one] for one in bare if typed.startswith(one) and len(one) > 1]
     same = [name for name in names for group in _SAME_OPTIONS if {name.lstrip("-"), typed} <= group]
     return next(iter([*near, *same]), "")
+
+
+def called(root: click.Group, words: Sequence[str]) -> str:
+    """The command that `words` call, as it is typed, without arguments and options."""
+    command: click.Command = root
+    path = ["lockgate"]
+    for word in words:
+        below = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if below is None:
+            break
+        command, path = below, [*path, word]
+    return " ".join(path)
 
 
 def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[str]:
     names = group.list_commands(click.Context(group))
     own = get_close_matches(word, names, _MOST, 0.7)
     own += [name for name in names for same in _SAME if {word, name} <= same and name not in own]
+    if not own and group is not root and word in _LOOKED_AT and "list" in names:
+        own = ["list"]
     if own:
         return [f"{path} {name}" for name in own[:_MOST]]
     known = [line for line in _below(root, "lockgate") if line.count(" ") == 2]

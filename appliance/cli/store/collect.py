@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--range", "range_", metavar="RANGE", help="Of HOST/REPO:PATTERN, tags whose version is in '>=1.20 <2'.")
 @click.option("--variant", metavar="PATTERN", help="Of HOST/REPO:PATTERN, versions of this variant: alpine, bookworm*.")
-@click.option("--newest", type=int, metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
+@click.option("--newest", type=click.IntRange(1), metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
 @click.option(
     "--platform",
     "platforms",
@@ -277,6 +277,8 @@ def _entry(text: str, as_: str | None, base: Path, select: dict[str, Any] | None
             thing=text,
             remedy=f"copy it first: skopeo copy {text} oci:DIR, then collect oci:DIR",
         )
+    if colon and rest and kind.isidentifier() and (base / rest).exists():
+        raise UsageError("an unknown form of a source", thing=text, remedy=_forms_of(rest, base / rest))
     if text.startswith(("/", "./", "../", "~")) or (base / text).exists():
         raise UsageError("a path without its form", thing=text, remedy=_forms_of(text, base / text))
     try:
@@ -333,6 +335,8 @@ def _path(base: Path, text: str, is_folder: bool, missing: str, remedy: str) -> 
             behind = text[end:].removeprefix(":") or None
             return Path(os.path.normpath(path.absolute())), behind
     path = base / text
+    if is_folder and path.is_file():
+        raise UsageError("not a folder", thing=text, remedy=_forms_of(text, path))
     if not is_folder and path.exists():
         raise UsageError("not a file", thing=str(path.absolute()), remedy=remedy)
     raise UsageError(missing, thing=text if is_folder else str(path.absolute()), remedy=remedy)

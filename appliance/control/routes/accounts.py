@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.access.identity import Known
 from appliance.access.passwords import check_password, hash_password
 from appliance.api import people
@@ -66,7 +66,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             await do(request, "create", name, write, kind="robot")
             return await give_secret(control, request, name, days(body), 0)
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
-        uid = body.optional_number("uid")
+        uid = _uid(body)
         write = writes.CreateAccount(
             name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now(), by=caller(request)
         )
@@ -139,7 +139,7 @@ def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[s
         }
         return plain[what], {}
     if what == "uid":
-        uid = None if body["uid"] is None else body.number("uid")
+        uid = _uid(body)
         return writes.BindUid(account=name, uid=uid, at=now, by=actor), {"uid": uid}
     if what in ("grant", "withdraw"):
         role, pattern = check_role(body.text("role")), body.text("pattern", "")
@@ -154,6 +154,14 @@ def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[s
     if what == "bind-key":
         return writes.BindKey(account=name, keyid=keyid, at=now, by=actor), {"keyid": keyid}
     return writes.UnbindKey(account=name, keyid=keyid), {"keyid": keyid}
+
+
+def _uid(body: Body) -> int | None:
+    """A system account's number, None where there is none. Raises UsageError."""
+    uid = body.optional_number("uid")
+    if uid is not None and uid > limits.UID_MOST:
+        raise UsageError("no system account has this number", thing=str(uid), remedy="give what id -u prints")
+    return uid
 
 
 def _check_pinned(trust: TrustFolder, keyid: str) -> None:

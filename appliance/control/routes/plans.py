@@ -24,7 +24,7 @@ from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.delta_base import LAST, NONE, base_of
 from appliance.outgoing.last_sent import carried_tags, nothing_changed
-from appliance.outgoing.media import Medium, check_volume_size, look_at_all, room_on
+from appliance.outgoing.media import Medium, check_volume_size, folders_named, look_at_all, room_on
 from appliance.outgoing.named_errors import naming
 from appliance.outgoing.plan import check_space, make_plan
 from appliance.station import Station, open_station
@@ -118,7 +118,8 @@ def _document(
         return replace(_NOTHING, nothing=nothing, volume=wanted.volume, unfinished=left)
     references = [Reference.parse(one.reference) for one in chosen]
     closure = closure_of(references, StationShown(station.blobs, station.metadata))
-    plan = make_plan(closure, wanted.volume, room, base)
+    with folders_named([medium.path or str(medium.capacity) for medium in media]):
+        plan = make_plan(closure, wanted.volume, room, base)
     check_space(station, plan)
     sizes, space = plan.packing.sizes, plan.space()
     check_volume_size(there, max(sizes))

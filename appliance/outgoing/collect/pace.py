@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import aiohttp
 from appliance import clock, limits
 from appliance.outgoing.collect.rate_limit import delay_of, left_of, limited
 from bundles.errors import FailedError
+from bundles.io.display import safe
 
 _REFUSES: Final = frozenset({429})
 """Statuses that speak of the client's own rate; others with a Retry-After speak of the registry's state."""
@@ -34,6 +36,7 @@ class Pace:
         self._pause = 0.0
         self._shut = 0.0
         self._said = False
+        self._retried = False
         self._lost = 0
 
     async def turn(self, thing: str) -> None:
@@ -90,6 +93,9 @@ class Pace:
                     raise limited(thing, delay) from None
                 self._pause = max(self._pause, time.monotonic() + (delay or 0))
             wait = max(wait, min(delay or 0, limits.REMOTE_RETRY_WAIT))
+        if not self._retried:
+            self._retried = True
+            self._say(f"{self._host} gives no answer that can be used ({said_by(error)}); trying again")
         await asyncio.sleep(wait)
 
     def _may_wait(self, seconds: float) -> bool:
@@ -98,3 +104,15 @@ class Pace:
             return False
         self._waited += seconds
         return True
+
+
+def said_by(error: Exception) -> str:
+    """What went wrong with a request, in a few words that any terminal can show."""
+    if isinstance(error, aiohttp.ClientSSLError):
+        reason = "its certificate is not trusted"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+    else:
+        reason = getattr(error, "message", "") or str(error) or "it takes too long"
+    return safe(" ".join(reason.split()))[:160]  # what answers no HTTP is quoted by the parser, over several lines

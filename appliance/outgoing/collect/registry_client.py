@@ -7,7 +7,6 @@ Plain HTTP on loopback and for hosts that were named so, HTTPS elsewhere.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -26,9 +25,9 @@ from appliance.outgoing.collect.host_client import (
     read_capped,
 )
 from appliance.outgoing.collect.next_page import next_page
+from appliance.outgoing.collect.pace import said_by
 from bundles import limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
-from bundles.io.display import safe
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES
 
@@ -120,17 +119,12 @@ class RegistryClient:
         await self.host.pace.pause(self.where(path), failures, error)
 
     def _unreachable(self, path: str, error: Exception) -> FailedError:
+        remedy = "check the network, then run it again: what was fetched is kept"
         if isinstance(error, aiohttp.ClientSSLError):
-            reason, remedy = "its certificate is not trusted", _AUTHORITY
+            remedy = _AUTHORITY
         elif isinstance(error, aiohttp.ClientConnectorError):
-            number = error.errno or 0
-            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
             remedy = "check the name and the network, then run it again: what was fetched is kept"
-        else:
-            reason = getattr(error, "message", "") or str(error) or "it takes too long"
-            remedy = "check the network, then run it again: what was fetched is kept"
-        said = safe(" ".join(reason.split()))[:160]  # what answers no HTTP is quoted by the parser, over several lines
-        return FailedError(f"the registry cannot be reached ({said})", thing=self.where(path), remedy=remedy)
+        return FailedError(f"the registry cannot be reached ({said_by(error)})", thing=self.where(path), remedy=remedy)
 
     async def open(self, path: str, headers: dict[str, str], method: str = "GET") -> aiohttp.ClientResponse:
         """An answer of status 200 or 206, to be closed by the caller. `path` is below the repository, or a whole URL of
@@ -273,7 +267,10 @@ class RegistryClient:
         """How a thing at this repository is named to people."""
         if _is_whole(path):
             return path.partition("?")[0][:300]
-        return f"{self._access.host}/{self._repository}/{path}".rstrip("/")
+        name = f"{self._access.host}/{self._repository}"
+        if (reference := path.removeprefix("manifests/")) != path:
+            return f"{name}{'@' if ':' in reference else ':'}{reference}"
+        return f"{name}/{path}".rstrip("/")
 
 
 def _is_whole(path: str) -> bool:

@@ -134,11 +134,13 @@ def _faulty_layer(station: Station, image: Digest) -> str:
         try:
             with station.blobs.open_blob(config.digest) as file:
                 raw = file.read(station_limits.CONFIG_READ)
-            strict_json.loads(
+            told = strict_json.loads(
                 raw, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="it", floats=True
             )
         except LockgateError as error:
             return f"{config.digest} (the configuration; {error.what})"
+        if not isinstance(told, dict):
+            return f"{config.digest} (the configuration; it is no JSON object)"
     deadline = time.monotonic() + station_limits.LAYERS_TIME
     for layer in manifest.layers:
         if not station.blobs.has_blob(layer.digest):

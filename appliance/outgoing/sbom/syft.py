@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -76,6 +77,7 @@ class Sbom:
 _INSTEAD: Final = "push a CycloneDX SBOM of your own that refers to the image: the build then makes none"
 _DAMAGED: Final = f"check the image: a layer of it may be damaged; or {_INSTEAD}"
 _FREE: Final = "free some space, then run it again"
+_COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 _BOUND: Final = {-signal.SIGXCPU: "processor time", -signal.SIGKILL: "memory or processor time"}
 """What a signal says that the kernel sends at a limit (getrlimit(2))."""
 
@@ -106,7 +108,7 @@ class Scan:
             cpu=station_limits.SBOM_CPU, nice=_NICE, network=False,
         )  # fmt: skip
         command = start.bounded(
-            f"fd:{self._syft.descriptor}", "scan", f"oci-dir:{self._folder}", "--quiet",
+            f"fd:{self._syft.descriptor}", "scan", f"oci-dir:{self._folder}",
             "--output", f"cyclonedx-json={self._out}", bounds=bounds,
         )  # fmt: skip
         environment = start.environment(
@@ -130,7 +132,7 @@ class Scan:
             return None
         if status or not self._out.is_file():
             said = _end_of(self._errors).decode(errors="replace").strip().splitlines()
-            lines = [line for line in said if line != NO_NAMESPACE]
+            lines = [_plain(line) for line in said if line != NO_NAMESPACE]
             if status in _BOUND:
                 raise self._failed(f"syft met a bound of {_BOUND[status]}", _INSTEAD)
             raise self._failed(lines[-1] if lines else f"syft ended with {status}", _DAMAGED)
@@ -164,6 +166,11 @@ class Scan:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _plain(line: str) -> str:
+    """A line of syft's log without colours, and without the source of which it says something."""
+    return _COLOUR.sub("", line).strip().removeprefix("- oci-dir: ")
 
 
 def _end_of(path: Path) -> bytes:
