@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
@@ -18,6 +19,7 @@ from tests.console.real_station import PASSWORD, RealStation, console_of
 from tests.console.tmux import Terminal
 from tests.console.tmux import console as terminal_of
 from tui.screens.people.log_in import Claim, LogInForm
+from tui.station.control_socket import ControlStation
 from tui.station.port import NotLoggedInError
 
 
@@ -171,6 +173,37 @@ async def test_ones_own_password_is_changed_here_and_the_log_in_stays(station: R
         await console.shows("wrong name or password")
         await console.log_in("jana", "another long password")
     station.call("user", "password", "jana", password=PASSWORD)
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["another log-in", "none"])
+async def test_a_question_of_a_log_in_that_ended_is_asked_again_by_the_one_after_it(
+    station: RealStation, again: bool
+) -> None:
+    """One's own password is changed while screens ask: the log-in that sent the question is over when it arrives."""
+    console, senders = ControlStation(station.root), list[str | None]()
+    await console.log_in("jana", PASSWORD)
+
+    async def question(client: ControlClient) -> dict[str, Any]:
+        senders.append(client.session)
+        async with ControlClient(station.root, session=client.session) as sender:
+            if len(senders) == 1:
+                async with ControlClient(station.root, session=client.session) as ending:
+                    await ending.log_out()
+                if again:
+                    await console.log_in("jana", PASSWORD)
+            return await sender.who()
+
+    try:
+        if again:
+            assert (await console._ask(question))["account"] == "jana"
+            assert len(set(senders)) == 2
+        else:
+            with pytest.raises(NotLoggedInError):
+                await console._ask(question)
+            assert len(senders) == 1
+        await console.log_out()
+    finally:
+        await console.close()
 
 
 async def test_who_leaves_the_console_is_logged_out(station: RealStation) -> None:
