@@ -218,6 +218,11 @@ class StationPaths:
         return self.root / "audit"
 
     @property
+    def audit_head(self) -> Path:
+        """The head of the last checkpoint that the station signed (appliance.audit.noted_head)."""
+        return self.root / "audit-head"
+
+    @property
     def reserve(self) -> Path:
         """Disk that is given back when nothing else is left (appliance.store.reserve)."""
         return self.root / "reserve"

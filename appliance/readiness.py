@@ -16,6 +16,7 @@ from typing import Final, Literal
 from aiohttp import web
 
 from appliance import limits
+from appliance.audit.noted_head import lost_head
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
@@ -26,7 +27,7 @@ from appliance.store.reads.registry import Metadata
 from appliance.store.reserve import Reserve
 
 State = Literal["ready", "degraded", "not ready"]
-Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata", "store"]
+Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata", "store", "log"]
 
 READYZ: Final = "/readyz"
 HEALTHZ: Final = "/healthz"
@@ -88,13 +89,15 @@ class Probe:
         return Readiness(state, tuple(codes))
 
     def _outside(self) -> list[Code]:
-        """What the disk's room says, whether the store is in its place, and whether the control process takes writes:
-        pulls go on without it. Blocking, a second at most."""
+        """What the disk's room says, whether the log holds what was signed, whether the store is in its place, and
+        whether the control process takes writes: pulls go on without it. Blocking, a second at most."""
         reserve, codes = Reserve(self._paths.reserve), list[Code]()
         if reserve.read_only():
             codes.append("read-only")
         if reserve.in_want():
             codes.append("reserve")
+        if lost_head(self._paths):
+            codes.append("log")
         if self._presence.away():
             codes.append("store")
         if self._asks_control and not _takes_connections(self._paths):

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.audit.lane import leave, lines_backwards
+from appliance.audit.noted_head import lost_head, note_head
 from appliance.audit.seals import SealedState, audit_key, former_keys, seals_of
 from appliance.audit.vouching import has_mac, vouch
 from appliance.paths import StationPaths
@@ -23,6 +24,7 @@ from bundles.documents.audit_checkpoint import Checkpoint, checkpoint_line, payl
 from bundles.documents.audit_findings import LogFindings
 from bundles.documents.audit_log import (
     CHECKPOINTS,
+    LANES,
     checkpoint_lines,
     hash_of,
     head_name,
@@ -60,7 +62,9 @@ def checkpoint(paths: StationPaths, origin: str = "", site: str = "") -> str:
         if line is not None and last is not None and last.sealed and (
             (last.lanes, last.refused, last.origin, last.former) == (lanes, refused, origin, former)
         ):  # fmt: skip
-            return head_name(last.number, line)
+            head = head_name(last.number, line)
+            note_head(paths, head)
+            return head
         made = Checkpoint(
             site=site,
             number=1 if last is None else last.number + 1,
@@ -74,6 +78,7 @@ def checkpoint(paths: StationPaths, origin: str = "", site: str = "") -> str:
         )
         line = checkpoint_line(made, key.public.keyid, key.sign(payload_of(made)))
         _append(paths.audit / CHECKPOINTS, size, line)
+        note_head(paths, head_name(made.number, line))
     leave(paths.audit, [lane.lane for lane in refused])
     for lane in refused:
         _log.error("the audit log's lane %02d is not signed behind event %d (%s): see: lockgate audit verify",
@@ -225,7 +230,10 @@ def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> LogFind
         )
     seals = seals_of(paths)
     key = audit_key(paths).public
-    return verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin, seals=seals)
+    found = verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin, seals=seals)
+    if lost := lost_head(paths):
+        found.find(CHECKPOINTS, 0, f"the log does not hold the head {lost}, which the station signed and noted")
+    return found
 
 
 def sign_end(paths: StationPaths) -> None:
@@ -235,18 +243,32 @@ def sign_end(paths: StationPaths) -> None:
 
 async def keep_signing(paths: StationPaths) -> None:
     """Sign a checkpoint now and then, until cancelled, and once more at the end; at once where the clock was set back,
-    so that what was written before stands before what is written after (appliance.audit.event_order)."""
+    so that what was written before stands before what is written after (appliance.audit.event_order), and where a file
+    of the log went, so that status names it."""
     try:
         while True:
             await asyncio.to_thread(_try, paths)
             signed = time.monotonic()
+            files = await asyncio.to_thread(_files, paths)
             ahead = time.time() - signed
             while time.monotonic() - signed < limits.AUDIT_CHECKPOINT:
                 await asyncio.sleep(limits.AUDIT_CLOCK_LOOK)
                 if time.time() - time.monotonic() < ahead - limits.AUDIT_CLOCK_BACK:
                     break
+                if files - (now := await asyncio.to_thread(_files, paths)):
+                    break
+                files = now
     finally:
         _try(paths)
+
+
+def _files(paths: StationPaths) -> set[tuple[str, int]]:
+    """Name and inode of each file that holds events or checkpoints."""
+    found = set[tuple[str, int]]()
+    for folder in (paths.audit, paths.audit / LANES):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            found |= {(entry.name, entry.inode()) for entry in entries if entry.name.endswith(".jsonl")}
+    return found
 
 
 def _try(paths: StationPaths) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.access import certificate_alerts
 from appliance.audit.checkpoints import standing_of
+from appliance.audit.noted_head import lost_head
 from appliance.intake.overrides import trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
 from appliance.station import Station
@@ -126,11 +127,18 @@ def _record(station: Station) -> dict[str, Any]:
         standing = standing_of(station.paths)
     except LockgateError as error:
         return {"name": "log", "ok": False, "detail": error.diagnostics()}
+    if lost := lost_head(station.paths):
+        number = lost.partition("-")[0]
+        detail = (
+            f"what it recorded is gone: checkpoint {number}, which the station signed, is not in {station.paths.audit};"
+            " stop the station, put the newest copy back if there is one, and say so: lockgate restore --why TEXT"
+        )
+        return {"name": "log", "ok": False, "detail": detail}
     if standing.damaged:
         return {"name": "log", "ok": False, "detail": standing.damaged}
     found = [f"lane {lane.lane:02} behind event {lane.seq} ({lane.code})" for lane in standing.refused.values()]
     if found:
-        detail = f"not signed, since the station did not write it: {', '.join(found)}; see: lockgate audit verify"
+        detail = f"not signed, since it is not what the station wrote: {', '.join(found)}; see: lockgate audit verify"
         return {"name": "log", "ok": False, "detail": detail}
     return {"name": "log", "ok": True, "detail": "every lane is signed"}
 

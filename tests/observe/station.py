@@ -43,7 +43,8 @@ def sealed_line(paths: StationPaths, fields: Mapping[str, Any]) -> bytes:
 def as_earlier_version(
     paths: StationPaths, change: Callable[[dict[str, Any]], dict[str, Any]] = lambda fields: fields
 ) -> None:
-    """Make the log one as an earlier version wrote it, each event changed: without MACs, and without a checkpoint."""
+    """Make the log one as an earlier version wrote it, each event changed: without MACs, a checkpoint, and a note of
+    its head."""
     heads: dict[int, str] = {}
     for segment in segments(paths.audit):
         written = []
@@ -54,6 +55,7 @@ def as_earlier_version(
             heads[segment.lane] = hash_of(written[-1])
         segment.path.write_bytes(b"".join(written))
     (paths.audit / "checkpoints.jsonl").unlink(missing_ok=True)
+    paths.audit_head.unlink(missing_ok=True)
 
 
 def look(paths: StationPaths, head: str = "") -> LogFindings:

@@ -37,6 +37,7 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
     from appliance.access.first_administrator import make_code
     from appliance.audit.acts import Act
     from appliance.audit.folder_acts import recorded
+    from appliance.audit.noted_head import lost_head
     from appliance.lifecycle.forgotten import look
     from appliance.lifecycle.rebuild import rebuild as run
     from appliance.origin import require_open
@@ -56,6 +57,11 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
             remedy="put the newest copy of its database back, then: lockgate restore --why TEXT",
         )
     heads = [head for file in receipts for head in _heads(paths.trust, file)]
+    if lost := lost_head(paths):
+        raise RefusedError(
+            "a rebuild rests on the audit log, which lost what the station signed", thing=f"{paths.audit} ({lost})",
+            remedy="put its newest copy back if there is one, and say so: lockgate restore --why TEXT",
+        )  # fmt: skip
     with station_lock(paths):
         found = look(paths)
         what = "nothing is missing" if found is None else str(found)

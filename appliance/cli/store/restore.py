@@ -32,6 +32,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     """
     from appliance import clock
     from appliance.audit.folder_acts import actor, recorded
+    from appliance.audit.noted_head import forget_head
     from appliance.cli.intake.receipt import own_receipt
     from appliance.lifecycle.forgotten import accept, look
     from appliance.lifecycle.restored_copy import ACT, enter_heads, enter_receipt, parse_head, shut_imports
@@ -40,6 +41,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     from appliance.settings.station import load_config
     from appliance.station import station_lock
     from bundles.errors import FailedError, UsageError
+    from bundles.io.files import failures_named
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
@@ -68,6 +70,8 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
                 enter_receipt(paths, given[0].number, given[1])
             if inside:
                 accept(paths)
+            with failures_named(paths.audit_head, "the note of the log's head cannot be removed"):
+                forget_head(paths)
     people = 0 if not inside else 1 if config.open else 2
     document = {"site": config.site, "side": config.side, "why": why, "people": people, "streams": streams}
     show(document, as_json, lambda: _text(document))
