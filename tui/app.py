@@ -11,10 +11,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundles.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
+from bundles.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, LockgateError, UsageError
 from tui.terminal import detect
 
 if TYPE_CHECKING:
@@ -57,6 +58,44 @@ def run(root: Path | None, demo: bool, first: FirstAdministrator | None = None) 
             )
 
     return _go_on(make)
+
+
+def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
+    """The console in lines, of the station in `root`; returns the exit status. A defect ends it with the name of a
+    saved report, and never with a traceback.
+
+    Raises UsageError where the input is no terminal: nobody would be asked.
+    """
+    import asyncio
+
+    if not sys.stdin.isatty():
+        raise UsageError("the console in lines asks at a terminal", thing="standard input is none",
+                         remedy="use the commands in scripts: lockgate --help")  # fmt: skip
+    detect.prepare()
+    from appliance.clock import now
+    from tui.plain.console import PlainConsole
+    from tui.shell.crash import save
+    from tui.station.control_socket import ControlStation
+    from tui.station.keyring import FolderKeyring
+
+    _quieten()
+    look = replace(detect.look(os.environ), colour=False)
+
+    async def whole() -> int:
+        station, keyring = ControlStation(root), FolderKeyring(root)
+        reading, writing = sys.stdin.fileno(), sys.stdout.fileno()
+        return await PlainConsole(station, keyring, look, now, reading=reading, writing=writing, first=first).run()
+
+    try:
+        return asyncio.run(whole())
+    except KeyboardInterrupt:
+        return EXIT_DONE
+    except LockgateError:
+        raise
+    except Exception as error:
+        crash = save(error, stamp=now())
+        sys.stderr.write(f"the console failed: {crash.what}; report: {crash.report or 'not saved'}\n")
+        return EXIT_FAILED
 
 
 def _go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:

@@ -52,14 +52,15 @@ def _form_steps(facts: GuideFacts) -> list[Step]:
     if draft.plan is not None:
         plan = f"{size(draft.plan.bytes)} in {count(len(draft.plan.volumes), 'volume')}"
     return [
-        _step(bool(draft.wanted), True, "Pick artifacts", picked, "repositories"),
+        _step(bool(draft.wanted), True, "Pick artifacts", picked, "repositories",
+              "" if draft.wanted else "by names or patterns, in the new bundle's form"),
         _step(addressed, bool(draft.wanted), "Address and key", address, "new_bundle"),
         _step(draft.plan is not None, addressed, "Plan", plan, "new_bundle"),
-    ]
+    ]  # fmt: skip
 
 
-def _step(done: bool, ready: bool, name: str, text: str, act: str) -> Step:
-    return Step("ok" if done else "need" if ready else "wait", name, text, act)
+def _step(done: bool, ready: bool, name: str, text: str, act: str, in_lines: str = "") -> Step:
+    return Step("ok" if done else "need" if ready else "wait", name, text, act, in_lines)
 
 
 def _to_build(planned: bool) -> list[Step]:

@@ -17,12 +17,14 @@ from tui.station.troubles import Trouble
 
 @dataclass(frozen=True)
 class Step:
-    """`role` of `tui.terminal.look`; `act` names what enter does: an action, or a thing to open as `kind:reference`."""
+    """`role` of `tui.terminal.look`; `act` names what enter does: an action, or a thing to open as `kind:reference`.
+    `in_lines` takes the place of a text that names keys which the plain console has not."""
 
     role: str
     name: str
     text: str
     act: str = ""
+    in_lines: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def refusal(environment: Mapping[str, str], *, is_tty: bool) -> str:
     if environment.get("TERM", "") in ("", "dumb", "unknown"):
         return (
             "the console needs a terminal that can move its cursor (TERM is dumb); "
-            "use the commands instead: lockgate status, lockgate --help"
+            "as prompts and lines: lockgate console --plain; or by commands: lockgate status, lockgate --help"
         )
     return ""
 

@@ -34,16 +34,16 @@ class PlanRows(RowList):
         """Another plan, or none."""
         self.plan = plan
         self.stands(*((Known.SHOWN,) if plan is not None else (Known.UNKNOWN, _NOT_MADE)))
-        self.note = "" if plan is None else _summary(plan)
+        self.note = "" if plan is None else summary(plan)
         self._lines = [f"[!!] {safe(text)}" for text in plan.unfinished] if plan is not None else []
         if plan is not None and plan.nothing:
             self._lines.append(safe(plan.nothing))
         if plan is not None and plan.requires:
-            self._lines.append(_not_carried(plan))
+            self._lines.append(not_carried(plan))
         for number, medium in enumerate(plan.media if plan else (), 1):
             self._lines.append((number, medium))
             self._lines.extend(volume for volume in (plan.volumes if plan else ()) if volume.medium == number)
-        self._lines.extend(_chosen(plan) if plan is not None else ())
+        self._lines.extend(chosen(plan) if plan is not None else ())
         self.cursor = 0
         self.changed()
 
@@ -63,7 +63,8 @@ class PlanRows(RowList):
         return [(f"medium {number}  {bar} {size(taken):>9}, {left}  {safe(medium.path)}", "title")]
 
 
-def _summary(plan: Plan) -> str:
+def summary(plan: Plan) -> str:
+    """How much a plan carries."""
     carried = len(plan.artifacts) + plan.sboms_to_make
     parts = [count(carried, "artifact"), count(plan.blobs, "blob"), size(plan.bytes)]
     text = ", ".join(parts) + f" in {count(len(plan.volumes), 'volume')}"
@@ -74,13 +75,14 @@ def _summary(plan: Plan) -> str:
     return text
 
 
-def _chosen(plan: Plan) -> list[str]:
+def chosen(plan: Plan) -> list[str]:
     """A line for each reference that patterns stand for, with the digest that it had in the last bundle."""
     return [
         f"carries {safe(one.reference)}" + (f"  was {safe(one.before)}" if one.before else "") for one in plan.chosen
     ]
 
 
-def _not_carried(plan: Plan) -> str:
+def not_carried(plan: Plan) -> str:
+    """What a delta leaves out, and what it is based on."""
     left = f"{count(plan.requires, 'blob')}, {size(plan.required_bytes)} are not carried"
     return f"{left}; it is based on {safe(plan.base)}"

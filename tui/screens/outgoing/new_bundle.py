@@ -34,7 +34,7 @@ FIELDS = (
 )
 """The form's rows: what is needed first, paperwork last."""
 
-_NEEDED = ("references", "to", "media", "key")
+NEEDED = ("references", "to", "media", "key")
 
 
 def value_of(draft: Draft, field: str) -> str:
@@ -80,8 +80,8 @@ class FormRows(RowList):
     def row(self, index: int, width: int) -> Sequence[Span]:
         field, name = FIELDS[index]
         value = value_of(self.draft, field)
-        role = "ok" if value else "need" if field in _NEEDED else "wait"
-        shown = value or ("choose" if field in _NEEDED else "not given")
+        role = "ok" if value else "need" if field in NEEDED else "wait"
+        shown = value or ("choose" if field in NEEDED else "not given")
         return [
             (f"{self.look.mark(role)} ", role),
             (f"{name:<15} ", "plain"),
