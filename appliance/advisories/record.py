@@ -22,7 +22,8 @@ from bundles.io.display import safe
 _Short = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ADVISORY_NAME)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ADVISORY_ID)]
 _Version = Annotated[str, msgspec.Meta(max_length=limits.ADVISORY_VERSION)]
-_Time = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_TIME_MOST: Final = 64
+_Time = Annotated[str, msgspec.Meta(min_length=1, max_length=_TIME_MOST)]
 """Real records hold years of one digit: such a time dates nothing, and the record counts."""
 Bound = Literal["introduced", "fixed", "last_affected", "limit"]
 BOUNDS: Final[tuple[Bound, ...]] = ("introduced", "fixed", "last_affected", "limit")
@@ -81,7 +82,8 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """What one record says of one package. `ecosystem` has its release (`Debian:12`), `name` is as the ecosystem spells
     it and looked up as `lookup_name` says; `severity` is none, low, medium, high, critical or unknown, `score` the
-    CVSS base score in tenths, or None."""
+    CVSS base score in tenths, or None; `published` is when the record says that it was, "" where it does not, or where
+    an earlier version loaded it."""
 
     id: str
     ecosystem: str
@@ -94,6 +96,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     vector: str = ""
     summary: str = ""
     modified: str = ""
+    published: str = ""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -155,7 +158,7 @@ def _record(document: _Document) -> Record:
                 id=document.id, ecosystem=package.ecosystem, name=package.name, ranges=ranges,
                 versions=tuple(affected.versions or ()), aliases=aliases, severity=rated.level, score=rated.tenths,
                 vector=rated.vector, summary=(document.summary or "")[: limits.ADVISORY_SUMMARY],
-                modified=document.modified,
+                modified=document.modified, published=(document.published or "")[:_TIME_MOST],
             )
         )  # fmt: skip
     return Record(

@@ -19,7 +19,7 @@ from appliance.audit.folder_acts import recorded
 from appliance.image_signatures.logged import logged_digest, read_logged
 from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy, person
-from appliance.settings.image_policy import ImagePolicy, ImageRule, decode, encode
+from appliance.settings.image_policy import ImagePolicy, PolicyRules, decode, encode
 from appliance.store.database import open_reader
 from appliance.store.reads.accounts import Accounts
 from bundles import limits
@@ -103,7 +103,7 @@ def _not_applied(file: Path, why: str) -> RefusedError:
     )
 
 
-def proposal_of(paths: StationPaths, rules: list[ImageRule]) -> ImagePolicy:
+def proposal_of(paths: StationPaths, rules: PolicyRules) -> ImagePolicy:
     """The document for these rules that would be applied next. Its number is the one above the highest in the log,
     whatever became of that policy's file: two people can always apply another one."""
     logged = read_logged(paths)
@@ -111,7 +111,7 @@ def proposal_of(paths: StationPaths, rules: list[ImageRule]) -> ImagePolicy:
     if logged is not None and not number:  # an earlier version's word, without a number: the file has it
         applied = load_applied(paths)
         number = 0 if applied is None else applied.policy.number
-    return ImagePolicy(site=site_of(paths.trust), number=number + 1, image=rules)
+    return ImagePolicy.of(rules, site_of(paths.trust), number + 1)
 
 
 def _fault(paths: StationPaths) -> str:
@@ -123,7 +123,7 @@ def _fault(paths: StationPaths) -> str:
     return ""
 
 
-def sign(station: Path, rules: list[ImageRule], key: PrivateKey) -> Signed:
+def sign(station: Path, rules: PolicyRules, key: PrivateKey) -> Signed:
     """Sign the document for these rules, and apply it where two people have signed it now.
 
     Another document that was proposed before is given up by this. A policy before it that is lost, exchanged or not
@@ -135,7 +135,7 @@ def sign(station: Path, rules: list[ImageRule], key: PrivateKey) -> Signed:
         return _sign(station, paths, rules, key)
 
 
-def _sign(station: Path, paths: StationPaths, rules: list[ImageRule], key: PrivateKey) -> Signed:
+def _sign(station: Path, paths: StationPaths, rules: PolicyRules, key: PrivateKey) -> Signed:
     trust, over = TrustFolder.load(paths.trust), _fault(paths)
     raw = encode(proposal_of(paths, rules))
     policy, digest = decode(raw), str(Digest.of(raw))

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance import clock, limits
+from appliance.gates.evaluate import evaluate
+from appliance.gates.looking import Looking
 from appliance.image_signatures.evidence import holds_documents, is_evidence, lists_evidence
 from appliance.image_signatures.naming import Remembered, TooManyError, naming
 from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.search import Search
-from appliance.image_signatures.standing import Rules, Standing
+from appliance.image_signatures.standing import Gates, Rules, Standing
 from appliance.registry.pull_policy import Objection
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
@@ -45,7 +47,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Own:
-    """What a manifest lacks by itself: by the number of each rule that it does not satisfy, why.
+    """What a manifest lacks by itself: by the number of each rule that it does not satisfy, why; and by the number of
+    each gate that it does not pass, why and what would open it.
 
     `evidence`: it is evidence, or lists nothing else, and no rule is about it. `missing`: its bytes are not there.
     """
@@ -53,6 +56,7 @@ class _Own:
     change: int
     until: float
     lacks: Mapping[int, str]
+    shut: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     evidence: bool = False
     missing: bool = False
 
@@ -65,6 +69,13 @@ class Judge:
     remembered: Remembered
     _own: dict[Key, _Own] = field(default_factory=dict)
     _manifests: dict[Key, Known] = field(default_factory=dict)
+    _looking: tuple[Metadata, Looking] | None = None
+
+    def looking(self, metadata: Metadata) -> Looking:
+        """What is known of packages and advisories. Kept: a load of advisories ends the standing."""
+        if self._looking is None or self._looking[0] is not metadata:
+            self._looking = (metadata, Looking(metadata.connection))
+        return self._looking[1]
 
     def verdict(self, blobs: Blobs, metadata: Metadata, repository: str, digest: Digest, kind: Kind) -> Known:
         """The verdict about a manifest or blob that the repository shows."""
@@ -98,6 +109,7 @@ class _Question:
         self._judge, self._blobs, self._metadata, self._repository = judge, blobs, metadata, repository
         self._change = metadata.change_of(repository)
         self._rules: Rules = judge.standing.rules(repository)
+        self._gates: Gates = judge.standing.gates(repository)
         self._moment = time.monotonic()
         self._until = self._moment + limits.PULL_VERDICT_KEPT
         self._left = limits.PULL_JUDGED
@@ -135,24 +147,31 @@ class _Question:
                     del lacks[number]
             except TooManyError as error:
                 lacks |= {number: f"{lacks[number]} ({error.what})" for number in answerable}
-        return self._first(digest, lacks, missing=own.missing)
+        return self._first(digest, lacks, own.shut, missing=own.missing)
 
-    def _first(self, digest: Digest, lacks: Mapping[int, str], *, missing: bool) -> Objection | None:
-        """The objection by the first rule that is enforced, else by the first that warns."""
-        if not lacks:
-            return None
-        lacking = [(number, rule) for number, rule in self._rules if number in lacks]
-        number, rule = next((one for one in lacking if one[1].mode == "enforce"), lacking[0])
+    def _first(
+        self, digest: Digest, lacks: Mapping[int, str], shut: Mapping[int, tuple[str, str]], *, missing: bool
+    ) -> Objection | None:
+        """The objection by the first rule or gate that is enforced, else by the first that warns."""
         applied = self._judge.standing.applied
-        return Objection(
-            enforced=rule.mode == "enforce",
-            digest=str(digest),
-            policy=0 if applied is None else applied.policy.number,
-            rule=number,
-            why=lacks[number],
-            asks=asks(rule),
-            missing=missing,
-        )
+        policy = 0 if applied is None else applied.policy.number
+        lacking = [
+            Objection(
+                enforced=rule.mode == "enforce", digest=str(digest), policy=policy, rule=number, why=lacks[number],
+                asks=asks(rule), missing=missing,
+            )
+            for number, rule in self._rules
+            if number in lacks
+        ]  # fmt: skip
+        lacking += [
+            Objection(
+                enforced=gate.mode == "enforce", digest=str(digest), policy=policy, rule=number, why=shut[number][0],
+                asks=shut[number][1], missing=missing, by="gate",
+            )
+            for number, gate in self._gates
+            if number in shut
+        ]  # fmt: skip
+        return next((one for one in lacking if one.enforced), lacking[0] if lacking else None)
 
     def _answered(self, digest: Digest, wanted: set[int]) -> set[int]:
         """Those of the rules that an index above a manifest satisfies. Each index is asked once. Raises
@@ -188,8 +207,9 @@ class _Question:
             why = "no manifest that names the blob satisfies it" if first else "no manifest names the blob"
         except TooManyError as error:
             why = error.what
-        enforced = [(number, rule) for number, rule in self._rules if rule.mode == "enforce"]
-        return self._first(digest, {number: why for number, _ in enforced}, missing=False)
+        rules = {number: why for number, rule in self._rules if rule.mode == "enforce"}
+        gates = {number: (why, "") for number, gate in self._gates if gate.mode == "enforce"}
+        return self._first(digest, rules, gates, missing=False)
 
     def _is_document(self, evidence: Digest, digest: Digest) -> bool:
         """Whether a blob that evidence names is a document. Its layers are; its configuration may be anything."""
@@ -217,7 +237,8 @@ class _Question:
 
     def _look(self, digest: Digest) -> _Own:
         pins = self._pins()
-        until = self._moment + min(limits.PULL_VERDICT_KEPT, _seconds_to_change(pins))
+        ends = min(_seconds_to_change(pins), self._judge.standing.seconds_to_end())
+        until = self._moment + min(limits.PULL_VERDICT_KEPT, ends)
         try:
             raw, manifest = self._parsed(digest)
         except (NotFoundError, _AlteredError) as error:
@@ -235,11 +256,50 @@ class _Question:
         except LockgateError as error:
             return self._unread(error.what)
         said = ((number, objection(rule, found)) for number, rule in self._rules)
-        return _Own(self._change, until, {number: why for number, why in said if why is not None})
+        lacks = {number: why for number, why in said if why is not None}
+        shut = self._shut(digest, manifest)
+        if shut:  # a scan may open it, and nothing else says so
+            until = min(until, self._moment + limits.PULL_OBJECTION_KEPT)
+        return _Own(self._change, until, lacks, shut)
+
+    def _shut(self, digest: Digest, manifest: Manifest) -> dict[int, tuple[str, str]]:
+        """The gates that a manifest does not pass, each with why, and what would open it. An index names content, and
+        is none: each manifest that it names is held against the gates when it is pulled."""
+        if manifest.is_index or not self._gates:
+            return {}
+        shut = self._unmet(digest, manifest, frozenset())
+        if shut and (above := self._above(digest)):  # what is said of an index is said of what it names
+            shut = self._unmet(digest, manifest, above)
+        return shut
+
+    def _unmet(self, digest: Digest, manifest: Manifest, above: frozenset[str]) -> dict[int, tuple[str, str]]:
+        applied, looking = self._judge.standing.applied, self._judge.looking(self._metadata)
+        exceptions = () if applied is None else applied.policy.exception
+        content, now = looking.content(digest, manifest, also=above), clock.now()
+        shut = dict[int, tuple[str, str]]()
+        for number, gate in self._gates:
+            lines = evaluate(number, gate, self._repository, content, looking.knowledge, exceptions, now)
+            unmet = [line for line in lines if not line.met]
+            if unmet:
+                more = f", and {len(unmet) - 1} more of its rules" if len(unmet) > 1 else ""
+                shut[number] = f"{unmet[0].rule}: {unmet[0].why}{more}", unmet[0].asks
+        return shut
+
+    def _above(self, digest: Digest) -> frozenset[str]:
+        """The indexes that name a manifest, as many as may be looked at."""
+        remembered, found = self._judge.remembered, set[str]()
+        try:
+            for above in naming(self._blobs, self._metadata, self._repository, digest, "manifest", remembered):
+                self._spend()
+                found.add(str(above))
+        except TooManyError:
+            pass
+        return frozenset(found)
 
     def _unread(self, why: str, *, missing: bool = False) -> _Own:
         until = self._moment + limits.PULL_OBJECTION_KEPT
-        return _Own(self._change, until, {number: why for number, _ in self._rules}, missing=missing)
+        lacks, shut = {number: why for number, _ in self._rules}, {number: (why, "") for number, _ in self._gates}
+        return _Own(self._change, until, lacks, shut, missing=missing)
 
     def _needs_none(self, digest: Digest, manifest: Manifest) -> bool:
         def tags() -> list[str]:

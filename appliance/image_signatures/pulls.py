@@ -98,7 +98,7 @@ class StationPulls:
             standing = generation.standing
             if standing.fault:
                 return _unknown(digest, standing.fault)
-            if not standing.rules(repository):
+            if not standing.asks(repository):
                 return None
             known = generation.known.get(asked)
             if known is not None and known.counts(self._metadata.change_of(repository), time.monotonic()):

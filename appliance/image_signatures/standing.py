@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.image_signatures.applied import Applied, load_applied
 from appliance.paths import StationPaths
+from appliance.settings.gates import Gate
 from appliance.settings.image_policy import ImageRule
 from bundles.errors import LockgateError
 from bundles.signing.trust import TrustFolder
@@ -22,6 +23,7 @@ from bundles.signing.trust import TrustFolder
 Files = tuple[tuple[str, int, int, int], ...]
 """Of each file of a folder its name, inode, time and size."""
 Rules = tuple[tuple[int, ImageRule], ...]
+Gates = tuple[tuple[int, Gate], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,38 @@ class Standing:
     policy_files: Files = ()
     trust_files: Files = ()
     _rules: dict[str, Rules] = field(default_factory=dict, repr=False, compare=False)
+    _gates: dict[str, Gates] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is asked of any image."""
+        """Whether nothing is asked of any image at a pull."""
         rules = () if self.applied is None else self.applied.policy.image
-        return not self.fault and all(rule.mode == "off" for rule in rules)
+        gates = () if self.applied is None else self.applied.policy.gate
+        asked = any(rule.mode != "off" for rule in rules) or any(
+            gate.mode != "off" and "pull" in gate.at for gate in gates
+        )
+        return not (self.fault or asked)
+
+    def asks(self, repository: str) -> bool:
+        """Whether anything is asked of what a repository shows when it is pulled."""
+        return bool(self.rules(repository) or self.gates(repository))
+
+    def gates(self, repository: str) -> Gates:
+        """The gates about a repository at a pull, with their numbers."""
+        found = self._gates.get(repository)
+        if found is None:
+            if len(self._gates) >= limits.PULL_VERDICTS:
+                self._gates.clear()
+            found = () if self.applied is None else tuple(self.applied.policy.gates(repository, "pull"))
+            self._gates[repository] = found
+        return found
+
+    def seconds_to_end(self) -> float:
+        """Seconds until the next exception counts no more; infinite where none does."""
+        now = clock.micros() / 1_000_000
+        exceptions = () if self.applied is None else self.applied.policy.exception
+        ends = (clock.seconds(one.until) - now for one in exceptions)
+        return min((seconds for seconds in ends if seconds > 0), default=float("inf"))
 
     def rules(self, repository: str) -> Rules:
         """The rules about a repository, with their numbers."""

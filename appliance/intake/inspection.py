@@ -21,6 +21,7 @@ from appliance.intake.missing_volumes import whole_without
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
 from appliance.release_check.tag_owners import TagOwners
+from appliance.scanning.scan_job import scan_images
 from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
@@ -94,6 +95,9 @@ def record(station: Station, entry_digest: str, name: str, report: bytes, actor:
 def run(context: JobContext) -> Result:
     """Inspect the bundle `params["id"]` anew. The result: id, digest, state, report_digest, sections.
 
+    With `params["scan"]` its images are scanned instead, so that gates can ask what is in them before a release, and
+    its report and approvals stay. The result: id, images, made, failed, as of the `scan` job.
+
     Raises FailedError where it is not in quarantine, or a required inspector could not look; RefusedError where it is
     no longer what was signed.
     """
@@ -103,18 +107,34 @@ def run(context: JobContext) -> Result:
     entry = find_entry(context.station.reader, name)
     try:
         with stream_turn(context.station.paths, entry.stream, context.progress):
-            return _inspect(context, find_entry(context.station.reader, entry.digest))
+            act = _scan if context.params.get("scan") else _inspect
+            return act(context, find_entry(context.station.reader, entry.digest))
     except LockgateError as error:
         context.record_failure(_ACT, entry.id, error)
         raise
 
 
-def _inspect(context: JobContext, entry: Entry) -> Result:
-    station, draft = context.station, context.folder / _DRAFT
+def _require_quarantined(entry: Entry) -> None:
     if entry.state not in DECIDABLE:
         raise FailedError(
             f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is inspected; withdraw it first"
         )
+
+
+def _scan(context: JobContext, entry: Entry) -> Result:
+    """Scan the images of a bundle in quarantine."""
+    _require_quarantined(entry)
+    station, whole = context.station, reopened(context.station, entry).manifest
+    absent = set(missing_volumes(station.reader, entry.digest))
+    manifest = whole_without(station.blobs, whole, absent) if absent else whole
+    checked = check_content(station.blobs, manifest)
+    images = [Digest.parse(one.artifact.digest) for one in checked if one.kind == "image"]
+    return {"id": entry.id, **scan_images(context, entry.id, dict.fromkeys(images))}
+
+
+def _inspect(context: JobContext, entry: Entry) -> Result:
+    station, draft = context.station, context.folder / _DRAFT
+    _require_quarantined(entry)
     if not draft.exists():
         context.progress("inspect", 0, 0)
         write_atomic(draft, make_report(station, reopened(station, entry)), 0o600)

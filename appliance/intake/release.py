@@ -12,6 +12,7 @@ from appliance.intake.approval_rules import demand_of
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
 from appliance.intake.delta_base import require_served
 from appliance.intake.missing_volumes import whole_without
+from appliance.intake.release_gates import require_open
 from appliance.intake.signature_policy import require_signed
 from appliance.intake.source_rights import require_may_write
 from appliance.station import Station
@@ -50,9 +51,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     size; the transaction itself then checks the state, the report and the approvals once more.
     Raises FailedError where the bundle is rejected, or released already, the store lacks a blob, or what it requires is
     not served here yet; RefusedError where it is not approved or too few approvals count, all came through one log-in,
-    the policy does not let its source write there, an artifact is not signed as the policy for images enforces it, or
-    anything was changed; UsageError where `only` names what the
-    bundle lacks.
+    the policy does not let its source write there, an artifact is not signed as the policy for images enforces it or
+    does not pass its gates, or anything was changed; UsageError where `only` names what the bundle lacks.
     """
     shown = shown_of(station, entry)
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
@@ -73,6 +73,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         raise not_approved(entry.id, entry.state)
     checked = chosen(left, every, only) if only else left
     require_signed(station, every, checked)
+    require_open(station, entry.id, every, checked)
     may_move = require_may_write(station, policy, manifest, checked)
     requires = require_served(station, manifest, {digest for one in checked for digest in one.digests})
     write = Release(

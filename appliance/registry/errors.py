@@ -189,10 +189,10 @@ def blocked(digest: Digest, why: str) -> WireError:
 
 
 def against_policy(objection: Objection) -> WireError:
-    """To whoever may pull it and may not push there: it is not signed as the policy for images asks."""
+    """To whoever may pull it and may not push there: it is not as the policy for images asks."""
     facts = {"digest": objection.digest, "why": objection.why[:_SHOWN]}
     if objection.rule:
-        facts |= {"policy": str(objection.policy), "rule": str(objection.rule), "asks": objection.asks[:_ASKED]}
+        facts |= {"policy": str(objection.policy), objection.by: str(objection.rule), "asks": objection.asks[:_ASKED]}
     noted = {"reason": objection.what[:_SHOWN], "digest": objection.digest}
     reason = "policy" if objection.rule else "unavailable"  # without a rule, the station does not know its own policy
     return WireError(403, "DENIED", objection.what[:_SHOWN], objection.digest, facts=facts, reason=reason, noted=noted)

@@ -1,4 +1,4 @@
-"""The port by which a request asks whether what it names is signed as the policy for images wants it.
+"""The port by which a request asks whether what it names is what the policy for images wants.
 
 Who decides stands above the registry (appliance.image_signatures.pulls); a registry without one asks nothing.
 """
@@ -6,7 +6,7 @@ Who decides stands above the registry (appliance.image_signatures.pulls); a regi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from appliance.store.writes.rows import Kind
 from bundles.oci.digest import Digest
@@ -14,11 +14,11 @@ from bundles.oci.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why something is not signed as a rule asks.
+    """Why something is not signed as a rule asks, or does not pass a gate (`by`).
 
-    `enforced`: it is not to be pulled; else the rule only warns. `policy` and `rule` are their numbers, 0 where it is
-    not known which policy is in force; `why` says in words what is lacking, and `asks` what would satisfy it.
-    `missing`: its own bytes are not in the store.
+    `enforced`: it is not to be pulled; else it only warns. `policy` and `rule` are the numbers of the policy and of the
+    rule or gate, 0 where it is not known which policy is in force; `why` says in words what is lacking, and `asks` what
+    would satisfy it. `missing`: its own bytes are not in the store.
     """
 
     enforced: bool
@@ -28,11 +28,12 @@ class Objection:
     why: str
     asks: str
     missing: bool = False
+    by: Literal["rule", "gate"] = "rule"
 
     @property
     def what(self) -> str:
         """One line."""
-        return f"rule {self.rule} of the policy for images: {self.why}" if self.rule else self.why
+        return f"{self.by} {self.rule} of the policy for images: {self.why}" if self.rule else self.why
 
 
 class PullPolicy(Protocol):
@@ -43,7 +44,7 @@ class PullPolicy(Protocol):
         ...
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
-        """Why the repository's manifest or blob is not signed as it should be; None where it is, or nothing is asked.
+        """Why the repository's manifest or blob is not as it should be; None where it is, or nothing is asked.
         Raises LockgateError where that cannot be found out."""
         ...
 

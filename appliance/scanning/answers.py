@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from appliance import clock, limits
-from appliance.advisories.match import UNDECIDED, Match, Owners, superseded
+from appliance.advisories.match import Match, Owners, superseded
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import LEVELS
@@ -22,9 +22,9 @@ from appliance.api.scanning import (
     Vex,
     VulnerabilityFound,
 )
+from appliance.image_verdicts import SCANNED, Advisories, ImageVerdict, gaps_of, verdict_on
 from appliance.scanning.images import Image, images_of, is_image
 from appliance.scanning.index import bring_in
-from appliance.scanning.verdicts import SCANNED, Advisories, ImageVerdict, verdict_on
 from appliance.station import Station
 from appliance.store.reads import advisories, components
 from bundles.errors import UsageError
@@ -68,7 +68,7 @@ def _scan(station: Station, reference: Reference, digest: Digest, images: list[I
             shown.append(ScannedImage(digest=str(image.digest), platform=image.platform, state="not-held"))
             continue
         found = verdict_on(station.reader, str(image.digest), known)
-        gaps.update(_gaps(found, known))
+        gaps.update(gaps_of(found, known))
         one = _image(known, image, found, frozenset({str(digest), str(image.digest)}))
         if found.state == SCANNED:
             for finding in one.findings:
@@ -81,26 +81,6 @@ def _scan(station: Station, reference: Reference, digest: Digest, images: list[I
         reference=str(reference), digest=str(digest), complete=not gaps, gaps=tuple(sorted(gaps)), counts=counts,
         set_aside=aside, images=tuple(shown), advisories=sources(known),
     )  # fmt: skip
-
-
-def _gaps(found: ImageVerdict, known: Advisories) -> Iterator[str]:
-    """What keeps an image without findings from being clean."""
-    if found.state != SCANNED or found.verdict is None:
-        yield "not-scanned"
-        return
-    verdict = found.verdict
-    if found.why:
-        yield "unread-layers"
-    if not verdict.packages:
-        yield "no-packages"
-    if verdict.unmatched:
-        yield "no-advisories"
-    if verdict.unnamed:
-        yield "unnamed-packages"
-    if any(match.state == UNDECIDED for match, _ in verdict.findings):
-        yield "undecided"
-    if known.malformed_in(verdict):
-        yield "malformed-advisories"
 
 
 def _image(known: Advisories, image: Image, found: ImageVerdict, digests: frozenset[str]) -> ScannedImage:

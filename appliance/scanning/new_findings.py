@@ -11,9 +11,9 @@ from appliance.advisories.match import Match, match_package
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import LEVELS
 from appliance.api.scanning import Hit, NewFindings, Use
+from appliance.image_verdicts import Advisories
 from appliance.scanning.answers import OwnPackages, Places, Shows, finding_of, not_scanned, sources
 from appliance.scanning.index import bring_in
-from appliance.scanning.verdicts import Advisories
 from appliance.station import Station
 from appliance.store.reads import advisories, components, news
 

@@ -9,9 +9,9 @@ from appliance.advisories import purl as purls
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
 from appliance.api.scanning import CarriedSbom, ImagePackages, ListedPackage, Packages
+from appliance.image_verdicts import CARRIED, NOT_SCANNED, SCANNED
 from appliance.scanning.images import Image, images_of
 from appliance.scanning.index import bring_in
-from appliance.scanning.verdicts import CARRIED, NOT_SCANNED, SCANNED
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads import advisories, components

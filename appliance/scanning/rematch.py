@@ -15,7 +15,7 @@ from appliance.advisories.match import Match, Matches, Owners, match_package, ma
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import SEVERE
-from appliance.scanning.verdicts import Advisories
+from appliance.image_verdicts import Advisories
 from appliance.store.ports import Reader
 from appliance.store.reads import advisories, components, news
 

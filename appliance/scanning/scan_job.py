@@ -6,6 +6,8 @@ station serves.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import JobContext, Result
@@ -29,7 +31,21 @@ def run(context: JobContext) -> Result:
     if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
         raise UsageError("`references` is a list of references")
     thing = ", ".join(references)[:160]
-    failed, made = list[dict[str, str]](), 0
+    try:
+        images = dict[Digest, None]()
+        for text in references:
+            _, found = images_of(station, Reference.parse(text))
+            images |= dict.fromkeys(one.digest for one in found if one.held)
+        return scan_images(context, thing, images, again=bool(context.params.get("again")))
+    except LockgateError as error:
+        context.record_failure(Act.SCAN, thing, error)
+        raise
+
+
+def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, again: bool = False) -> Result:
+    """Describe images that are in the store, whether something shows them or not, and that have no SBOM of the
+    station's own; with `again` those too that have one. `thing` is what the event names. The result is `run`'s."""
+    station, failed, made = context.station, list[dict[str, str]](), 0
 
     def keep(image: Digest, sbom: Sbom | UndescribedError) -> None:
         nonlocal made
@@ -42,19 +58,11 @@ def run(context: JobContext) -> Result:
         station.writer.submit(index_write(str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
         context.log(f"{image}: described by {sbom.tool}")
 
-    try:
-        images = dict[Digest, None]()
-        for text in references:
-            _, found = images_of(station, Reference.parse(text))
-            images |= dict.fromkeys(one.digest for one in found if one.held)
-        waiting = [image for image in images if context.params.get("again") or not _described(context, image)]
-        if waiting:
-            detail = {"images": [str(image) for image in waiting]}
-            with context.recording(AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
-                describe(context, waiting, keep)
-    except LockgateError as error:
-        context.record_failure(Act.SCAN, thing, error)
-        raise
+    waiting = [image for image in images if again or not _described(context, image)]
+    if waiting:
+        detail = {"images": [str(image) for image in waiting]}
+        with context.recording(AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
+            describe(context, waiting, keep)
     return {"images": len(images), "made": made, "failed": failed}
 
 

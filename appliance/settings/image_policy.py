@@ -1,6 +1,6 @@
-"""Which images must be signed by whom: `policy.toml`, and the signed document that is made of it.
+"""What is asked of images: `policy.toml`, and the signed document that is made of it.
 
-Rules can only ask for more: what matches no rule is let in as without a policy, and of several rules that match each
+Rules and gates can only ask for more: what matches none is let in as without a policy, and of several that match each
 must be satisfied. What a station goes by is what two people applied (appliance.image_signatures.applied).
 """
 
@@ -13,6 +13,17 @@ from typing import Any, Final, Literal
 import msgspec
 
 from appliance.permissions import check_pattern, matches
+from appliance.settings.gates import (
+    Gate,
+    Mode,
+    Place,
+    PolicyException,
+    Stage,
+    check_exceptions,
+    check_gates,
+    check_stages,
+    stage_holding,
+)
 from bundles import limits
 from bundles.documents.signed import IMAGE_POLICY_TYPE
 from bundles.errors import LockgateError, MalformedError, UsageError
@@ -23,11 +34,12 @@ from bundles.people import count
 from bundles.signing.keys import check_keyid
 from bundles.signing.policy import check_owner
 
-Mode = Literal["enforce", "warn", "off"]
 _RULES_MOST: Final = 256
 _PEOPLE_MOST: Final = 16
 _LIST_MOST: Final = 64
 _TEXT_MOST: Final = 300
+_UNWRITTEN: Final = frozenset({"gate", "stage", "exception"})
+"""Lists that are not written where they are empty."""
 
 
 class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,40 +66,86 @@ class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.mode != "off" and any(matches(pattern, repository) for pattern in self.repositories)
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    image: list[ImageRule]
+class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a `policy.toml` asks for: rules about signatures, gates, stages, and exceptions from gates."""
+
+    image: list[ImageRule] = []
+    gate: list[Gate] = []
+    stage: list[Stage] = []
+    exception: list[PolicyException] = []
+
+    def check(self) -> None:
+        """Raises UsageError naming what is wrong."""
+        check_rules(self.image)
+        check_gates(self.gate)
+        check_stages(self.stage)
+        check_exceptions(self.exception)
 
 
 class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The document that two people sign: for a site, numbered, each number applied once."""
+    """The document that two people sign: for a site, numbered, each number applied once. A list of gates, stages or
+    exceptions that is empty is not written, so that what earlier versions signed stays the same bytes."""
 
     type: str = IMAGE_POLICY_TYPE
     site: str
     number: int
     image: list[ImageRule]
+    gate: list[Gate] = []
+    stage: list[Stage] = []
+    exception: list[PolicyException] = []
+
+    @classmethod
+    def of(cls, asked: PolicyRules, site: str, number: int) -> ImagePolicy:
+        """The document that asks for these."""
+        return cls(
+            site=site, number=number, image=asked.image, gate=asked.gate, stage=asked.stage, exception=asked.exception
+        )
+
+    @property
+    def asked(self) -> PolicyRules:
+        """What it asks for."""
+        return PolicyRules(image=self.image, gate=self.gate, stage=self.stage, exception=self.exception)
 
     def rules(self, repository: str) -> list[tuple[int, ImageRule]]:
         """The rules about a repository, with their numbers from 1."""
         return [(number, rule) for number, rule in enumerate(self.image, 1) if rule.names(repository)]
 
+    def gates(self, repository: str, place: Place | None = None) -> list[tuple[int, Gate]]:
+        """The gates about a repository (at a place), with their numbers from 1."""
+        return [(number, gate) for number, gate in enumerate(self.gate, 1) if gate.names(repository, place)]
 
-def read_rules(path: Path) -> list[ImageRule]:
-    """The rules of a `policy.toml`. Raises UsageError naming the file and the rule."""
+    def stage_of(self, repository: str) -> Stage | None:
+        """The stage that a repository belongs to."""
+        return stage_holding(repository, self.stage)
+
+
+def read_rules(path: Path) -> PolicyRules:
+    """What a `policy.toml` asks for. Raises UsageError naming the file and the rule."""
     require_file(path)
     try:
-        found = msgspec.convert(toml.loads(read_small(path, limits.KEY_FILE)), _File, strict=True).image
-        check_rules(found)
-        _check_possible(found)
+        fields = toml.loads(read_small(path, limits.IMAGE_POLICY))
+        found = msgspec.convert(fields, PolicyRules, strict=True)
+        if not fields.keys() & {"image", "gate", "stage"}:
+            raise UsageError("it holds no [[image]], [[gate]] or [[stage]]; image = [] ends a policy")
+        found.check()
+        _check_possible(found.image)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="fix the file") from None
     except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
-        keys = ", ".join(ImageRule.__struct_fields__)
         raise UsageError(
-            f"a damaged policy for images ({reason})", thing=str(path), remedy=f"a rule is [[image]] with: {keys}"
+            f"a damaged policy for images ({reason})", thing=str(path), remedy=_fields_of(reason)
         ) from None
     return found
+
+
+def _fields_of(reason: str) -> str:
+    """Which fields the part has that a reason names."""
+    parts: Mapping[str, type[msgspec.Struct]] = {"gate": Gate, "stage": Stage, "exception": PolicyException}
+    name, part = next(((name, part) for name, part in parts.items() if f"$.{name}" in reason), ("image", ImageRule))
+    keys = ", ".join(one.encode_name for one in msgspec.structs.fields(part))
+    return f"it is [[{name}]] with: {keys}"
 
 
 def _check_possible(rules: list[ImageRule]) -> None:
@@ -135,7 +193,8 @@ def _check_rule(rule: ImageRule) -> None:
 
 def encode(policy: ImagePolicy) -> bytes:
     """Canonical bytes: what is signed and what is hashed."""
-    return strict_json.canonical(msgspec.to_builtins(policy))
+    fields: dict[str, Any] = msgspec.to_builtins(policy)
+    return strict_json.canonical({name: value for name, value in fields.items() if value or name not in _UNWRITTEN})
 
 
 def decode(raw: bytes) -> ImagePolicy:
@@ -151,7 +210,7 @@ def decode(raw: bytes) -> ImagePolicy:
         raise MalformedError("not a policy for images", thing=policy.type[:120])
     check_site(policy.site)
     try:
-        check_rules(policy.image)
+        policy.asked.check()
     except UsageError as error:
         raise MalformedError(error.what, thing=error.thing) from None
     return policy

@@ -207,6 +207,16 @@ SETUPS = {
             "lockgate policy apply policy.toml --key boris": "in force",
         },
     ),
+    "docs/howto/gates.md": Setup(
+        before=RELEASED,
+        shell="inside",
+        promises={
+            "lockgate policy diff policy.toml": "0 blocked, 0 freed",
+            "lockgate policy test files/firmware:2": "gate 1",
+            "lockgate policy apply policy.toml --key boris": "in force",
+            "lockgate exception approve": "it counts",
+        },
+    ),
     "docs/howto/find-vulnerable-content.md": Setup(
         before=(
             "outside$ cp "

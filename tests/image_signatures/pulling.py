@@ -11,7 +11,7 @@ from appliance.audit.port import FileAudit
 from appliance.audit.reading import tail
 from appliance.image_signatures.applied import sign
 from appliance.image_signatures.pulls import StationPulls
-from appliance.settings.image_policy import ImageRule
+from appliance.settings.image_policy import ImageRule, PolicyRules
 from appliance.store.reads.registry import Metadata
 from appliance.trust_acts import pin
 from bundles.oci.digest import Digest
@@ -54,10 +54,10 @@ class Held(Site):
     def pin(self, key: PrivateKey, purpose: str, owner: str, **more: Any) -> None:
         pin(self.paths.root, key.public, purpose=purpose, owner=owner, sites=(), **more)
 
-    def apply(self, *rules: ImageRule) -> None:
-        """Put rules into force."""
+    def apply(self, *rules: ImageRule, **more: Any) -> None:
+        """Put rules into force, and gates, stages and exceptions."""
         for key in self.people:
-            done = sign(self.paths.root, list(rules), key)
+            done = sign(self.paths.root, PolicyRules(image=list(rules), **more), key)
         assert done.applied
         self.rules = rules
 

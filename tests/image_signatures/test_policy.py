@@ -21,7 +21,7 @@ from appliance.image_signatures.states import Found
 from appliance.intake import inspection
 from appliance.intake.content import check_content
 from appliance.intake.image_signers import signable
-from appliance.settings.image_policy import ImageRule, decode, encode, read_rules
+from appliance.settings.image_policy import ImageRule, PolicyRules, decode, encode, read_rules
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.format.manifest import Artifact
 from bundles.image_signatures.pins import Pins
@@ -41,6 +41,10 @@ ANNA, BORIS = create_private(), create_private()
 
 def rule(*repositories: str, **asked: Any) -> ImageRule:
     return ImageRule(repositories=list(repositories or ("**",)), **asked)
+
+
+def asking(*rules: ImageRule) -> PolicyRules:
+    return PolicyRules(image=list(rules))
 
 
 def found(image: Image, known: Pins) -> Found:
@@ -160,8 +164,8 @@ def people(inside: Inside, *owners: str) -> list[PrivateKey]:
 
 
 def both_sign(inside: Inside, rules: list[ImageRule], keys: list[PrivateKey]) -> str:
-    assert not sign(inside.root, rules, keys[0]).applied
-    done = sign(inside.root, rules, keys[1])
+    assert not sign(inside.root, asking(*rules), keys[0]).applied
+    done = sign(inside.root, asking(*rules), keys[1])
     assert done.applied
     return done.digest
 
@@ -169,10 +173,10 @@ def both_sign(inside: Inside, rules: list[ImageRule], keys: list[PrivateKey]) ->
 def test_a_policy_is_in_force_once_two_people_have_signed_the_same_rules(inside: Inside) -> None:
     anna, boris = people(inside, "Anna", "Boris")
     assert load_applied(inside.station.paths) is None
-    first = sign(inside.root, [rule("team/**")], anna)
+    first = sign(inside.root, asking(rule("team/**")), anna)
     assert (first.applied, first.owners) == (False, ("Anna",))
     assert load_applied(inside.station.paths) is None
-    sign(inside.root, [rule("team/*")], boris)  # other rules: Anna has not signed these
+    sign(inside.root, asking(rule("team/*")), boris)  # other rules: Anna has not signed these
     assert load_applied(inside.station.paths) is None
     digest = both_sign(inside, [rule("team/**")], [anna, boris])
     now = load_applied(inside.station.paths)
@@ -190,24 +194,24 @@ def test_a_policy_is_in_force_once_two_people_have_signed_the_same_rules(inside:
 def test_one_person_alone_applies_nothing(inside: Inside) -> None:
     anna, again, stranger = (*people(inside, "Anna Berg"), create_private(), create_private())
     inside.trust(again.public, "release", "Anna Berg")
-    sign(inside.root, [rule()], anna)
+    sign(inside.root, asking(rule()), anna)
     with pytest.raises(UsageError, match="the same person"):
-        sign(inside.root, [rule()], again)
-    assert not sign(inside.root, [rule()], anna).applied
+        sign(inside.root, asking(rule()), again)
+    assert not sign(inside.root, asking(rule()), anna).applied
     with pytest.raises(RefusedError, match="unknown"):
-        sign(inside.root, [rule()], stranger)
+        sign(inside.root, asking(rule()), stranger)
     other = create_private()
     inside.trust(other.public, "image", "Boris")
     with pytest.raises(RefusedError, match="does not count"):
-        sign(inside.root, [rule()], other)
+        sign(inside.root, asking(rule()), other)
     assert load_applied(inside.station.paths) is None
 
 
 def test_a_signature_of_a_key_that_was_revoked_meanwhile_counts_not(inside: Inside) -> None:
     anna, boris = people(inside, "Anna", "Boris")
-    sign(inside.root, [rule()], anna)
+    sign(inside.root, asking(rule()), anna)
     revoke_key(inside.station.paths.trust, anna.public.keyid, why="lost", at="2026-06-01T00:00:00Z")
-    assert not sign(inside.root, [rule()], boris).applied
+    assert not sign(inside.root, asking(rule()), boris).applied
 
 
 def test_a_policy_that_somebody_exchanged_is_none(inside: Inside) -> None:
@@ -262,15 +266,15 @@ def test_a_power_cut_between_the_word_and_the_file_loses_no_policy(
         raise PowerCut
 
     both_sign(inside, [rule("team/**")], keys)
-    sign(inside.root, [rule("**")], keys[0])
+    sign(inside.root, asking(rule("**")), keys[0])
     with monkeypatch.context() as patched:
         patched.setattr(applied, "_copy", cut)
         with pytest.raises(PowerCut):
-            sign(inside.root, [rule("**")], keys[1])
+            sign(inside.root, asking(rule("**")), keys[1])
     now = load_applied(inside.station.paths)
     assert now is not None
     assert now.policy.image == [rule("**")]
-    sign(inside.root, [], keys[0])
+    sign(inside.root, asking(), keys[0])
     again = load_applied(inside.station.paths)
     assert again is not None
     assert again.policy == now.policy
@@ -285,11 +289,11 @@ def test_an_application_that_failed_leaves_the_policy_before_in_force(
     def full(*_: object) -> None:
         raise FailedError("no space is left")
 
-    sign(inside.root, [rule("**")], keys[0])
+    sign(inside.root, asking(rule("**")), keys[0])
     with monkeypatch.context() as patched:
         patched.setattr(applied, "_copy", full)
         with pytest.raises(FailedError):
-            sign(inside.root, [rule("**")], keys[1])
+            sign(inside.root, asking(rule("**")), keys[1])
     now = load_applied(inside.station.paths)
     assert now is not None
     assert now.digest == digest

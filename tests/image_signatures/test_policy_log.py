@@ -19,7 +19,7 @@ from appliance.image_signatures.logged import Logged, logged_digest, read_logged
 from appliance.intake.signature_policy import require_signed
 from bundles.errors import RefusedError
 from bundles.signing.trust import locked
-from tests.image_signatures.test_policy import both_sign, people, rule
+from tests.image_signatures.test_policy import asking, both_sign, people, rule
 from tests.intake.inside import Inside
 
 DAY = 86_400 * 10**6
@@ -184,12 +184,12 @@ def test_two_people_apply_the_next_policy_over_one_that_is_lost_or_wrong(inside:
         load_applied(inside.station.paths)
     with pytest.raises(RefusedError):
         require_signed(inside.station, [], [])
-    first = sign(inside.root, [rule("**")], keys[0])
+    first = sign(inside.root, asking(rule("**")), keys[0])
     assert (first.applied, first.policy.number) == (False, 3)
     assert first.over
     with pytest.raises(RefusedError):  # one person alone ends nothing
         require_signed(inside.station, [], [])
-    second = sign(inside.root, [rule("**")], keys[1])
+    second = sign(inside.root, asking(rule("**")), keys[1])
     assert (second.applied, number_in_force(inside)) == (True, 3)
     assert proposed(inside.station.paths) is None
     event = next(one for one in inside.events("image-policy.apply") if one["detail"]["number"] == 3)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from appliance.image_signatures.applied import sign
+from appliance.settings.image_policy import PolicyRules
 from appliance.trust_acts import pin, revoke
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private
@@ -75,7 +76,7 @@ def test_every_worker_of_a_station_that_is_served_goes_by_the_policy(live: Live)
     assert statuses() == {200}
     for key, owner in zip(people, ("Anna", "Boris"), strict=True):
         pin(live.root, key.public, purpose="release", owner=owner, sites=())
-        sign(live.root, [rule()], key)
+        sign(live.root, PolicyRules(image=[rule()]), key)
     assert statuses() == {403}
     assert ask(live, "GET", "/v2/team/app/manifests/1", BASIC)[0] == 200
     put(live, image.store.blobs[image.carriers[0].digest])
@@ -96,7 +97,7 @@ def test_skopeo_reads_what_is_not_signed_for_who_may_push_and_for_nobody_else(li
     people = [create_private(), create_private()]
     for key, owner in zip(people, ("Carla", "Dora"), strict=True):
         pin(live.root, key.public, purpose="release", owner=owner, sites=())
-        sign(live.root, [rule(people=2)], key)
+        sign(live.root, PolicyRules(image=[rule(people=2)]), key)
 
     def inspected(name: str) -> subprocess.CompletedProcess[str]:
         command = ["skopeo", "inspect", "--raw", "--cert-dir", str(tmp_path), "--creds", f"{name}:{PASSWORD}"]

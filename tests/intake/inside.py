@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
+from appliance.audit.folder_acts import recording
 from appliance.audit.reading import tail
 from appliance.intake import approvals, import_job, receipts, release
 from appliance.intake.approval_rules import demand_of
@@ -76,6 +78,9 @@ class Context:
 
     def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
         self.station.audit.record(refusal(act, self.actor, thing, error))
+
+    def recording(self, event: AuditEvent) -> AbstractContextManager[None]:
+        return recording(self.station.audit, event)
 
     def path(self, text: str) -> Path:
         return Path(text)

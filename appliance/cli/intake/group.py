@@ -72,20 +72,27 @@ def show_(root: Path | None, name: str, whole: bool, as_json: bool) -> None:
 
 @intake.command()
 @click.argument("name", metavar="ID")
+@click.option("--scan", is_flag=True, help="Scan its images for gates; the report and approvals stay.")
 @detach_option
 @station_option
 @json_option
-def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
+def inspect(root: Path | None, name: str, scan: bool, detach: bool, as_json: bool) -> None:
     """Inspect a quarantined bundle anew: after an inspector was mended or added, or what is served has changed.
 
     The new report takes the place of the old one, and every approval by that one is void. The last line is the
-    report's digest.
+    report's digest. With --scan the station makes an SBOM of each image of the bundle instead, for gates that are held
+    against a release.
     """
     from appliance.cli.shared.follow import run_job
 
-    result = run_job(root, "inspect", {"id": name}, detach=detach)
+    result = run_job(root, "inspect", {"id": name, **({"scan": True} if scan else {})}, detach=detach)
     if detach:
         show(result, as_json, lambda: str(result["job"]))
+        return
+    if scan:
+        said = f"{result['made']} of {some(result['images'], 'image')} scanned now"
+        failed = [f"[!!] {one['image']}: {one['why']}" for one in result["failed"]]
+        show(result, as_json, lambda: "\n".join(safe(line) for line in [*failed, said]))
         return
     lines = [f"{one['outcome']:<5} {one['inspector']}" for one in result["sections"]]
     show(result, as_json, lambda: "\n".join(safe(line) for line in [*lines, result["report_digest"]]))

@@ -14,11 +14,11 @@ from appliance.control.api import Control, act, answer, caller, delete, get, req
 from appliance.control.request_fields import malformed, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
+from appliance.image_verdicts import Advisories
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
 from appliance.scanning.staged import DROPS
-from appliance.scanning.verdicts import Advisories
 from appliance.store.writes.advisories import RemoveAdvisories
 from bundles.errors import NotFoundError
 from bundles.oci.reference import Reference

@@ -9,6 +9,7 @@ import msgspec
 from appliance import limits
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
+from appliance.store.writes.access import bump
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
 
@@ -83,7 +84,8 @@ class AddAdvisories(Write, frozen=True):
 
 
 class SwitchAdvisories(Write, frozen=True):
-    """A load is complete: from here on it is what the source says, all of it at once.
+    """A load is complete: from here on it is what the source says, all of it at once, and every verdict that was found
+    before is void.
 
     Raises FailedError where rows are missing, RefusedError where another load of the source was quicker and newer.
     """
@@ -120,6 +122,7 @@ class SwitchAdvisories(Write, frozen=True):
             ),
         )  # fmt: skip
         db.execute("DELETE FROM advisory_loads WHERE generation = ?", (self.generation,))
+        bump(db)
 
 
 class DropAdvisories(Write, frozen=True):
@@ -157,11 +160,12 @@ class AbandonAdvisories(Write, frozen=True):
 
 
 class RemoveAdvisories(Write, frozen=True):
-    """A source's advisories count no more. The result is whether there were any."""
+    """A source's advisories count no more, and no verdict that rests on them. The result is whether there were any."""
 
     source: str
 
     def apply(self, db: Connection) -> bool:
+        bump(db)
         return db.execute("DELETE FROM advisory_sources WHERE source = ?", (self.source,)).rowcount > 0
 
 

@@ -58,8 +58,8 @@ class IndexSbom(Write, frozen=True):
 
 
 class ForgetUnshown(Write, frozen=True):
-    """Take away what the index has of some images that no repository shows. The result is whether there are further
-    ones."""
+    """Take away what the index has of some images that no repository shows and no bundle in quarantine holds. The
+    result is whether there are further ones."""
 
     unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
 
@@ -68,7 +68,7 @@ class ForgetUnshown(Write, frozen=True):
             number
             for (number,) in db.execute(
                 "SELECT number FROM sboms s WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = s.image"
-                " AND l.kind = 'manifest') LIMIT ?",
+                " AND l.kind = 'manifest') AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.digest = s.image) LIMIT ?",
                 (limits.SCAN_FORGOTTEN,),
             )
         ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from appliance.advisories.match import Matches, Verdict, judge, match_package
+from appliance.advisories.match import UNDECIDED, Matches, Verdict, judge, match_package
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
 from appliance.advisories.vex.statements import Claim, is_about, package_key, resolve
@@ -100,3 +100,23 @@ def verdict_on(reader: Reader, image: str, known: Advisories) -> ImageVerdict:
         return ImageVerdict(image, NOT_SCANNED, why or next((one.why for one in listed if one.why), ""))
     packages = list(dict.fromkeys(found for one in carried for found in components.packages_of(reader, one.number)))
     return ImageVerdict(image, CARRIED, why, carried[0].at, judge(packages, known.matches, known.covers))
+
+
+def gaps_of(found: ImageVerdict, known: Advisories) -> Iterator[str]:
+    """What keeps an image without findings from being clean, by codes."""
+    if found.state != SCANNED or found.verdict is None:
+        yield "not-scanned"
+        return
+    verdict = found.verdict
+    if found.why:
+        yield "unread-layers"
+    if not verdict.packages:
+        yield "no-packages"
+    if verdict.unmatched:
+        yield "no-advisories"
+    if verdict.unnamed:
+        yield "unnamed-packages"
+    if any(match.state == UNDECIDED for match, _ in verdict.findings):
+        yield "undecided"
+    if known.malformed_in(verdict):
+        yield "malformed-advisories"

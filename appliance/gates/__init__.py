@@ -1,0 +1,3 @@
+"""Gates: what the policy asks of content beside its signatures, held against what is known of it
+(docs/adr/0062-gates-and-promotion.md).
+"""

@@ -1,0 +1,71 @@
+"""What the station knows of content, as facts for gates: from its index and its advisories, without reading a layer.
+
+Asked by digest alone, so that content that no repository shows yet is known as well.
+"""
+
+from __future__ import annotations
+
+from appliance.advisories.exploitation import KEV
+from appliance.advisories.packages import Package
+from appliance.advisories.vex.statements import SET_ASIDE
+from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, SourceFacts
+from appliance.image_verdicts import Advisories, ImageVerdict, gaps_of, verdict_on
+from appliance.store.ports import Reader
+from appliance.store.reads.components import sboms_of
+from bundles.oci.digest import Digest
+from bundles.oci.kinds import is_runnable, kind_of_manifest
+from bundles.oci.manifest import Manifest
+
+
+class Looking:
+    """Looks things up, by what is known while it is used. Blocking."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known = Advisories(reader)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What is known at all."""
+        return Knowledge(next((one.dated for one in self._known.sources if one.source == KEV), None))
+
+    def content(
+        self, digest: Digest, manifest: Manifest, platform: str = "", also: frozenset[str] = frozenset()
+    ) -> ContentFacts:
+        """What is known of a manifest that is no index, which is in indexes of the digests `also`."""
+        name, kind, runs = str(digest), kind_of_manifest(manifest), is_runnable(manifest)
+        listed = sboms_of(self._reader, name)
+        indexed = [one.origin for one in listed if one.state == "indexed"]
+        sbom = "own" if "own" in indexed else "carried" if indexed else ""
+        if not runs:
+            return ContentFacts(name, kind, runs, "not-scanned", platform, sbom=sbom, also=also)
+        found = verdict_on(self._reader, name, self._known)
+        return ContentFacts(
+            digest=name, kind=kind, runs=runs, state=found.state, platform=platform, why=found.why,
+            scanned_at=found.at, sbom=sbom, gaps=tuple(gaps_of(found, self._known)),
+            findings=self._findings(found, also | {name}), sources=self._sources(found), also=also,
+        )  # fmt: skip
+
+    def _findings(self, found: ImageVerdict, digests: frozenset[str]) -> tuple[FindingFacts, ...]:
+        return tuple(
+            FindingFacts(
+                id=match.entry.id, ids=match.entry.ids, severity=match.entry.severity, package=match.package.label,
+                version=match.package.version, exploited=self._known.exploitation(match.entry.ids).exploited,
+                published=match.entry.published, fix=match.fix,
+                answered=self._answered(digests, match.package, match.entry.ids),
+            )
+            for match, _ in (found.verdict.findings if found.verdict is not None else ())
+        )  # fmt: skip
+
+    def _answered(self, digests: frozenset[str], package: Package, ids: frozenset[str]) -> str:
+        claim = self._known.vex(digests, package, ids)
+        return claim.statement.status if claim is not None and claim.statement.status in SET_ASIDE else ""
+
+    def _sources(self, found: ImageVerdict) -> tuple[SourceFacts, ...]:
+        """The sources that have advisories of what the image is made of."""
+        kinds = found.verdict.ecosystems if found.verdict is not None else set()
+        return tuple(
+            SourceFacts(source.source, source.dated)
+            for source in self._known.sources
+            if any(name.partition(":")[0] in kinds for name, _ in source.ecosystems)
+        )

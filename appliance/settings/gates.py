@@ -1,0 +1,246 @@
+"""Gates, stages and exceptions of `policy.toml`: what is asked of content beside its signatures, where it is asked,
+which repositories are stages, and what two people let through all the same (docs/adr/0062-gates-and-promotion.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from appliance import clock
+from appliance.permissions import check_pattern, matches
+from bundles.errors import LockgateError, UsageError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import check_repository, check_tag_pattern
+from bundles.signing.policy import check_owner
+
+Mode = Literal["enforce", "warn", "off"]
+Place = Literal["release", "promotion", "pull"]
+Allowed = Literal["any", "none", "low", "medium", "high"]
+GateRule = Literal["advisories", "scan", "inspected", "severity", "exploited", "sbom"]
+Gap = Literal[
+    "not-an-image", "unread-layers", "no-packages", "no-advisories", "unnamed-packages", "undecided",
+    "malformed-advisories",
+]  # fmt: skip
+RULES: Final[tuple[GateRule, ...]] = get_args(GateRule)
+"""What a gate can ask, in the order in which it is shown."""
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
+_AT: Final[tuple[Place, ...]] = ("release", "promotion")
+_SEVERITIES: Final = ("critical", "high", "medium", "low", "unknown")
+_DAYS_MOST: Final = 3650
+_GATES_MOST: Final = 256
+_STAGES_MOST: Final = 32
+_EXCEPTIONS_MOST: Final = 512
+_LIST_MOST: Final = 64
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z")
+_ADVISORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}\Z")
+_REASON: Final = 500
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of the content of these repositories, and when (`at`).
+
+    `max_severity` is the worst severity that is let through, `any` for all of them; a worse finding is let through for
+    `grace_days` of its severity, from the day on which its advisory was published. `exploited`: whether findings that
+    the KEV catalogue names are. `scan_days` and `advisories_days`: how old the station's own scan and the advisories
+    may be, 0 for any age. `sbom`: `own` asks for the station's own, `any` for one from wherever. `inspected`: nothing
+    may be unknown but `allow_gaps`; whoever asks for severities or exploitation asks for that too. `vex`: whether what
+    VEX documents call not affected or fixed counts for nothing (`counts`) or as a finding (`ignored`).
+    """
+
+    repositories: list[str]
+    mode: Mode = "enforce"
+    at: list[Place] = msgspec.field(default_factory=lambda: list(_AT))
+    max_severity: Allowed = "any"
+    grace_days: dict[str, int] = {}
+    exploited: Literal["any", "never"] = "any"
+    advisories_days: int = 0
+    scan_days: int = 0
+    sbom: Literal["none", "any", "own"] = "none"
+    inspected: bool = False
+    allow_gaps: list[Gap] = []
+    vex: Literal["counts", "ignored"] = "counts"
+
+    def names(self, repository: str, place: Place | None = None) -> bool:
+        """Whether the gate is about a repository (at a place); one that is `off` is about none."""
+        where = place is None or place in self.at
+        return where and self.mode != "off" and any(matches(pattern, repository) for pattern in self.repositories)
+
+    @property
+    def asks_to_know(self) -> bool:
+        """Whether nothing may be unknown."""
+        return self.inspected or self.max_severity != "any" or self.exploited == "never"
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stage: the repositories below `prefix` (the name, where it is ""). `entry`: whether content comes in by
+    promotion and release alone, or by pushes, copies and collects too. `from`: the stages that it is promoted from,
+    empty for any repository. `immutable`: no tag is moved or deleted, but those that `moving` names, which promotion
+    and rollback alone move."""
+
+    name: str
+    prefix: str = ""
+    sources: list[str] = msgspec.field(default_factory=list, name="from")
+    entry: Literal["promotion", "any"] = "promotion"
+    immutable: bool = False
+    moving: list[str] = []
+
+    @property
+    def root(self) -> str:
+        """What its repositories' names begin with, without the slash."""
+        return self.prefix or self.name
+
+    def holds(self, repository: str) -> bool:
+        """Whether a repository belongs to it."""
+        return repository.startswith(f"{self.root}/")
+
+
+class PolicyException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is let through until a time, for a reason, by an owner who answers for it: findings of one `advisory`, or
+    one `rule` of every gate. In these repositories, and of one manifest alone where `digest` names it."""
+
+    id: str
+    owner: str
+    reason: str
+    until: str
+    repositories: list[str]
+    digest: str = ""
+    advisory: str = ""
+    rule: GateRule | Literal[""] = ""
+
+    def is_over(self, now: str) -> bool:
+        """Whether it counts no more at a time."""
+        return self.until <= now
+
+    def names(self, repository: str, digests: Iterable[str]) -> bool:
+        """Whether it is about content of a repository that is known by these digests."""
+        if self.digest and self.digest not in digests:
+            return False
+        return any(matches(pattern, repository) for pattern in self.repositories)
+
+
+def check_gates(gates: Sequence[Gate]) -> None:
+    """Raises UsageError naming the gate that is wrong."""
+    if len(gates) > _GATES_MOST:
+        raise UsageError(f"more than {_GATES_MOST} gates")
+    for number, gate in enumerate(gates, 1):
+        try:
+            _check_gate(gate)
+        except LockgateError as error:
+            raise UsageError(f"gate {number}: {error.what}", thing=error.thing) from None
+
+
+def _check_gate(gate: Gate) -> None:
+    _check_patterns(gate.repositories)
+    for name, values in (("at", gate.at), ("allow_gaps", gate.allow_gaps)):
+        if len(set(values)) != len(values):
+            raise UsageError(f"{name} names one twice")
+    if not gate.at:
+        raise UsageError("at is empty, so that it is asked nowhere; use mode = 'off'")
+    for severity, days in gate.grace_days.items():
+        if severity not in _SEVERITIES:
+            raise UsageError(f"grace_days is by {', '.join(_SEVERITIES)}", thing=severity[:60])
+        _check_days("grace_days", days)
+    if gate.grace_days and gate.max_severity == "any":
+        raise UsageError("grace_days without max_severity: nothing would be refused after them")
+    _check_days("advisories_days", gate.advisories_days)
+    _check_days("scan_days", gate.scan_days)
+    if not (gate.asks_to_know or gate.advisories_days or gate.scan_days or gate.sbom != "none"):
+        raise UsageError(f"it asks for nothing; name one of {', '.join(_ASKING)}")
+
+
+_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected")
+
+
+def _check_days(name: str, days: int) -> None:
+    if not 0 <= days <= _DAYS_MOST:
+        raise UsageError(f"{name} is from 0 to {_DAYS_MOST} days", thing=str(days))
+
+
+def check_stages(stages: Sequence[Stage]) -> None:
+    """Raises UsageError naming the stage that is wrong."""
+    if len(stages) > _STAGES_MOST:
+        raise UsageError(f"more than {_STAGES_MOST} stages")
+    names = [stage.name for stage in stages]
+    if len(set(names)) != len(names):
+        raise UsageError("two stages have one name", thing=next(one for one in names if names.count(one) > 1))
+    for stage in stages:
+        try:
+            _check_stage(stage, names)
+            for other in stages:
+                if other is not stage and f"{other.root}/".startswith(f"{stage.root}/"):
+                    raise UsageError(f"the stage {other.name} lies within it", thing=other.root)
+        except LockgateError as error:
+            raise UsageError(f"stage {stage.name[:60]}: {error.what}", thing=error.thing) from None
+
+
+def _check_stage(stage: Stage, names: Sequence[str]) -> None:
+    if not _NAME.match(stage.name):
+        raise UsageError("a stage's name is of small letters, digits and hyphens, 32 at most")
+    check_repository(stage.root)
+    if unknown := [one for one in stage.sources if one not in names or one == stage.name]:
+        raise UsageError("from names no other stage", thing=unknown[0][:60])
+    for pattern in stage.moving:
+        check_tag_pattern(pattern)
+    if len(stage.moving) > _LIST_MOST or len(set(stage.moving)) != len(stage.moving):
+        raise UsageError("moving names too many tags, or one twice")
+    if stage.moving and not stage.immutable:
+        raise UsageError("moving without immutable: every tag of the stage moves")
+
+
+def check_exceptions(exceptions: Sequence[PolicyException]) -> None:
+    """Raises UsageError naming the exception that is wrong."""
+    if len(exceptions) > _EXCEPTIONS_MOST:
+        raise UsageError(f"more than {_EXCEPTIONS_MOST} exceptions")
+    names = [one.id for one in exceptions]
+    if len(set(names)) != len(names):
+        raise UsageError("two exceptions have one id", thing=next(one for one in names if names.count(one) > 1))
+    for one in exceptions:
+        try:
+            check_exception(one)
+        except LockgateError as error:
+            raise UsageError(f"exception {one.id[:60]}: {error.what}", thing=error.thing) from None
+
+
+def check_exception(one: PolicyException) -> None:
+    """Raises UsageError saying what is wrong with it."""
+    if not _NAME.match(one.id):
+        raise UsageError("an exception's id is of small letters, digits and hyphens, 32 at most")
+    check_owner(one.owner)
+    if not one.reason.strip() or len(one.reason) > _REASON:
+        raise UsageError(f"an exception needs a reason, of {_REASON} characters at most")
+    try:
+        clock.seconds(one.until)
+    except ValueError:
+        raise UsageError("until is a time, as 2027-01-31T00:00:00Z", thing=one.until[:60]) from None
+    _check_patterns(one.repositories)
+    if one.digest:
+        Digest.parse(one.digest)
+    if bool(one.advisory) == bool(one.rule):
+        raise UsageError("it names an advisory or a rule, and not both")
+    if one.advisory and not _ADVISORY.match(one.advisory):
+        raise UsageError("not an advisory's id", thing=one.advisory[:60])
+
+
+def _check_patterns(patterns: Sequence[str]) -> None:
+    if not patterns:
+        raise UsageError("repositories is empty and names nothing")
+    if len(patterns) > _LIST_MOST or len(set(patterns)) != len(patterns):
+        raise UsageError("repositories has too many entries, or names one twice")
+    for pattern in patterns:
+        check_pattern(pattern)
+
+
+def stage_holding(repository: str, stages: Sequence[Stage]) -> Stage | None:
+    """The stage that a repository belongs to."""
+    return next((stage for stage in stages if stage.holds(repository)), None)
+
+
+def in_stage(stage: Stage, repository: str, stages: Sequence[Stage]) -> str:
+    """The name of a repository in a stage: below its prefix, in the place of the stage's that it is in now."""
+    now = stage_holding(repository, stages)
+    rest = repository if now is None else repository[len(now.root) + 1 :]
+    return check_repository(f"{stage.root}/{rest}")
