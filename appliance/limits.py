@@ -154,6 +154,15 @@ SEND_IDLE: Final = 60.0
 MANIFEST_CACHE: Final = 32 * MIB
 """Manifests a worker keeps by digest; their visibility is read anew on every request."""
 
+SMALL_BLOB_CACHE: Final = 16 * MIB
+"""Bytes of small blobs that a worker keeps: a thousand configurations and more."""
+
+KEPT_PAGES: Final = 8 * MIB
+"""Bytes of lists of tags and of referrers that a worker keeps until anything is committed."""
+
+LANE_BODY: Final = 256 * KIB
+"""Bytes of a body that the pull lane writes in one piece: what a connection's buffers hold, more or less."""
+
 SMALL_BLOB: Final = 64 * KIB
 """A blob up to this size is answered in one write; above, sendfile pays."""
 

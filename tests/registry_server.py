@@ -101,6 +101,7 @@ class Server(Client):
     tls: ssl.SSLContext | None = None
     measures: RegistryMeasures | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=new_loop)
+    with_lane: bool = True
 
     def __enter__(self) -> Server:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -115,18 +116,18 @@ class Server(Client):
         self.loop.close()
 
     async def _stop(self) -> None:
-        await self._runner.cleanup()
+        await self.runner.cleanup()
         connections = asyncio.all_tasks() - {asyncio.current_task()}
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _start(self) -> None:
-        self._runner = make_runner(create_app(self.services, self.measures))
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls)
+        self.runner = make_runner(create_app(self.services, self.measures), with_lane=self.with_lane)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
-        self.port = self._runner.addresses[0][1]
+        self.port = self.runner.addresses[0][1]
 
 
 class Store:
@@ -152,6 +153,7 @@ class Store:
         loop: asyncio.AbstractEventLoop | None = None,
         tls: ssl.SSLContext | None = None,
         measures: RegistryMeasures | None = None,
+        with_lane: bool = True,
         **services: Any,
     ) -> Server:
         """Another worker: its own connection, its own memory, the same files."""
@@ -164,4 +166,5 @@ class Store:
             audit=self.audit,
             **services,
         )
-        return self._stack.enter_context(Server(services=handed, tls=tls, measures=measures, loop=loop or new_loop()))
+        server = Server(services=handed, tls=tls, measures=measures, loop=loop or new_loop(), with_lane=with_lane)
+        return self._stack.enter_context(server)

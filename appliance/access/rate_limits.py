@@ -49,6 +49,10 @@ class Buckets:
         first, bucket.warned = not bucket.warned, True
         return Empty(max(1, math.ceil((1.0 - bucket.level) / self._rate)), first)
 
+    def has(self, key: str) -> bool:
+        """Whether `take` would find one now; takes none."""
+        return self._fill(key).level >= 1.0
+
     def give(self, key: str) -> None:
         """Put back one that was taken for what turned out not to count."""
         bucket = self._fill(key)

@@ -22,8 +22,9 @@ from appliance.audit.event import AuditEvent
 from appliance.paths import StationPaths
 from appliance.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.plain_head import PlainFields
 from appliance.registry.routes import parse
-from appliance.registry.services import ACTOR, Action
+from appliance.registry.services import ACTOR, Action, Passed
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from bundles.errors import RefusedError
@@ -140,6 +141,28 @@ class AccountAccess:
         if caller.kind == "anonymous":
             return self.challenge(request, action, repository)
         return self.challenge(request, action, repository, "insufficient_scope") if allowed else denied()
+
+    def glance(self, fields: PlainFields, address: str, repository: str) -> Passed | None:
+        """As Access.glance: a bearer token that was verified before and was found to be good for just this, from an
+        address that may ask, and neither of whose buckets is empty."""
+        sent = fields.authorization
+        if sent is None or not sent.startswith(_BEARER):
+            return None
+        kept = self.bearers.remembered(sent.removeprefix(_BEARER), address)
+        if kept is None or ("pull", repository) not in kept.allowed:
+            return None
+        if self._networks and not is_within(address, self._networks):
+            return None
+        is_known = kept.caller.kind != "anonymous"
+        counted = [f"address {origin_of(address)}", *([f"account {kept.caller.name}"] if is_known else [])]
+        if not all(map(self._requests.has, counted)):
+            return None
+        return Passed(kept.caller.name if is_known else "", tuple(counted))
+
+    def spend(self, passed: Passed) -> None:
+        """As Access.spend."""
+        for key in passed.counted:
+            self._requests.take(key)
 
     def refusals(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
         """The events of a request that was refused, wholly or in part (a mount that became an upload)."""

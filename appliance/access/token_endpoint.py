@@ -32,8 +32,9 @@ from appliance.audit.event import AuditEvent
 from appliance.mac_key import mac_key
 from appliance.permissions import Caller
 from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
+from appliance.registry.plain_head import PlainFields
 from appliance.registry.receiving import InterruptedBodyError, read_small
-from appliance.registry.services import Action
+from appliance.registry.services import Action, Passed
 from appliance.store.reads.accounts import Account, Refresh
 from appliance.store.writes.access import AddRefresh, RotateRefresh
 from appliance.store.writes.write import AsyncWriter
@@ -246,3 +247,11 @@ class StationAccess:
     def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
         """As Access.events."""
         return [*ticket_of(request).events, *self._gate.refusals(request, outcome)]
+
+    def glance(self, fields: PlainFields, address: str, repository: str) -> Passed | None:
+        """As Access.glance."""
+        return self._gate.glance(fields, address, repository)
+
+    def spend(self, passed: Passed) -> None:
+        """As Access.spend."""
+        self._gate.spend(passed)

@@ -23,6 +23,14 @@ class Pulls:
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[str, str, str], _Pulled] = OrderedDict()
 
+    def again(self, actor: str, thing: str, address: str) -> bool:
+        """Count a pull that was recorded within the hour. False, and nothing counted, where it has to be recorded."""
+        pulled = self._seen.get((actor, thing, address))
+        if pulled is None or time.monotonic() >= pulled.until:
+            return False
+        pulled.more += 1
+        return True
+
     def note(self, actor: str, thing: str, address: str, reference: str) -> AuditEvent | None:
         """The event to record before the manifest goes out, or None where this client's pull of it was recorded within
         the hour. `count` of the next event has those between in it."""

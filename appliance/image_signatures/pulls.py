@@ -88,6 +88,20 @@ class StationPulls:
         """As PullPolicy.is_idle."""
         return self._shared.seen() == self._idle_epoch and time.monotonic() < self._idle_until
 
+    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
+        """As PullPolicy.stands."""
+        if self.is_idle():
+            return True
+        generation = self._generation
+        if generation is None or generation.standing.fault or not self._is_current(generation):
+            return False
+        if not generation.standing.rules(repository):
+            return True
+        known = generation.known.get((repository, digest, kind))
+        if known is None or known.objection is not None:
+            return False
+        return known.counts(self._metadata.change_of(repository), time.monotonic())
+
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """As PullPolicy.objection."""
         asked, arrived = (repository, digest, kind), time.monotonic()

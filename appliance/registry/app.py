@@ -31,11 +31,12 @@ from appliance.registry import (
 )
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.lane import Lane
 from appliance.registry.measuring import REASON, TARGET, RegistryMeasures, reason_of
 from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
-from appliance.registry.serving import handler_args
+from appliance.registry.serving import LANE, handler_args
 from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
@@ -109,6 +110,7 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
     probe = Probe(paths, services.metadata, asks_control=True)
 
     app = web.Application(handler_args=handler_args())
+    app[LANE] = Lane(worker)
     app.router.add_get(READYZ, probe.readyz)
     app.router.add_get(HEALTHZ, probe.healthz)
     app.router.add_route("*", r"/{path:[\s\S]*}", handle, expect_handler=_expect)

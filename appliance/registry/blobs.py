@@ -17,7 +17,7 @@ from appliance.registry.conditional import Span, UnsatisfiableError, etag, match
 from appliance.registry.errors import WireError
 from appliance.registry.sending import BrokenFileError, TruncatedError, cut, send_file
 from appliance.registry.services import BROKEN
-from appliance.registry.verified_files import identity_of
+from appliance.registry.verified_files import Identity, identity_of
 from appliance.store.reading import UnreadableError, Verdict
 from appliance.store.reads.registry import BlobFacts
 from appliance.store.rows import WrongRowError
@@ -143,6 +143,8 @@ async def _send(
         body = await call.worker.in_thread(_piece, stream, span, facts.digest)
         if len(body) != span.length:
             return await _damaged(call, facts)
+        if span.length == facts.size:
+            await _keep(call, stream, facts.digest, body)
         return web.Response(status=status, body=body, headers=headers, content_type="application/octet-stream")
     response = web.StreamResponse(status=status, headers=headers)
     response.content_type = "application/octet-stream"
@@ -171,6 +173,17 @@ def _piece(stream: BinaryIO, span: Span, digest: Digest) -> bytes:
         return os.pread(stream.fileno(), span.length, span.start)
     except OSError as error:
         raise UnreadableError(digest, error) from None
+
+
+async def _keep(call: Call, stream: BinaryIO, digest: Digest, body: bytes) -> None:
+    """Have a small blob at hand for the next that asks: bytes that were hashed here, of a file that is known."""
+    identity = await call.worker.in_thread(_identity_with, stream, digest, body)
+    if identity is not None:
+        call.worker.small.add(digest, call.services.blobs.path_of(digest), identity, body)
+
+
+def _identity_with(stream: BinaryIO, digest: Digest, body: bytes) -> Identity | None:
+    return identity_of(stream.fileno()) if Digest.of(body, digest.algorithm) == digest else None
 
 
 def _verified(call: Call, stream: BinaryIO, digest: Digest) -> bool:

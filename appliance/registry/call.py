@@ -22,11 +22,13 @@ from appliance.audit.folder_acts import recording_async
 from appliance.audit.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.kept_reads import KeptReads
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.pull_policy import Objection
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
+from appliance.registry.small_blobs import SmallBlobs
 from appliance.registry.verified_files import VerifiedFiles
 from appliance.store.database import open_reader
 from appliance.store.epoch import SharedEpoch
@@ -68,6 +70,8 @@ class Worker:
         self.pulls = Pulls()
         self.right: set[ManifestFacts] = set()
         self.verified = VerifiedFiles(services.settings.reverify)
+        self.small = SmallBlobs(self.verified, limits.SMALL_BLOB_CACHE)
+        self.kept = KeptReads(services.metadata)
         self._withdrawing = asyncio.Lock()
         self._correcting = asyncio.Lock()
         self._noted: dict[str, float] = {}

@@ -21,11 +21,14 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 async def list_tags(call: Call) -> web.StreamResponse | WireError:
     """GET `tags/list`: names in bytewise order after `last`, at most `n`; `Link` where there are more."""
     call.require("pull")
+    version = call.worker.kept.look(anew=True)
     if not call.services.metadata.repository_exists(call.name):
         return errors.name_unknown(call.name)
     wanted, after = _page(call)
     tags = call.services.metadata.tag_names(call.name, wanted + 1, after) if wanted else []
-    return _answer({"name": call.name, "tags": tags[:wanted]}, _link(call, tags, wanted))
+    answer = _answer({"name": call.name, "tags": tags[:wanted]}, _link(call, tags, wanted))
+    call.worker.kept.keep_page(call.request.raw_path, version, answer)
+    return answer
 
 
 async def list_repositories(call: Call) -> web.StreamResponse:

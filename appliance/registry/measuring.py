@@ -82,6 +82,17 @@ class RegistryMeasures:
         """The token endpoint gave a token."""
         self._counts.add(self._counts.layout.at("lockgate_tokens_issued"))
 
+    def read(
+        self, method: str, status: int, sent: str | None, is_known: bool, target: Target, length: int, begun: float
+    ) -> None:
+        """As `answered`, of a read that ended well: `sent` is its Authorization, `length` the bytes of its body."""
+        self._counts.add(self._requests[method, self._statuses[status]])
+        if sent is not None:
+            self._authenticated(sent, status, is_known)
+        kind = _KINDS.get(target.resource)
+        if kind is not None and method == "GET":
+            self._good_pull(target, kind, length, begun)
+
     def answered(self, request: web.Request, answer: web.StreamResponse, begun: float) -> None:
         """A request was answered, to the last byte that this process hands to the connection. `begun`: when it came, on
         time.perf_counter()."""
@@ -117,13 +128,15 @@ class RegistryMeasures:
             self._push(request, target, kind, reason, 0, begun)
 
     def _pull(self, target: Target, kind: str, reason: str, answer: web.StreamResponse, begun: float) -> None:
-        slo = self._objectives.of(target.name)
-        self._counts.add(self._pulls[slo][kind, reason])
         if reason != "ok":
+            self._counts.add(self._pulls[self._objectives.of(target.name)][kind, reason])
             return
         body = getattr(answer, "body", None)
-        length = len(body) if isinstance(body, bytes) else answer.content_length or 0
-        size = _size(kind, length)
+        self._good_pull(target, kind, len(body) if isinstance(body, bytes) else answer.content_length or 0, begun)
+
+    def _good_pull(self, target: Target, kind: str, length: int, begun: float) -> None:
+        slo, size = self._objectives.of(target.name), _size(kind, length)
+        self._counts.add(self._pulls[slo][kind, "ok"])
         self._counts.observe(self._pull_seconds[slo][size], time.perf_counter() - begun)
         self._counts.add(self._pull_bytes[slo][size], length)
 

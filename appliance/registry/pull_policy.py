@@ -43,6 +43,10 @@ class PullPolicy(Protocol):
         """Whether nothing is asked of any image, as far as was looked at a moment ago. Two comparisons."""
         ...
 
+    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
+        """Whether it is known now, without any wait, that `objection` would find none. False says nothing."""
+        ...
+
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """Why the repository's manifest or blob is not as it should be; None where it is, or nothing is asked.
         Raises LockgateError where that cannot be found out."""
@@ -54,6 +58,10 @@ class NothingAsked:
 
     def is_idle(self) -> bool:
         """As PullPolicy.is_idle."""
+        return True
+
+    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
+        """As PullPolicy.stands."""
         return True
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:

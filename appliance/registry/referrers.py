@@ -37,6 +37,7 @@ async def list_referrers(call: Call) -> web.StreamResponse:
     # A media type holds no blank: one that is there was a plus sign, which the client forgot to escape.
     kind = call.request.query.get("artifactType", "").replace(" ", "+")
     after = call.request.query.get("last", "")
+    version = call.worker.kept.look(anew=True)
     page, more = _page(call.services.metadata.each_referrer(call.name, call.digest, after, kind))
     headers = {}
     if kind:
@@ -45,7 +46,10 @@ async def list_referrers(call: Call) -> web.StreamResponse:
         query = {"last": str(page[-1].digest)} | ({"artifactType": kind} if kind else {})
         headers["Link"] = f'<{call.request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
     body = await call.worker.in_thread(_index, await _said(call, page, kind))
-    return web.Response(body=body, headers=headers, content_type=OCI_INDEX)
+    answer = web.Response(body=body, headers=headers, content_type=OCI_INDEX)
+    if all(facts in call.worker.right for facts in page):  # else manifests are read for it each time
+        call.worker.kept.keep_page(call.request.raw_path, version, answer)
+    return answer
 
 
 async def _said(call: Call, page: list[ManifestFacts], kind: str) -> list[ManifestFacts]:

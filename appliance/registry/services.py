@@ -11,8 +11,9 @@ from aiohttp import web
 from appliance import clock
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import AuditPort
-from appliance.plain_http import asks_loopback
+from appliance.plain_http import asks_loopback, names_loopback
 from appliance.registry.errors import WireError
+from appliance.registry.plain_head import PlainFields
 from appliance.registry.pull_policy import NothingAsked, PullPolicy
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.blobs import BlobStore
@@ -33,9 +34,21 @@ COLLECTED: Final = web.RequestKey("collected", str)
 """What kind of content a request asked for that a collection took; set where it did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A read that may go on: whose it is ("" where it is nobody's), and what `Access.spend` is to count it against."""
+
+    actor: str = ""
+    counted: tuple[str, ...] = ()
+
+
 class Access(Protocol):
     """Decides who may do what: `admit` once for each request, before anything of it is looked at, and `check` where
-    it is known what it wants; a mount also for its source, the catalog for each name."""
+    it is known what it wants; a mount also for its source, the catalog for each name.
+
+    `glance` and `spend` are both at once for a plain read (appliance.registry.lane). They let pass what `admit` and
+    `check` would let pass, and nothing else; what `glance` does not let pass is asked again by them.
+    """
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
         """Find out who sends the request. None where it goes on, else its answer (a refusal, or a token)."""
@@ -47,6 +60,15 @@ class Access(Protocol):
 
     def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
         """What the audit log is to hear of a request that is about to be answered with `outcome`."""
+        ...
+
+    def glance(self, fields: PlainFields, address: str, repository: str) -> Passed | None:
+        """Whether a plain request from an address may pull from a repository, as far as is known already; None where
+        it may not, or somebody has to be waited for to know. Changes and counts nothing."""
+        ...
+
+    def spend(self, passed: Passed) -> None:
+        """Count a read that `glance` let pass a moment ago, and that is about to be answered."""
         ...
 
 
@@ -69,6 +91,15 @@ class OpenAccess:
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return None
+
+    def glance(self, fields: PlainFields, address: str, repository: str) -> Passed | None:
+        return _NOBODY if names_loopback((fields.host,)) else None
+
+    def spend(self, passed: Passed) -> None:
+        return None
+
+
+_NOBODY: Final = Passed()
 
 
 def _from_elsewhere(request: web.Request) -> bool:

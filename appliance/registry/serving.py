@@ -11,8 +11,12 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.plain_http import one_line
+from appliance.registry.lane import Lane
+from appliance.registry.lane_protocol import LaneRunner
 
 _log: Final = logging.getLogger("appliance.registry.http")
+LANE: Final = web.AppKey("lane", Lane)
+"""The pull lane of an application's worker."""
 
 
 def handler_args() -> dict[str, Any]:
@@ -32,9 +36,11 @@ def handler_args() -> dict[str, Any]:
     }
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
-    """A runner for `create_app`'s application; the caller sets it up and adds sites (plain or TLS)."""
-    return web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=limits.SHUTDOWN)
+def make_runner(app: web.Application, *, with_lane: bool = True) -> web.AppRunner:
+    """A runner for `create_app`'s application; the caller sets it up and adds sites (plain or TLS). `with_lane`:
+    whether the pull lane stands in front, without which every answer is the same."""
+    more: dict[str, Any] = {"access_log": None, "handle_signals": False, "shutdown_timeout": limits.SHUTDOWN}
+    return LaneRunner(app, app[LANE], **more) if with_lane else web.AppRunner(app, **more)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

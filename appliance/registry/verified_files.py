@@ -22,7 +22,11 @@ Identity = tuple[int, int, int, int, int]
 
 def identity_of(fd: int) -> Identity:
     """What a file is known by."""
-    found = os.fstat(fd)
+    return identity_in(os.fstat(fd))
+
+
+def identity_in(found: os.stat_result) -> Identity:
+    """As `identity_of`, from what the system says of the file."""
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 

@@ -217,6 +217,10 @@ class BlobStore:
         except OSError as error:
             raise UnreadableError(digest, error) from None
 
+    def path_of(self, digest: Digest) -> str:
+        """Where the blob's file is, or would be; for who looks at it often."""
+        return str(self._paths.blob(digest))
+
     def open_blob(self, digest: Digest) -> BinaryIO:
         """The blob's bytes from the start, seekable. Raises NotFoundError, UnreadableError, StoreAwayError."""
         try:

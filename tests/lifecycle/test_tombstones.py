@@ -109,6 +109,9 @@ class _NoPulls(OpenAccess):
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return WireError(403, "DENIED", "denied", repository) if (action, repository) == ("pull", "team/app") else None
 
+    def glance(self, *_: object) -> None:
+        return None
+
 
 def test_who_may_not_pull_learns_nothing(kept: Kept) -> None:
     digest = collected(kept)

@@ -60,6 +60,9 @@ class _Ada(OpenAccess):
     async def admit(self, request: Any) -> None:
         request[ACTOR] = "ada"
 
+    def glance(self, *_: object) -> None:
+        return None
+
 
 def test_each_request_has_a_line_of_the_schema(tmp_path: Path, written: StringIO) -> None:
     with Store(tmp_path) as store:

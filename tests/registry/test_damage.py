@@ -71,6 +71,9 @@ class _Account(OpenAccess):
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return None if action in self.actions else WireError(403, "DENIED", "no")
 
+    def glance(self, *_: object) -> None:
+        return None
+
 
 def test_an_account_that_may_push_is_told_by_head_to_send_what_is_gone(store: Store, server: Server) -> None:
     """Clients ask by HEAD before they push, and end with an error where the answer is neither 200 nor 404."""

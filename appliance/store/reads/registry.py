@@ -155,6 +155,8 @@ class Metadata:
         self.path = path
         self.connection: Reader = open_reader(path) if source is None else source.open_reader()
         self.placement = Placement(path)
+        self._is_sqlite = source is None
+        self._looks = 0
         self._right: dict[tuple[Any, ...], Any] = {}
 
     def close(self) -> None:
@@ -163,6 +165,15 @@ class Metadata:
     def epoch(self) -> int:
         """The number that revocations, blocks and policy changes bump. Point read."""
         return int(self.connection.execute("SELECT value FROM epoch").fetchone()[0])
+
+    def version(self) -> int:
+        """A number that is another one once anybody has committed anything since the last look, through whichever
+        connection (SQLite: PRAGMA data_version). About 5 µs. With another engine it is another one each time: what a
+        snapshot of PostgreSQL says stays the same where a transaction ends behind a younger one."""
+        if not self._is_sqlite:
+            self._looks -= 1
+            return self._looks
+        return int(self.connection.execute("PRAGMA data_version").fetchall()[0][0])
 
     def change_of(self, repository: str) -> int:
         """A number that is another one after each change of the repository's manifests and tags, and which it never
