@@ -44,7 +44,7 @@ async def refuse_unexplained(station: Station, writer: AsyncWriter) -> None:
         if said.get(job.id) != (job.kind, job.actor, job.params):
             await _refuse(station, writer, job, "the audit log tells of no such job: the database was changed by hand")
         elif await asyncio.to_thread(end_record.has_ended, station.paths.job(job.id)):
-            what = "the job had ended: the database is an older copy, or was changed by hand"
+            what = "the job had ended, or its folder is gone: the database is an older copy, or was changed by hand"
             await _refuse(station, writer, job, what)
 
 

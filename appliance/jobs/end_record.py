@@ -85,8 +85,12 @@ def forget(folder: Path) -> None:
 
 
 def has_ended(folder: Path) -> bool:
-    """Whether the metadata was told that the job ended: whatever its row says by now."""
-    return (folder / _ENDED).exists()
+    """Whether the metadata was told that the job ended: whatever its row says by now.
+
+    The disk for its end is there from before a job's row until then. Where it is not, the job had ended in a version
+    that gave it back without a mark, or its folder is gone.
+    """
+    return (folder / _ENDED).exists() or not (folder / _NAME).exists()
 
 
 def _put(descriptor: int, fields: Mapping[str, Any]) -> None:

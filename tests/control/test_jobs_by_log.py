@@ -59,6 +59,7 @@ def states(database: Path) -> list[tuple[str, str]]:
 async def test_what_the_log_does_not_tell_of_is_not_taken_up(tmp_path: Path, edited: str, state: str) -> None:
     with Inside(tmp_path / "bravo") as inside:
         asked(inside, "20260101t000000z-0011aa", "failed" if edited == "one that had failed" else state)
+        end_record.make_folder(inside.station.paths.job("20260101t000000z-0011aa"))
         if EDITS[edited]:
             edit(inside.station.paths.database, EDITS[edited])
         await refuse_unexplained(inside.station, AsyncGuarded(AsyncWriterService(inside.writer)))
@@ -70,6 +71,20 @@ async def test_what_the_log_does_not_tell_of_is_not_taken_up(tmp_path: Path, edi
             assert (now, thing) == ("refused", "made-up" if "nobody" in edited else "20260101t000000z-0011aa")
             (event,) = inside.events("job.resume")
             assert (event["outcome"], event["actor"]) == ("refused", "station")
+
+
+@pytest.mark.parametrize("folder", ["without a mark", "gone"])
+async def test_a_job_that_ended_in_an_earlier_version_does_not_run_again(tmp_path: Path, folder: str) -> None:
+    with Inside(tmp_path / "bravo") as inside:
+        job_id, writer = "20260101t000000z-0011aa", AsyncGuarded(AsyncWriterService(inside.writer))
+        asked(inside, job_id, "running")
+        if folder == "without a mark":
+            inside.station.paths.job(job_id).mkdir(parents=True)
+            inside.station.paths.job_log(job_id).write_text("the disk for the end was given back\n")
+        await refuse_unexplained(inside.station, writer)
+        assert states(inside.station.paths.database) == [("refused", job_id)]
+        (event,) = inside.events("job.resume")
+        assert (event["outcome"], event["actor"], event["thing"]) == ("refused", "station", job_id)
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "to-sign", "waiting"])
