@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from appliance import clock, limits
 from appliance.access.passwords import BusyError, HashingThreads, verify
 from appliance.access.rate_limits import Buckets
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import ROBOT, Account, Accounts, Secret
 from appliance.store.writes.access import Seen
 from appliance.store.writes.logins import ForgetFailures, RecordFailure
@@ -104,13 +105,18 @@ class StationIdentity:
     """
 
     def __init__(
-        self, accounts: Accounts, writer: AsyncWriter, threads: HashingThreads, explained: Explained | None = None
+        self,
+        accounts: Accounts,
+        writer: AsyncWriter,
+        threads: HashingThreads,
+        epoch: SharedEpoch,
+        explained: Explained | None = None,
     ) -> None:
         """`explained`: what an account is held against before it may log in; None on a station without a log."""
-        self._accounts, self._writer, self._threads = accounts, writer, threads
+        self._accounts, self._writer, self._threads, self._epoch = accounts, writer, threads, epoch
         self._explained = explained
         self._key = secrets.token_bytes(32)
-        self._proved: OrderedDict[bytes, tuple[int, float, str, str]] = OrderedDict()
+        self._proved: OrderedDict[bytes, tuple[bytes, float, str, str]] = OrderedDict()
         self._proving: dict[bytes, asyncio.Task[Known | None]] = {}
         self._attempts = Buckets(*limits.FAILURE_RATE)
 
@@ -152,7 +158,7 @@ class StationIdentity:
         until = self._accounts.locked_until(name[:NAME_KEPT], clock.now(), origin)
         if until is not None:
             raise LockedError(max(1, clock.seconds(until) - int(time.time())))
-        epoch, robot = self._accounts.epoch(), name.startswith(ROBOT)
+        epoch, robot = self._epoch.seen(), name.startswith(ROBOT)
         stored, secret_id = self._stored(name, secret)
         good = await self._threads.run(lambda: verify(stored, secret, robot=robot))
         account = self._accounts.find(name)
@@ -193,7 +199,7 @@ class StationIdentity:
         account = self._accounts.find(name)
         found = self._accounts.secret(secret_id) if secret_id else None
         if (
-            epoch != self._accounts.epoch()
+            epoch != self._epoch.seen()
             or time.monotonic() > until
             or account is None
             or account.disabled is not None

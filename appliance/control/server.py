@@ -90,6 +90,7 @@ from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store import presence
 from appliance.store.database import open_reader
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads import garbage
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
@@ -283,7 +284,8 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
         await asyncio.to_thread(refresh_key, station.paths.refresh_key)  # before workers that would make it at once
         changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
     try:
-        yield accounts, StationIdentity(accounts, writer, threads, explained), AccountsByLog(explained)
+        epoch = SharedEpoch(station.paths.database)
+        yield accounts, StationIdentity(accounts, writer, threads, epoch, explained), AccountsByLog(explained)
     finally:
         threads.close()
         if changing is not None:

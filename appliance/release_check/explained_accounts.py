@@ -22,11 +22,11 @@ from appliance.paths import StationPaths
 from appliance.release_check.account_record import ABOUT, AccountRecord, Accounts
 from appliance.release_check.changed_accounts import Wrong, wrong_in
 from appliance.release_check.log_record import read_log
+from appliance.store.epoch import SharedEpoch
 from appliance.store.ports import Reader
 from appliance.store.reads.account_rows import AccountRow, account_row
-from appliance.store.reads.accounts import Accounts as AccountReads
 
-_NONE: Final = -1
+_NONE: Final = b""
 """No epoch."""
 _KEPT: Final = 256
 """Accounts that are remembered as refused; the oldest is forgotten."""
@@ -38,7 +38,7 @@ class _Known:
     `lockgate audit verify` says; `heads`: how far each lane was read, at the least; `until`: the monotonic time up to
     which it counts."""
 
-    epoch: int
+    epoch: bytes
     record: AccountRecord | None
     heads: Mapping[int, int]
     until: float = math.inf
@@ -59,6 +59,7 @@ class ExplainedAccounts:
 
     def __init__(self, paths: StationPaths, site: str, reader: Reader) -> None:
         self._paths, self._site, self._reader = paths, site, reader
+        self._epoch = SharedEpoch(paths.database)
         self._known: _Known | None = None
         self._refused: OrderedDict[str, tuple[str, float, Wrong]] = OrderedDict()
         self._turn = asyncio.Lock()
@@ -90,7 +91,7 @@ class ExplainedAccounts:
         async with self._turn:
             if self._known is not seen and self._is_right(row):
                 return None
-            epoch = AccountReads(self._reader).epoch()
+            epoch = self._epoch.seen()
             self._known = known = await asyncio.to_thread(self._read, epoch, self._known)
         wrong = known.wrong(row)
         if wrong is not None:
@@ -105,11 +106,11 @@ class ExplainedAccounts:
         return (
             known is not None
             and time.monotonic() < known.until
-            and known.epoch == AccountReads(self._reader).epoch()
+            and known.epoch == self._epoch.seen()
             and known.wrong(row) is None
         )
 
-    def _read(self, epoch: int, known: _Known | None) -> _Known:
+    def _read(self, epoch: bytes, known: _Known | None) -> _Known:
         if known is not None and known.record is not None:
             heads = own_heads(self._paths)
             record = known.record.with_newer(own_since(self._paths, known.heads, map(mark, ABOUT)))

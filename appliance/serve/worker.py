@@ -33,6 +33,7 @@ from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
@@ -100,8 +101,9 @@ async def station_access(
         return
     accounts, threads = Accounts(metadata.connection), HashingThreads()
     explained = ExplainedAccounts(paths, config.site, metadata.connection)
+    identity = StationIdentity(accounts, writer, threads, SharedEpoch(paths.database), explained)
     gate = AccountAccess(
-        paths, accounts, StationIdentity(accounts, writer, threads, explained), config.access.rules(),
+        paths, accounts, identity, config.access.rules(),
         issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,
     )  # fmt: skip
     key = await asyncio.to_thread(refresh_key, paths.refresh_key)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from appliance import limits
+from appliance.store import own_code
 from appliance.store.rows import add_functions, as_text
 from bundles.errors import FailedError, UsageError
 from bundles.io.files import own_as_folder, write_atomic
@@ -35,6 +36,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.text_factory = as_text  # what is no text is another row: the checksum says so
         connection.execute(f"PRAGMA cache_size = -{limits.WRITER_PAGES // 1024}")
         _migrate(connection)
+        own_code.put_right(connection, in_memory)
     except (sqlite3.Error, OSError) as error:
         raise FailedError(
             "the metadata cannot be opened for writing",
@@ -79,6 +81,13 @@ def blank_schema() -> tuple[list[str], list[tuple[str, tuple[Any, ...]]]]:
             for row in connection.execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608  a table of the schema
         ]
         return [str(sql) for _, _, sql in made], rows
+
+
+def in_memory() -> sqlite3.Connection:
+    """A database of this program's schema without content, in memory; the caller closes it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(_new_database())
+    return connection
 
 
 def _give_to_owner(path: Path) -> None:

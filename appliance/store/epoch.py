@@ -1,9 +1,11 @@
 """The epoch where every process of the station sees it without asking SQLite: sixteen bytes that they share.
 
-The writer sets it between a commit and the first that hears of it, so that what somebody was told is revoked is revoked
-on every worker from then on. Asking SQLite takes two locks and about 10 µs of a busy worker's time, this 0.2 µs.
+The writer moves it between a commit and the first that hears of it, so that what somebody was told is revoked is
+revoked on every worker from then on. Asking SQLite takes two locks and about 10 µs of a worker's time, this 0.2 µs.
 
-The truth stands in the database. A control process that was killed between the two sets it when it starts again.
+What is shown is a count of its own, which goes up alone: with each commit that moved the number in the database, with
+each that found it changed by hand, and with each start, since a control process may have been killed between a commit
+and the telling. Whoever sets the number in the database back brings back nothing that was decided under it.
 
 Behind it stand eight bytes that acts on the station's folder change, which need no running station: on pinned keys and
 the policy for images. The truth of these are the files.
@@ -12,6 +14,7 @@ the policy for images. The truth of these are the files.
 from __future__ import annotations
 
 import contextlib
+import logging
 import mmap
 import os
 import secrets
@@ -19,9 +22,13 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from appliance.store.ports import Connection
 from bundles.io.files import own_as_folder
 
+_log: Final = logging.getLogger(__name__)
 _NUMBER: Final = struct.Struct("<Q")
+_MOST: Final = 2**62
+"""Beyond this nothing has counted: SQLite's integers end at 2**63."""
 
 
 def epoch_file(database: Path) -> Path:
@@ -52,9 +59,10 @@ class SharedEpoch:
         finally:
             os.close(descriptor)
 
-    def set(self, epoch: int) -> None:
-        """The writer's alone."""
-        _NUMBER.pack_into(self._map, 0, epoch)
+    def move(self) -> None:
+        """Another number than any before; the writer's alone."""
+        (before,) = _NUMBER.unpack_from(self._map)
+        _NUMBER.pack_into(self._map, 0, (before + 1) % 2**64)
 
     def change_files(self) -> None:
         """Say that files of the folder were changed: another number than any before."""
@@ -63,3 +71,41 @@ class SharedEpoch:
     def seen(self) -> bytes:
         """As it is now: to be compared with what was seen before, and nothing else. Half a number is a change, too."""
         return self._map[:]
+
+
+class EpochKeeper:
+    """Compares the number in the database with what the writer left there, and moves the shared one; the writer's."""
+
+    def __init__(self, database: Path) -> None:
+        """Raises OSError."""
+        self._shared = SharedEpoch(database)
+        self._shared.move()
+        self._left: int | None = None
+        self._in_group: int | None = None
+
+    def begin(self, db: Connection) -> None:
+        """At the beginning of a transaction: put the number right where it is not what was left there. A number that
+        cannot be counted up would refuse every revocation, and no row would let each of them pass unseen."""
+        row = db.execute("SELECT value FROM epoch").fetchone()
+        found = None if row is None else int(row[0])
+        if found is not None and found == self._left:
+            return
+        if self._left is not None:
+            _log.error("the epoch in the metadata was changed by hand: what was decided under it counts no more")
+        elif found is not None and 0 < found < _MOST:
+            self._left = found
+            return
+        db.execute(
+            "INSERT INTO epoch (id, value) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+            ((self._left or 0) + 1,),
+        )
+
+    def end(self, db: Connection) -> None:
+        """At the end of that transaction, before its commit."""
+        self._in_group = int(db.execute("SELECT value FROM epoch").fetchone()[0])
+
+    def tell(self) -> None:
+        """Behind the commit, before anybody hears of it."""
+        if self._in_group != self._left:
+            self._left = self._in_group
+            self._shared.move()

@@ -15,6 +15,7 @@ from appliance.access.passwords import HashingThreads, hash_password, hash_secre
 from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.permissions import Role, Rules, parse_networks
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
@@ -51,8 +52,9 @@ class Site(Store):
         threads, writer = HashingThreads(), AsyncWriterService(self.writer)
         self._stack.callback(threads.close)
         at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
+        identity = StationIdentity(accounts, writer, threads, SharedEpoch(self.paths.database), explained)
         gate = AccountAccess(
-            self.paths, accounts, StationIdentity(accounts, writer, threads, explained), Rules(anonymous, at_home),
+            self.paths, accounts, identity, Rules(anonymous, at_home),
             issuer="bravo", networks=parse_networks(addresses), rate=rate,
         )  # fmt: skip
         self.gates.append(gate)

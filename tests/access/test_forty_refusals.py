@@ -12,6 +12,7 @@ import base64
 import contextlib
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -329,6 +330,16 @@ def test_a_token_whose_ground_is_gone(place: Place, number: int, what: str, stat
         assert renewed.json["scope"] == ""
     else:
         refused(place, renewed, 401)
+
+
+def test_a_token_whose_ground_is_gone_is_refused_whatever_the_epoch_in_the_database_says(place: Place) -> None:
+    """Whoever has the database's file sets its number back, so that the next change makes it what it was."""
+    name, access, _ = leaver(place, "leaver-unseen")
+    with contextlib.closing(sqlite3.connect(place.site.paths.database)) as intruder:
+        intruder.execute("UPDATE epoch SET value = value - 1")
+        intruder.commit()
+    place.site.submit(DisableAccount(account=name, at=clock.now()))
+    refused(place, place.get("/v2/team/app/tags/list", bearer(access)), 401)
 
 
 def test_44_a_replayed_refresh_token_ends_the_log_in_for_both(place: Place) -> None:

@@ -16,6 +16,7 @@ from appliance.access.identity import LockedError, StationIdentity
 from appliance.access.passwords import BusyError, HashingThreads
 from appliance.access.rate_limits import Buckets
 from appliance.addresses import origin_of
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
@@ -55,7 +56,10 @@ def identity(site: Site) -> Iterator[StationIdentity]:
     threads = HashingThreads()
     try:
         yield StationIdentity(
-            Accounts(Metadata(site.paths.database).connection), AsyncWriterService(site.writer), threads
+            Accounts(Metadata(site.paths.database).connection),
+            AsyncWriterService(site.writer),
+            threads,
+            SharedEpoch(site.paths.database),
         )
     finally:
         threads.close()

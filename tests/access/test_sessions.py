@@ -25,6 +25,7 @@ from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.jobs import service
 from appliance.jobs.service import Jobs
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import (
@@ -109,7 +110,7 @@ async def a_desk(root: Path) -> AsyncIterator[Desk]:
         station = dataclasses.replace(inside.station, audit=audit)
         writer, accounts, threads = AsyncWriterService(inside.writer), Accounts(station.reader), HashingThreads()
         callers = Callers(station.config, accounts, lambda: moment[0])
-        identity = StationIdentity(accounts, writer, threads)
+        identity = StationIdentity(accounts, writer, threads, SharedEpoch(station.paths.database))
         control = Control(
             station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", callers, identity=identity
         )

@@ -32,6 +32,7 @@ from appliance.release_check import changed_deeds as module
 from appliance.release_check import explained_accounts as explained_module
 from appliance.release_check.changed_deeds import changed_deeds
 from appliance.release_check.explained_accounts import ExplainedAccounts
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import CreateAccount, FirstAdministrator, GrantRole
@@ -108,9 +109,10 @@ async def a_desk(root: Path) -> AsyncIterator[Desk]:
         station, accounts, threads = inside.station, Accounts(inside.station.reader), HashingThreads()
         writer = AsyncGuarded(AsyncWriterService(inside.writer))
         explained = ExplainedAccounts(station.paths, station.config.site, station.reader)
+        identity = StationIdentity(accounts, writer, threads, SharedEpoch(station.paths.database), explained)
         control = Control(
             station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", Callers(station.config, accounts),
-            identity=StationIdentity(accounts, writer, threads, explained), by_log=AccountsByLog(explained),
+            identity=identity, by_log=AccountsByLog(explained),
             called=duties.note_caller,
         )  # fmt: skip
         async with served(application(control), root) as client:

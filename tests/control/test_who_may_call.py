@@ -23,6 +23,7 @@ from appliance.jobs.service import Jobs
 from appliance.paths import StationPaths
 from appliance.permissions import PERMISSIONS, Caller, Grant, Role
 from appliance.station import open_station
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService
 from tests.intake.inside import make_station
@@ -47,7 +48,7 @@ def a_station(root: Path, callers: Callers, *, open_: bool = True) -> Iterator[t
         audit = MemoryAudit()
         station = dataclasses.replace(open_station(root, service), audit=audit)
         writer, accounts, threads = AsyncWriterService(service), Accounts(station.reader), HashingThreads()
-        identity = StationIdentity(accounts, writer, threads)
+        identity = StationIdentity(accounts, writer, threads, SharedEpoch(paths.database))
         yield (
             Control(station, writer, Jobs(station, writer, NoStarter()), "127.0.0.1:0", callers, identity=identity),
             audit,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from appliance.store.epoch import SharedEpoch, epoch_file, tell_of_files
 from appliance.store.writer import WriterService
@@ -40,11 +43,46 @@ def test_a_writer_that_starts_again_tells_what_its_predecessor_could_not(tmp_pat
     with WriterService(database) as writer:
         writer.submit(BumpEpoch())
     survivor = SharedEpoch(database)
-    truth = survivor.seen()
-    SharedEpoch(database).set(0)
-    assert survivor.seen() != truth
+    before = survivor.seen()
     with WriterService(database):
-        assert survivor.seen() == truth
+        assert survivor.seen() != before
+
+
+@pytest.mark.parametrize("when", ["before it moves", "behind"])
+@pytest.mark.parametrize("edit", ["value = value - 1", "value = 1", "value = 9223372036854775807", "DELETE"])
+def test_a_number_that_was_set_back_by_hand_shows_nothing_that_was_shown_before(
+    tmp_path: Path, edit: str, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = tmp_path / "metadata.sqlite"
+    with WriterService(database) as writer:
+        seen, shown = SharedEpoch(database), set()
+        for number in range(1, 6):
+            writer.submit(BumpEpoch())
+            shown.add(seen.seen())
+            assert len(shown) == number
+        kept = [] if when == "before it moves" else [writer.submit(BumpEpoch())]
+        shown.add(seen.seen())
+        with contextlib.closing(sqlite3.connect(database)) as intruder:
+            intruder.execute("DELETE FROM epoch" if edit == "DELETE" else f"UPDATE epoch SET {edit}")
+            intruder.commit()
+        kept.append(writer.submit(BumpEpoch()))
+        assert seen.seen() not in shown
+        assert kept[-1] > 5
+        assert "changed by hand" in caplog.text
+
+
+@pytest.mark.parametrize("edit", ["UPDATE epoch SET value = 9223372036854775807", "DELETE FROM epoch"])
+def test_a_number_that_cannot_be_counted_up_refuses_no_revocation_after_a_start(tmp_path: Path, edit: str) -> None:
+    database = tmp_path / "metadata.sqlite"
+    WriterService(database).close()
+    with contextlib.closing(sqlite3.connect(database)) as intruder:
+        intruder.execute(edit)
+        intruder.commit()
+    with WriterService(database) as writer:
+        seen = SharedEpoch(database)
+        before = seen.seen()
+        assert writer.submit(BumpEpoch()) > 1
+        assert seen.seen() != before
 
 
 def test_another_process_sees_it_and_another_account_does_not(tmp_path: Path) -> None:

@@ -111,10 +111,6 @@ class Accounts:
     def __init__(self, reader: Reader) -> None:
         self._read = reader.execute
 
-    def epoch(self) -> int:
-        """The number that every change of accounts, keys or policy bumps."""
-        return int(self._read("SELECT value FROM epoch").fetchone()[0])
-
     def find(self, name: str) -> Account | None:
         """The account of that name, disabled or not."""
         row = self._read(

@@ -15,16 +15,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from appliance import clock, limits
 from appliance.paths import StationPaths
 from appliance.store import commits
-from appliance.store.database import open_writer
+from appliance.store.database import in_memory, open_writer
 from appliance.store.database_file import save
 from appliance.store.engine import engine_of
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import EpochKeeper
 from appliance.store.errors import EngineError, is_away, is_full, is_lost, is_to_be_repeated
+from appliance.store.own_code import CodeKeeper
 from appliance.store.placement import Placement
 from appliance.store.ports import Connection
 from appliance.store.reserve import Reserve
@@ -38,6 +39,18 @@ _log: Final = logging.getLogger(__name__)
 class _Pending:
     write: Write
     future: Future[Any] = field(default_factory=Future)
+
+
+class _Keeper(Protocol):
+    """Looks after something of the database that every write rests on."""
+
+    def begin(self, db: Connection) -> None:
+        """Before the writes of a transaction, and in it."""
+        ...
+
+    def end(self, db: Connection) -> None:
+        """Behind them, before the commit."""
+        ...
 
 
 class LocalWriter:
@@ -68,7 +81,7 @@ class WriterService:
         """Opens (and migrates) the database at once, so that a bad one is reported to whoever starts the station."""
         self._connection = open_writer(database)
         try:
-            self._shared = SharedEpoch(database)
+            self._keepers = (CodeKeeper(in_memory), EpochKeeper(database))
             self._promised = commits.Promised(database)
         except OSError as error:
             raise FailedError(
@@ -124,7 +137,7 @@ class WriterService:
                 pending = [one for one in group if one is not None]
                 lost = self._lost()
                 if lost is None:
-                    _commit_group(self._connection, pending, self._tell, self._reserve.give_back)
+                    _commit_group(self._connection, pending, self._tell, self._reserve.give_back, self._keepers)
                 for one in pending if lost is not None else ():
                     one.future.set_exception(lost)
         finally:
@@ -156,9 +169,11 @@ class WriterService:
 
     def _tell(self) -> None:
         """Let every worker see the epoch, and say beside the database what it holds."""
-        row = self._connection.execute("SELECT epoch.value, commits.value FROM epoch, commits").fetchone()
-        self._shared.set(row[0])
-        self._promised.set(row[1])
+        for keeper in self._keepers:
+            keeper.tell()
+        value = commits.held(self._connection)
+        if value is not None:
+            self._promised.set(value)
 
 
 def _compact() -> str:
@@ -181,8 +196,10 @@ def _commit_group(
     group: Sequence[_Pending],
     committed: Callable[[], None] = lambda: None,
     give_back: Callable[[], bool] = lambda: False,
+    keepers: Sequence[_Keeper] = (),
 ) -> None:
     """One transaction for the whole group; every future is settled when it returns, and none before `committed`.
+    `keepers` put right in the same transaction what was changed by hand.
 
     Where the disk is full, `give_back` frees a step of the reserve and the group is tried again: what would fill the
     disk was refused before it came here. A group that met another one is applied again, on what that left.
@@ -190,7 +207,7 @@ def _commit_group(
     if not group:
         return
     try:
-        outcomes = _apply_until_committed(db, group, give_back)
+        outcomes = _apply_until_committed(db, group, give_back, keepers)
         committed()
     except EngineError as error:
         # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
@@ -206,13 +223,13 @@ def _commit_group(
 
 
 def _apply_until_committed(
-    db: Connection, group: Sequence[_Pending], give_back: Callable[[], bool]
+    db: Connection, group: Sequence[_Pending], give_back: Callable[[], bool], keepers: Sequence[_Keeper]
 ) -> list[tuple[_Pending, Any, LockgateError | None]]:
     """As `_apply_group`, again where there is a reason to."""
     rounds = limits.SERIALIZATION_ROUNDS
     while True:
         try:
-            return _apply_group(db, group)
+            return _apply_group(db, group, keepers)
         except EngineError as error:
             rounds -= 1
             if not (rounds if is_to_be_repeated(error) else is_full(error) and give_back()):
@@ -243,10 +260,16 @@ def _unknown(write: Write) -> LockgateError:
     )
 
 
-def _apply_group(db: Connection, group: Sequence[_Pending]) -> list[tuple[_Pending, Any, LockgateError | None]]:
+def _apply_group(
+    db: Connection, group: Sequence[_Pending], keepers: Sequence[_Keeper]
+) -> list[tuple[_Pending, Any, LockgateError | None]]:
     """The group's writes, committed. Raises EngineError where none of them happened."""
     db.execute("BEGIN IMMEDIATE")
+    for keeper in keepers:
+        keeper.begin(db)
     outcomes = [(pending, *_apply(db, pending.write)) for pending in group]
+    for keeper in keepers:
+        keeper.end(db)
     commits.count_up(db)
     db.execute("COMMIT")
     return outcomes
