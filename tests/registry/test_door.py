@@ -36,12 +36,12 @@ class Doored(Server):
     most = 1_000
 
     async def _start(self) -> None:
-        self._runner = make_runner(create_app(self.services))
-        await self._runner.setup()
+        self.runner = make_runner(create_app(self.services))
+        await self.runner.setup()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
-        assert self._runner.server is not None
-        self.door = Door(self._runner.server, self.listener, lambda _, peer: origin_of(peer[0]), self.tls)
+        assert self.runner.server is not None
+        self.door = Door(self.runner.server, self.listener, lambda _, peer: origin_of(peer[0]), self.tls)
         self.door._most = self.most
         self.door.open()
         self.port = self.listener.getsockname()[1]

@@ -26,8 +26,8 @@ from tests.registry_server import Server, Store
 
 
 def connections(server: Server) -> int:
-    assert server._runner.server is not None
-    return len(server._runner.server.connections)
+    assert server.runner.server is not None
+    return len(server.runner.server.connections)
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
