@@ -79,6 +79,7 @@ SCENES: Final = (
     Scene("guide-carry-out", ("w", "8", "enter")),
     Scene("guide-bring-in", ("5", "c", "y", "8", "down", "enter")),
     Scene("guide-recover", ("8", "down", "down", "enter")),
+    Scene("guide-set-up", ("8", "end", "enter")),
     Scene("help", ("question_mark",)),
     Scene("palette", ("4", "colon", *"rele")),
     Scene("jump", ("g", *"postgres")),

@@ -69,6 +69,7 @@ class DemoStation(DemoState):
         self.outgoing = list(scripts.bundles(inside=inside))
         self.demo_jobs = scripts.history(self) if inside else []
         self.desk = DemoDesk(self)
+        self.folder = ""
         self.handovers = demo_audit.handovers() if inside else {}
         self.trusted = list(data.trust())
         self.own_keys = [

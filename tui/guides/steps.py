@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final
 
-from appliance.api.bundles import Medium
+from appliance.api.bundles import Medium, OutgoingBundle
 from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
+from appliance.api.people import Account, Who
 from appliance.api.status import Status
+from appliance.api.trust import OwnKey, TrustedKey
 from tui.guides.new_bundle import Draft
 from tui.station.troubles import Trouble
 
@@ -28,6 +30,18 @@ class Step:
 
 
 @dataclass(frozen=True)
+class SettingUp:
+    """`accounts` is None where this account may not see them; `imported` whether any bundle ever came."""
+
+    who: Who
+    accounts: Sequence[Account] | None
+    own: Sequence[OwnKey]
+    pinned: Sequence[TrustedKey]
+    sent: Sequence[OutgoingBundle]
+    imported: bool
+
+
+@dataclass(frozen=True)
 class GuideFacts:
     """All that a guide looks at."""
 
@@ -39,18 +53,22 @@ class GuideFacts:
     troubles: Sequence[Trouble] = ()
     intake_hidden: bool = False
     """Whether this account may not see the quarantine: nothing is said of it then."""
+    setting_up: SettingUp | None = None
+    """What only the guide of a new station looks at."""
 
 
 TITLES: Final = {
     "carry_out": "Carry out",
     "bring_in": "Bring in",
     "recover": "Recover",
+    "first_run": "Set up",
 }
 
 ABOUT: Final = {
     "carry_out": "Put artifacts on a medium, signed, for another site.",
     "bring_in": "Verify what came on a medium, look at it, approve, release.",
     "recover": "What failed, was refused or is missing, and what to do about it.",
+    "first_run": "A new station: people, keys, trust, then the first bundle.",
 }
 
 

@@ -37,9 +37,9 @@ from tui.wording.next_action import suggestions
 LEAVING: Final = 2.0
 """Seconds the station has to hear of a log-out."""
 
-_GUIDES: Final = {"1": "carry_out", "2": "bring_in", "3": "recover"}
+_GUIDES: Final = {"1": "carry_out", "2": "bring_in", "3": "recover", "0": "first_run"}
 _MENU: Final = (
-    "1 Carry out, 2 Bring in, 3 Recover: the guides",
+    "1 Carry out, 2 Bring in, 3 Recover, 0 Set up: the guides",
     "4 Intake: bundles that came in, to read, approve, reject and release",
     "5 Verify a bundle without taking anything in",
     "6 Home: the station at a glance, and what to do next",
@@ -229,7 +229,7 @@ class PlainConsole(Desk):
     async def _guide(self, guide: str) -> None:
         """A guide's steps as they stand, and one of them at a time."""
         while True:
-            facts = await self.ask(lambda station: gather(station, self.draft))
+            facts = await self.ask(lambda station: gather(station, self.draft, guide))
             self.status = facts.status
             steps = steps_of(guide, replace(facts, draft=self.draft))
             self.say("", f"{TITLES[guide]}: {ABOUT[guide]}")

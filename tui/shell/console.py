@@ -198,7 +198,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
             if status.jobs.running:
                 jobs = await self.link.ask(lambda station: station.jobs(limit=5))
             if self.guide:
-                self.guide_facts = await self.link.ask(lambda station: gather(station, self.draft))
+                self.guide_facts = await self.link.ask(lambda station: gather(station, self.draft, self.guide))
         except LockgateError as error:
             self.post_message(Unseen(error))
         else:

@@ -73,6 +73,10 @@ class ControlStation:
     def desk(self) -> Desk:
         return self._desk
 
+    @property
+    def folder(self) -> str:
+        return str(self._root)
+
     async def _open(self) -> ControlClient:
         async with self._opening:
             if self._client is None:

@@ -46,6 +46,11 @@ class Station(Protocol):
         """What is done at the station's folder, without its control socket."""
         ...
 
+    @property
+    def folder(self) -> str:
+        """The station's folder; empty where it has none."""
+        ...
+
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         """What GET of a path of the control API answers; further screens ask with it."""
         ...

@@ -76,4 +76,10 @@ def suggestions(
     carry = Suggestion("plain", "Carry out: put artifacts on a medium for another site", "guide", "carry_out")
     begin = [bring, carry] if status.side == "inside" else [carry, bring]
     recover = Suggestion("plain", "Recover: something failed, was refused or is missing", "guide", "recover")
-    return [*found, *begin, recover]
+    set_up = Suggestion("need", "Set up: people, keys, trust, then the first bundle", "guide", "first_run")
+    return [*([set_up] if _is_new(status, jobs, intake) else []), *found, *begin, recover]
+
+
+def _is_new(status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntry]) -> bool:
+    """Whether nothing was ever stored, carried or begun here."""
+    return not (status.store.blobs or status.quarantine or status.last_import or jobs or intake)

@@ -51,7 +51,7 @@ class GuideScreen(ImportingScreen):
     def load(self) -> None:
         self.query_one("#about", Panel).show([[(ABOUT[self.guide], "plain")]])
         draft = self.console_app.draft
-        self.ask(lambda station: gather(station, draft), self.show_facts)
+        self.ask(lambda station: gather(station, draft, self.guide), self.show_facts)
 
     def state_changed(self) -> None:
         self.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
@@ -71,6 +72,7 @@ class HomeScreen(StationScreen):
 
     def body(self) -> ComposeResult:
         look = self.look
+        yield Panel(look, "This station does not answer", ident="down")
         yield NextActions(look)
         yield Panel(look, ident="whole")
         yield MarkRows(look, "Alerts", ident="alerts")
@@ -79,10 +81,19 @@ class HomeScreen(StationScreen):
             yield LineRows(look, "Station", ident="station")
             yield LineRows(look, "Health", ident="health")
 
+    def frame_changed(self) -> None:
+        super().frame_changed()
+        for panel in self.query("#down").results(Panel):
+            panel.display = self.console_app.link.lost
+            if panel.display:
+                panel.show(down_lines(self.console_app.link.station.folder))
+                self.query_one(NextActions).stands(Known.UNKNOWN, "the station does not answer")
+
     def load(self) -> None:
         rows = [self.query_one(NextActions)]
         if self.console_app.presence.who is None:
-            rows[0].stands(Known.UNKNOWN, "looking for the station")
+            if not self.console_app.link.lost:
+                rows[0].stands(Known.UNKNOWN, "looking for the station")
             return
         self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
         self.ask(troubles, self.show_troubles, group="troubles", places=rows)
@@ -219,6 +230,18 @@ class HomeScreen(StationScreen):
         panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
         lists = [rows.as_text() for rows in self.query(RowList) if rows.display]
         return "\n".join([*lists, *panels])
+
+
+def down_lines(folder: str) -> list[list[Span]]:
+    """Which folder it is, and what starts it."""
+    if not folder:
+        return [[("the demo's station", "plain")]]
+    start = f"lockgate serve -C {shlex.quote(folder)}"
+    return [
+        fact("folder", safe(folder), name_width=8),
+        fact("start", safe(start), "title", name_width=8),
+        fact("", "as a service: systemctl start lockgate; systemctl status lockgate says why it ended", name_width=8),
+    ]
 
 
 def _last_import(status: Status) -> str:
