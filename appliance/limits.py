@@ -1171,3 +1171,25 @@ SCAN_FOUND: Final = 10_000
 
 SCAN_IMAGES: Final = 1_000
 """Images of one reference: an index of all platforms and variants has some dozens."""
+
+TRANSFER_HOSTS: Final = 32
+"""Transfer hosts of one config.toml: a site has a handful of ways out."""
+
+SFTP_PARALLEL: Final = 8
+"""Files that a transfer carries at once. sshd takes ten sessions that are not logged in (MaxStartups), and more streams
+are no faster."""
+
+SFTP_JUMPS: Final = 3
+"""Hosts that one is reached through, one behind the other."""
+
+SFTP_NAMES: Final = 4096
+"""Names that are read of a folder of a transfer host: whoever holds it can make them without end."""
+
+SFTP_ATTEMPTS: Final = 8
+"""Connections that a transfer tries without a byte arriving, before it gives up: a minute in all."""
+
+SFTP_TIMEOUT: Final = 60.0
+"""Seconds without a byte from a transfer host after which the connection counts as cut."""
+
+SFTP_SECRET: Final = 64 * 1024
+"""A private key, a certificate, or a password."""

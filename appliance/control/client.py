@@ -195,6 +195,7 @@ class ControlClient:
         *,
         authfile: Path | None = None,
         warn: Callable[[str], None] = _quiet,
+        secret: bytes | None = None,
     ) -> Json:
         """Queue a job; returns it. Paths in the params, and the receipt that a build stands on, are opened here, by
         this process's own rights, and handed over. So are this user's accounts at the registries that a collection
@@ -204,6 +205,8 @@ class ControlClient:
             given = await _with_document(given)
         if kind == "collect":
             given |= await self._accounts(given, authfile, warn)
+        if secret is not None:
+            given |= {"secret": {"handle": await self._handing(lambda: hand_secret(self._root, secret))}}
         return await self.post("/v1/jobs", {"kind": kind, "params": given})
 
     async def _accounts(self, params: Json, authfile: Path | None, warn: Callable[[str], None]) -> Json:

@@ -14,7 +14,7 @@ from appliance.handles.granted import Grant
 from appliance.handles.params import take_document, take_paths
 from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.jobs.handed import Handed
-from appliance.jobs.params import check_accounts
+from appliance.jobs.params import check_accounts, check_secret
 from bundles.errors import UsageError
 
 
@@ -25,16 +25,17 @@ def take_job(
     given = dict(params)
     told = take_document(given, "since", ("none", "last")) if kind == "build" else None
     accounts = check_accounts(given.pop("accounts")) if "accounts" in given else None
+    secret = check_secret(given.pop("secret")) if "secret" in given else None
     plain, handed = take(request, handles, JOB_PATHS.get(kind, ()), given)
     handed.told = told
-    if accounts is not None:
-        handle, hosts = accounts
+    for handle, name, stands in (*([(accounts[0], "accounts", accounts[1])] if accounts else ()),
+                                 *([(secret, "secret", True)] if secret is not None else ())):  # fmt: skip
         try:
             handed.add_secret(handles.take(handle, peer_uid(request), secret=True).descriptor)
         except BaseException:
             handed.close()
             raise
-        plain["accounts"] = hosts
+        plain[name] = stands
     return plain, handed
 
 

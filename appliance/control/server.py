@@ -68,6 +68,7 @@ from appliance.control.routes import (
     streams,
     tls,
     tokens,
+    transfers,
     trust,
     upstreams,
 )
@@ -102,7 +103,7 @@ from bundles.io.threads import Threads
 _MODULES = (
     status, repositories, repository_acts, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    scanning, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
+    scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
     upstreams, webhook_routes,
 )  # fmt: skip
 _SHUTDOWN = 1.0

@@ -34,6 +34,8 @@ JOB_PATHS: Final[Mapping[str, tuple[PathParam, ...]]] = {
     "recut": (PathParam("out[]", True, "the medium cannot be used"),),
     "import": (PathParam("paths[]", False, "the bundle cannot be read"),),
     "advisories": (PathParam("path", False, "the advisories cannot be read"),),
+    "sftp-push": (PathParam("paths[]", False, "the bundle cannot be read"),),
+    "sftp-pull": (PathParam("out", True, "the folder cannot be used"),),
     "receipt": (PathParam("out", True, "the receipt cannot be written", "file"),),
 }
 """By kind of job; a kind that is not here takes no path."""

@@ -17,7 +17,10 @@ _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
 
 WAITS: Final = "wait for "
-"""How the phase of a build begins that waits for another one's signature: it does nothing, and keeps nobody out."""
+"""How the phase begins of a build that waits for another one's signature, and of a transfer that waits for its hours:
+it does nothing, and keeps nobody out."""
+
+_WAITING: Final = frozenset({"build", "sftp-push", "sftp-pull"})
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Job:
     @property
     def works(self) -> bool:
         """Whether it takes one of the places of those that run."""
-        return self.state == "running" and not (self.kind == "build" and self.phase.startswith(WAITS))
+        return self.state == "running" and not (self.kind in _WAITING and self.phase.startswith(WAITS))
 
     def advance(self, phase: str, done: int, total: int) -> None:
         """Take in a progress line."""

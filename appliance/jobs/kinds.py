@@ -156,6 +156,12 @@ KINDS: Final = {
                 Act.SCAN),
         JobKind("advisories", "appliance.scanning.load", "run", "load an export of advisories", "policy",
                 Act.ADVISORIES_LOAD),
+        JobKind("sftp-push", "appliance.outgoing.sftp_push", "run", "send bundles to a transfer host", "media",
+                Act.SFTP_PUSH),
+        JobKind("sftp-pull", "appliance.intake.sftp_pull", "run", "fetch a bundle from a transfer host", "media",
+                Act.SFTP_PULL),
+        JobKind("sftp-list", "appliance.outgoing.sftp_list", "run", "look what lies on a transfer host", "media",
+                Act.SFTP_LIST),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
                 Act.RECEIPT_EXPORT),
     )

@@ -73,6 +73,14 @@ ACCOUNTS_SCHEMA: Final[dict[str, Any]] = {
 }
 """Accounts at registries: a secret's handle, and the registries in it. A job's own params have the hosts alone."""
 
+SECRET_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["handle"],
+    "properties": {"handle": _TEXT},
+    "additionalProperties": False,
+}
+"""A password, or a key's passphrase: a secret's handle. A job's own params have `true` in its place."""
+
 JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG, "accounts": ACCOUNTS_SCHEMA,
                 "plan": {"type": "string", "enum": ["", "digests", "bytes"]}},
@@ -88,6 +96,9 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
     "scan": {"references!": _TEXTS, "again": _FLAG},
     "advisories": {"path": HANDLE_SCHEMA, "reference": _TEXT, "source": {"type": ["string", "null"]}, "replace": _FLAG},
+    "sftp-push": {"paths!": _HANDLES, "to!": _TEXT, "secret": SECRET_SCHEMA},
+    "sftp-pull": {"id!": _TEXT, "from!": _TEXT, "out!": HANDLE_SCHEMA, "secret": SECRET_SCHEMA},
+    "sftp-list": {"at!": _TEXT, "secret": SECRET_SCHEMA},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip
 """By kind of job; `!` marks what must be there."""
@@ -124,6 +135,16 @@ def _check_addresses(entry: Mapping[str, Any]) -> None:
         raise UsageError(
             "malformed remote reference", thing="a source's `reference`", remedy="write HOST[:PORT]/repository:tag"
         )
+
+
+def check_secret(value: Any) -> str:
+    """The handle of a `secret` as a request has it. Raises UsageError."""
+    if isinstance(value, dict) and set(value) == {"handle"} and isinstance(value["handle"], str):
+        return str(value["handle"])
+    raise UsageError(
+        "malformed parameters", thing="`secret` is the handle of a secret",
+        remedy="see docs/reference/control-api.md, Handles",
+    )  # fmt: skip
 
 
 def check_accounts(value: Any) -> tuple[str, list[str]]:

@@ -32,7 +32,9 @@ _PASSED: Final = (
 """Variables that `collect` works by: the way to a remote registry, and whose certificates count there."""
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
-"""Where the service manager put the station's credentials (systemd.exec(5)); a job that collects reads one of them."""
+"""Where the service manager put the station's credentials (systemd.exec(5)); jobs of `_CREDENTIALED` read theirs."""
+
+_CREDENTIALED: Final = frozenset({"collect", "sftp-push", "sftp-pull", "sftp-list"})
 
 _LOOK: Final = 0.01
 _LOOKS: Final = 500
@@ -111,7 +113,7 @@ class JobStarter:
         bounds = children.Bounds(data=limits.JOB_DATA, nice=_NICE)
         request = {
             "root": str(root), "job": job_id, "kind": kind, "numbers": list(descriptors), "bounds": asdict(bounds),
-            "environment": children.environment(*_PASSED, *((_CREDENTIALS,) if kind == "collect" else ())),
+            "environment": children.environment(*_PASSED, *((_CREDENTIALS,) if kind in _CREDENTIALED else ())),
             "parent": self._pid,
         }  # fmt: skip
         with contextlib.ExitStack() as opened:

@@ -37,7 +37,21 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0,
 
 OUTCOMES: Final = ("done", "refused", "failed")
 ACTS: Final = frozenset(map(str, Act))
-JOB_KINDS: Final = ("collect", "build", "recut", "import", "inspect", "gc", "scrub", "scan", "advisories", "receipt")
+JOB_KINDS: Final = (
+    "collect",
+    "build",
+    "recut",
+    "import",
+    "inspect",
+    "gc",
+    "scrub",
+    "scan",
+    "advisories",
+    "receipt",
+    "sftp-push",
+    "sftp-pull",
+    "sftp-list",
+)
 JOB_ENDS: Final = FINAL_STATES
 SCANS: Final = ("pass", "findings", "unknown")
 JOB_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0)

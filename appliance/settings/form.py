@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,7 +20,9 @@ from appliance import limits as station_limits
 from appliance.addresses import split_listen
 from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
+from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.redirects import check_hosts
+from appliance.settings.transfer_form import TRANSFER_HOSTS, wrong_transfer_hosts
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
 from bundles import limits
@@ -58,53 +60,6 @@ class Fault:
         return f"{self.key} = {self.value}" if self.key and self.value else self.key or self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The form of a setting: `says` in words, `fits` whether a value has it. `each` is for the elements of a list, or
-    of a table's lists; `name` for the keys of a table; `inside` for the settings of a table of tables."""
-
-    says: str
-    fits: Callable[[Any], bool]
-    each: Callable[[Any], bool] | None = None
-    name: Callable[[str], bool] | None = None
-    required: bool = False
-    inside: Mapping[str, Form] | None = None
-
-
-def _text(fits: Callable[[str], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and "\0" not in value and fits(value)
-
-
-def _passes(check: Callable[[str], object]) -> Callable[[Any], bool]:
-    """Whether a text passes a check that raises LockgateError."""
-
-    def fits(value: str) -> bool:
-        try:
-            check(value)
-        except LockgateError:
-            return False
-        return True
-
-    return _text(fits)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _whole(least: int, most: int, unit: str = "") -> Form:
-    says = f"a whole number{unit} from {least} to {most}"
-    return Form(says, lambda value: _is_number(value) and least <= value <= most)
-
-
-def _texts(says: str, each: Callable[[Any], bool]) -> Form:
-    return Form(f"a list of {says}", lambda value: isinstance(value, list), each)
-
-
-def _choice(*words: str) -> Form:
-    return Form(" or ".join(f'"{word}"' for word in words), lambda value: value in words)
-
-
 def _is_path(value: str) -> bool:
     """A whole path, as it would be printed, other than the root of everything."""
     return value.startswith("/") and os.path.normpath(value) == value and value != "/"
@@ -116,8 +71,8 @@ def _is_stream(value: str) -> bool:
 
 
 def _is_rate(value: Any) -> bool:
-    is_number = _is_number(value) or isinstance(value, float)
-    return is_number and math.isfinite(value) and 0 <= value <= _RATE_MOST
+    is_finite = (is_number(value) or isinstance(value, float)) and math.isfinite(value)
+    return is_finite and 0 <= value <= _RATE_MOST
 
 
 def _host_in_lower_case(value: str) -> None:
@@ -126,25 +81,23 @@ def _host_in_lower_case(value: str) -> None:
         raise LockgateError("a host in capitals")
 
 
-_FLAG: Final = Form("true or false", lambda value: isinstance(value, bool))
 _LISTEN: Final = 'an address and a port, as "127.0.0.1:5000" or "[::1]:5000"'
-_FILE: Final = Form("a file, relative to the station's folder or as a whole path", _text(bool))
-_PATTERNS: Final = _texts('patterns of repositories, as "team/app", "team/*" or "team/**"', _passes(check_pattern))
+_PATTERNS: Final = texts('patterns of repositories, as "team/app", "team/*" or "team/**"', passes(check_pattern))
 _NETWORKS: Final = 'networks or addresses, as "10.0.0.0/8" or "10.1.2.3"'
-_is_network: Final = _passes(lambda value: parse_networks([value]))
+_is_network: Final = passes(lambda value: parse_networks([value]))
 _MIRRORS: Final = f'at most {station_limits.UPSTREAM_MIRRORS} mirrors, as "mirror.example" or "cache.example:5000/hub"'
 _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
     {
-        "ca": _FILE,
-        "client_cert": _FILE,
-        "client_key": _FILE,
-        "plain_http": _FLAG,
+        "ca": FILE,
+        "client_cert": FILE,
+        "client_key": FILE,
+        "plain_http": FLAG,
         "proxy": Form('a URL without an account, as "http://proxy.example:3128", or "" for none',
-                      _text(lambda value: value == "" or _passes(check_proxy)(value))),
+                      text(lambda value: value == "" or passes(check_proxy)(value))),
         "mirrors": Form(f"a list of {_MIRRORS}",
                         lambda value: isinstance(value, list) and len(value) <= station_limits.UPSTREAM_MIRRORS,
-                        _passes(check_mirror)),
-        "concurrency": _whole(1, station_limits.UPSTREAM_CONCURRENCY, " of requests at once"),
+                        passes(check_mirror)),
+        "concurrency": whole(1, station_limits.UPSTREAM_CONCURRENCY, " of requests at once"),
     }
 )  # fmt: skip
 """The settings of one registry."""
@@ -152,19 +105,19 @@ _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
 _WEBHOOK: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "url": Form('a URL without an account, as "https://hooks.example/lockgate"; plain HTTP on loopback alone',
-                    _passes(check_url)),
-        "acts": _texts('acts of the audit log, as "intake.release" or "push-*"',
-                       _text(lambda value: _ACT.match(value) is not None)),
+                    passes(check_url)),
+        "acts": texts('acts of the audit log, as "intake.release" or "push-*"',
+                       text(lambda value: _ACT.match(value) is not None)),
         "repositories": _PATTERNS,
-        "addresses": _texts(_NETWORKS, _is_network),
-        "ca": _FILE,
+        "addresses": texts(_NETWORKS, _is_network),
+        "ca": FILE,
     }
 )  # fmt: skip
 """The settings of one webhook."""
 
 _percent: Final = Form("a number of percent above 0 and below 100", lambda value: _is_rate(value) and 0 < value < 100)
 _owner: Final = Form(f"a text of at most {station_limits.SLO_TEXT} characters without line breaks",
-                     _text(lambda value: len(value) <= station_limits.SLO_TEXT and value.isprintable()))  # fmt: skip
+                     text(lambda value: len(value) <= station_limits.SLO_TEXT and value.isprintable()))  # fmt: skip
 _OBJECTIVE: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "repositories": _PATTERNS,
@@ -181,69 +134,70 @@ _OBJECTIVE: Final[Mapping[str, Form]] = MappingProxyType(
 
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
-        "site": Form('1 to 32 of a-z, 0-9 and -, as "alpha"', _passes(check_site), required=True),
+        "site": Form('1 to 32 of a-z, 0-9 and -, as "alpha"', passes(check_site), required=True),
         "side": Form('"outside" or "inside"', lambda value: value in ("outside", "inside"), required=True),
-        "open": _FLAG,
-        "listen": Form(_LISTEN, _passes(split_listen)),
-        "workers": _whole(1, 64),
-        "approvals_needed": _whole(1, 16),
-        "approval_hours": _whole(1, 24 * 366, " of hours"),
-        "partial_imports": _texts('streams, as "alpha.bravo" or "alpha.*"', _text(_is_stream)),
-        "sparse_indexes": _FLAG,
-        "chunk_minimum": _whole(0, limits.MIB * 1024, " of bytes"),
-        "reverify_hours": _whole(*station_limits.REVERIFY_HOURS, " of hours"),
-        "gc_grace_hours": _whole(*station_limits.GC_GRACE_HOURS, " of hours"),
-        "metrics_listen": Form(f'{_LISTEN}, or ""', lambda value: value == "" or _passes(split_listen)(value)),
-        "media_roots": _texts('whole paths of folders, as "/media"', _text(_is_path)),
+        "open": FLAG,
+        "listen": Form(_LISTEN, passes(split_listen)),
+        "workers": whole(1, 64),
+        "approvals_needed": whole(1, 16),
+        "approval_hours": whole(1, 24 * 366, " of hours"),
+        "partial_imports": texts('streams, as "alpha.bravo" or "alpha.*"', text(_is_stream)),
+        "sparse_indexes": FLAG,
+        "chunk_minimum": whole(0, limits.MIB * 1024, " of bytes"),
+        "reverify_hours": whole(*station_limits.REVERIFY_HOURS, " of hours"),
+        "gc_grace_hours": whole(*station_limits.GC_GRACE_HOURS, " of hours"),
+        "metrics_listen": Form(f'{_LISTEN}, or ""', lambda value: value == "" or passes(split_listen)(value)),
+        "media_roots": texts('whole paths of folders, as "/media"', text(_is_path)),
         "access.anonymous_pull": _PATTERNS,
-        "access.addresses": _texts(_NETWORKS, _is_network),
-        "access.metrics_addresses": _texts(_NETWORKS, _is_network),
+        "access.addresses": texts(_NETWORKS, _is_network),
+        "access.metrics_addresses": texts(_NETWORKS, _is_network),
         "access.role_addresses": Form(
             f'roles ({", ".join(ROLES)}) with lists of networks, as writer = ["10.1.0.0/16"]',
             lambda value: isinstance(value, dict), _is_network, lambda name: name in ROLES,
         ),
         "access.requests_per_second": Form(f"a number from 0 to {_RATE_MOST}", _is_rate),
         "access.socket_group": Form('the name of a group of this system, or ""',
-                                    _text(lambda value: value == "" or _GROUP.match(value) is not None)),
-        "access.session_minutes": _whole(1, station_limits.SESSION_LIFE // 60, " of minutes"),
-        "tls.certificate": _FILE,
-        "tls.key": _FILE,
-        "tls.ca": _FILE,
-        "tls.clients": _choice("off", "optional", "required"),
-        "tls.client_ca": Form(f'{_FILE.says}, or ""', _text(lambda _: True)),
-        "tls.minimum": _choice("1.2", "1.3"),
+                                    text(lambda value: value == "" or _GROUP.match(value) is not None)),
+        "access.session_minutes": whole(1, station_limits.SESSION_LIFE // 60, " of minutes"),
+        "tls.certificate": FILE,
+        "tls.key": FILE,
+        "tls.ca": FILE,
+        "tls.clients": choice("off", "optional", "required"),
+        "tls.client_ca": Form(f'{FILE.says}, or ""', text(lambda _: True)),
+        "tls.minimum": choice("1.2", "1.3"),
         "registry.push": _PATTERNS,
         "sbom.syft": Form('the whole path of a program, as "/opt/syft", or ""',
-                          _text(lambda value: value == "" or _is_path(value))),
+                          text(lambda value: value == "" or _is_path(value))),
         "sbom.sha256": Form('64 hex digits in lower case, or ""',
-                            _text(lambda value: value == "" or _SHA256.match(value) is not None)),
+                            text(lambda value: value == "" or _SHA256.match(value) is not None)),
         "collect.redirects": Form(
             'registries, as references have them and in lower case, with lists of hosts, as'
             ' "registry.example" = ["cdn.example", "*.store.example"]',
-            lambda value: isinstance(value, dict), lambda host: isinstance(host, str) and _passes(_check_host)(host),
-            _passes(_host_in_lower_case),
+            lambda value: isinstance(value, dict), lambda host: isinstance(host, str) and passes(_check_host)(host),
+            passes(_host_in_lower_case),
         ),
-        "collect.use_host_configuration": _FLAG,
+        "collect.use_host_configuration": FLAG,
         "webhooks": Form(
             f"a table for each of at most {station_limits.WEBHOOKS} endpoints, named by a-z, 0-9 and -, as"
             " [webhooks.deploy]",
             lambda value: isinstance(value, dict) and len(value) <= station_limits.WEBHOOKS,
-            name=_text(lambda name: _OBJECTIVE_NAME.match(name) is not None), inside=_WEBHOOK,
+            name=text(lambda name: _OBJECTIVE_NAME.match(name) is not None), inside=_WEBHOOK,
         ),
-        "log.format": _choice("text", "json"),
-        "log.requests": _FLAG,
-        "slo.days": _whole(1, 90, " of days"),
+        "log.format": choice("text", "json"),
+        "log.requests": FLAG,
+        "slo.days": whole(1, 90, " of days"),
         "slo.storage": _percent,
         "slo.authentication_errors": _percent,
         "slo.objectives": Form(
             f"a table for each of at most {station_limits.SLO_OBJECTIVES} objectives, named by a-z, 0-9 and -, as"
             " [slo.objectives.production]",
             lambda value: isinstance(value, dict) and len(value) <= station_limits.SLO_OBJECTIVES,
-            name=_text(lambda name: _OBJECTIVE_NAME.match(name) is not None and name != "other"), inside=_OBJECTIVE,
+            name=text(lambda name: _OBJECTIVE_NAME.match(name) is not None and name != "other"), inside=_OBJECTIVE,
         ),
+        "transfer_hosts": TRANSFER_HOSTS,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
-            lambda value: isinstance(value, dict), name=_passes(_host_in_lower_case), inside=_UPSTREAM,
+            lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
         ),
     }
 )  # fmt: skip
@@ -344,7 +298,7 @@ def _unknown(key: str, value: Any) -> Fault:
     table, _, name = key.rpartition(".")
     if isinstance(value, dict):
         near = difflib.get_close_matches(
-            _plain(key), [*_TABLES, "access.role_addresses", "collect.redirects", "upstreams"], 1
+            _plain(key), [*_TABLES, "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts"], 1
         )
         return Fault(f"[{key}]", "", what, f"did you mean [{near[0]}]?" if near else REFERENCE)
     found = _misplaced(name, key, value)
@@ -397,6 +351,9 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
             if not webhook.get(needed):
                 yield Fault(f"webhooks.{_quoted(name)}.{needed}", "", "a setting is missing",
                             f"write {needed} = {_WEBHOOK[needed].says}")  # fmt: skip
+    for table, key, what, remedy in wrong_transfer_hosts(document.get("transfer_hosts", {})):
+        value = document["transfer_hosts"][table].get(key, "")
+        yield Fault(f"transfer_hosts.{_quoted(table)}.{key}", _written(value) if value else "", what, remedy)
     log = document.get("log", {})
     if log.get("requests") and log.get("format", "text") != "json":
         yield Fault("log.requests", "true", "requests are logged as JSON alone", 'write format = "json" too')

@@ -15,6 +15,7 @@ from appliance.settings.log import LogSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
+from appliance.settings.transfer_hosts import TransferHostSettings
 from appliance.settings.upstreams import UpstreamSettings
 from appliance.settings.webhooks import WebhookSettings
 from bundles import limits
@@ -49,6 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
     upstreams: dict[str, UpstreamSettings] = {}
+    transfer_hosts: dict[str, TransferHostSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     webhooks: dict[str, WebhookSettings] = {}
@@ -166,6 +168,15 @@ sha256 = {sha256}
 #   concurrency = 4                   # requests at once
 #   plain_http = true                 # HTTP, without a certificate
 # Accounts are never written here: `collect` takes them from whoever runs it (docs/howto/collect-with-an-account.md).
+
+[transfer_hosts]
+# Where bundles are carried by SFTP (docs/howto/carry-by-sftp.md). Secrets are never written here.
+#   [transfer_hosts.dropzone]
+#   address = "sftp.example"          # with :PORT, if that is not 22
+#   user = "lockgate"
+#   host_keys = ["SHA256:…"]          # as ssh-keygen -l prints them: no other key is spoken to
+#   folder = "/incoming"
+#   key = "keys/dropzone"             # a private key; or agent = SOCKET, or password = true
 
 [log]
 # Lines of the program's log: "text" or "json"; and whether each request to the registry has one (json alone).

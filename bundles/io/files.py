@@ -166,6 +166,28 @@ def create_new(path: Path, mode: int) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
 
 
+def open_again(path: Path) -> int:
+    """A descriptor of a file, to read it and go on writing it; it is made where it is not there. Raises OSError, and
+    RefusedError for what is no file of this name alone: what a link leads to is another's."""
+    try:
+        if isinstance(path, HeldPath):
+            descriptor = path.open_again()
+        else:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        os.close(create_new(path, 0o644))
+        return open_again(path)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, *_NOT_FILES):
+            raise RefusedError("not a regular file", thing=str(path), remedy="take it away") from None
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        raise RefusedError("not a regular file of its own", thing=str(path), remedy="take it away")
+    return descriptor
+
+
 def scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     """The entries of a folder, as os.scandir gives them; their `path` is the name alone. Raises OSError."""
     descriptor = open_folder(folder)

@@ -21,6 +21,7 @@ from bundles.errors import RefusedError
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_AGAIN: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Keeper(Protocol):
@@ -198,6 +199,12 @@ class HeldPath(PosixPath):
         with self._acting():
             name, above = self._at()
             return os.open(name, _CREATE, mode, dir_fd=above)
+
+    def open_again(self) -> int:
+        """A regular file that is there, to read it and go on writing it. Raises OSError, RefusedError."""
+        with self._acting():
+            name, above = self._at()
+            return os.open(name, _AGAIN, dir_fd=above)
 
 
 def _is_strange(name: str) -> bool:

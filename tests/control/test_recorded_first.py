@@ -267,6 +267,9 @@ JOBS_ELSEWHERE = {
     "build": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_written_that_cannot_be_recorded",
     "recut": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_cut_again_that_cannot_be_recorded",
     "advisories": "tests/control/test_recorded_elsewhere.py::test_no_advisories_are_loaded_that_cannot_be_recorded",
+    "sftp-push": "tests/sftp/test_recorded.py::test_nothing_is_sent_fetched_or_looked_at_that_cannot_be_recorded",
+    "sftp-pull": "tests/sftp/test_recorded.py::test_nothing_is_sent_fetched_or_looked_at_that_cannot_be_recorded",
+    "sftp-list": "tests/sftp/test_recorded.py::test_nothing_is_sent_fetched_or_looked_at_that_cannot_be_recorded",
     "scan": "tests/control/test_recorded_elsewhere.py::test_no_image_is_scanned_that_cannot_be_recorded",
     "scrub": "tests/control/test_recorded_elsewhere.py::test_a_scrub_withdraws_nothing_that_cannot_be_recorded",
 }

@@ -93,6 +93,13 @@ SETUPS = {
             "lockgate token create": "robot-ci",
         },
     ),
+    "docs/howto/carry-by-sftp.md": Setup(
+        before='outside$ printf \'[transfer_hosts.dropzone]\\naddress = "sftp.example"\\nuser = "lockgate"\\n'
+        'host_keys = ["SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDPIWqlK61UWTyjfXc"]\\nkey = "keys/dropzone"\\n\''
+        " >> /srv/alpha/config.toml\n" + SERVE_OUTSIDE,
+        promises={"lockgate sftp hosts": "lockgate@sftp.example"},
+        needs=("ssh-keygen",),
+    ),
     "docs/howto/observe.md": Setup(
         before='outside$ sed -i \'s|^.webhooks.$|[webhooks.deploy]\\nurl = "https://hooks.example/lockgate"\\n'
         'addresses = ["10.0.7.0/24"]\\nacts = ["block"]|\' /srv/alpha/config.toml\n' + SERVE_OUTSIDE,

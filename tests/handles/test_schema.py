@@ -19,13 +19,13 @@ from bundles.errors import UsageError
 ROOT = Path(__file__).resolve().parents[2]
 
 NO_PATHS = frozenset({
-    "account", "act", "actor", "address", "after", "as", "authorisation", "capacity", "classification", "cosigners",
-    "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "full_name", "giver", "handle",
-    "hosts", "id", "keyid", "kind", "media_type", "medium", "name", "new", "not_after", "note", "old", "only",
-    "outcome", "password", "payload", "platforms", "public_key", "purpose", "q", "range", "redirects", "ref",
-    "reference", "references", "repository", "seal", "serial", "sha256", "sign_with", "signature", "since", "site",
-    "source", "state", "stream", "subject", "tag", "tags", "taker", "target", "thing", "to", "uid", "until", "url",
-    "variant", "volume", "why",
+    "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "classification",
+    "cosigners", "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "from",
+    "full_name", "giver", "handle", "hosts", "id", "keyid", "kind", "media_type", "medium", "name", "new",
+    "not_after", "note", "old", "only", "outcome", "password", "payload", "platforms", "public_key", "purpose",
+    "q", "range", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",
+    "sign_with", "signature", "since", "site", "source", "state", "stream", "subject", "tag", "tags", "taker",
+    "target", "thing", "to", "uid", "until", "url", "variant", "volume", "why",
 })  # fmt: skip
 """Texts that the station takes from a request and never opens. A new one is added here by somebody who has looked."""
 
@@ -104,6 +104,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "recut": {"out": ["/etc/cron.d"]},
     "import": {"paths": ["/root"]},
     "receipt": {"out": "/etc/cron.d/receipt"},
+    "sftp-push": {"paths": ["/root"]},
+    "sftp-pull": {"out": "/etc/cron.d"},
     "advisories": {"path": "/etc/shadow"},
 }
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ class Context:
     on_progress: Callable[[str, int, int], object] = lambda *_: None
     lines: list[str] = field(default_factory=list)
     parts: dict[str, tuple[int, str, int, int, str]] = field(default_factory=dict)
+    taken_back: LockgateError | None = None
 
     def progress(self, phase: str, done: int, total: int) -> None:
         self.on_progress(phase, done, total)
@@ -76,11 +77,18 @@ class Context:
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
 
-    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
-        self.station.audit.record(refusal(act, self.actor, thing, error))
+    @contextlib.contextmanager
+    def recording(self, event: AuditEvent) -> Iterator[None]:
+        with recording(self.station.audit, event):
+            try:
+                yield
+            except LockgateError as error:
+                self.taken_back = error
+                raise
 
-    def recording(self, event: AuditEvent) -> AbstractContextManager[None]:
-        return recording(self.station.audit, event)
+    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        if error is not self.taken_back:
+            self.station.audit.record(refusal(act, self.actor, thing, error))
 
     def path(self, text: str) -> Path:
         return Path(text)

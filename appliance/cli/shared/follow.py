@@ -39,15 +39,17 @@ def run_job(
     detach: bool = False,
     partly: Callable[[dict[str, Any]], object] = lambda _: None,
     authfile: Path | None = None,
+    secret: bytes | None = None,
 ) -> dict[str, Any]:
     """Start a job, show how far it is on stderr, sign what it asks for, and return its result.
 
     `key` gives the private key when the job stands in `to-sign`. Ctrl-C cancels the job. With `detach` the result is
-    `{"job": ID}`. `authfile` holds this user's accounts at the registries of a collection. Raises the error the job
+    `{"job": ID}`. `authfile` holds this user's accounts at the registries of a collection; `secret` is handed
+    over for the job alone. Raises the error the job
     ended with; where it did a part all the same, `partly` gets that result.
     """
     folder = station_root(root)
-    return asyncio.run(_run(folder, kind, params, key, detach, partly, authfile))
+    return asyncio.run(_run(folder, kind, params, key, detach, partly, authfile, secret))
 
 
 def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
@@ -89,9 +91,10 @@ async def _run(
     detach: bool,
     partly: Callable[[dict[str, Any]], object],
     authfile: Path | None,
+    secret: bytes | None,
 ) -> dict[str, Any]:
     async with asking(folder) as client:
-        job = await client.submit(kind, params, authfile=authfile, warn=_warn)
+        job = await client.submit(kind, params, authfile=authfile, warn=_warn, secret=secret)
         if detach:
             return {"job": job["id"]}
         task = asyncio.ensure_future(_follow(client, job["id"], key, partly))
