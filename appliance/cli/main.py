@@ -59,6 +59,14 @@ COMMANDS: Final = {
 }
 
 
+_MAY_BE_EMPTY: Final = frozenset({
+    "--after", "--authorisation", "--classification", "--filter", "--for", "--full-name", "--note", "--owner",
+    "--seal", "--serial", "--why", "--witness",
+})  # fmt: skip
+"""Options whose value is a text for people, or is checked for being there. Any other bounds or checks something: with
+an empty value, of a variable that is not set, it would bound nothing (`--on`), or check nothing (`--expect-head`)."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are `module:attribute` with a line of help each."""
 
@@ -70,16 +78,24 @@ class LazyGroup(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """As ever, but for words that no path, reference or name can be: an empty one, and one with a NUL, at which the
-        system ends a path. An option's value may be empty."""
+        system ends a path. An option's value may be empty where it is one of _MAY_BE_EMPTY."""
         if any("\0" in word for word in args):
             raise click.UsageError("an argument holds a NUL character")
-        if "" in args and not extra.get("resilient_parsing"):
+        blank = any(not word or (word.startswith("--") and word.endswith("=")) for word in args)
+        if blank and not extra.get("resilient_parsing"):
             valued = self._valued(args)
-            for at, (before, word) in enumerate(pairwise(args), 1):
+            for at, (before, word) in enumerate(pairwise(["lockgate", *args])):
+                option = before if not word else word[:-1] if word.endswith("=") else ""
+                if option in valued and option not in _MAY_BE_EMPTY:
+                    raise UsageError(
+                        "an option's value is empty",
+                        thing=f"{option} ''",
+                        remedy="give a value, or leave the option out; a variable may not be set",
+                    )
                 if not word and before not in valued:
                     raise UsageError(
                         "an argument is empty",
-                        thing=f"lockgate {' '.join(args[:at])[:160]} ''",
+                        thing=f"{' '.join(['lockgate', *args[:at]])[:168]} ''",
                         remedy="name it; a variable may not be set",
                     )
         return super().make_context(info_name, args, parent, **extra)

@@ -259,7 +259,7 @@ def _check_signatures(files: SmallFiles, trust: TrustFolder) -> tuple[TrustRecor
         first = named[min(named)]
         record = trust.find(keyid)
         if record is None:
-            raise trust.unknown_signer(first)
+            raise trust.unknown_signer(first, "bundle")
         kinds = kinds_of(record.key.algorithm)
         for kind in sorted(set(named) ^ set(kinds)):
             name = f"{sums.NAME}.{keyid}.{kind}"

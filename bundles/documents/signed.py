@@ -295,7 +295,7 @@ def check_signature(
     """
     record = trust.find(keyid)
     if record is None:
-        raise trust.unknown_signer(keyid)
+        raise trust.unknown_signer(keyid, "PURPOSE" if site is None else "receipt")
     if not record.key.verify(raw, signature):
         raise RefusedError(
             "the signature does not hold", thing=f"key {keyid}", remedy="the document or the signature was changed"

@@ -148,13 +148,13 @@ class TrustFolder:
         """The record of a key, or None."""
         return next((record for record in self.records if record.keyid == keyid), None)
 
-    def unknown_signer(self, thing: str) -> RefusedError:
+    def unknown_signer(self, thing: str, purpose: str) -> RefusedError:
         """The refusal of a signature by a key that is not pinned; `thing` names the signature or the key. A copy of a
         trust folder is told apart: the station may know the key by now."""
         pin = (
             "compare its fingerprint with the sender over another channel, then pin it:"
-            " lockgate key trust FILE --purpose PURPOSE --owner NAME"
-        )
+            f" lockgate key trust FILE --purpose {purpose} --owner WHO"
+        ) + (" --from SITE" if purpose in SITE_BOUND else "")
         if self.copied:
             fresh = f"this trust folder is a copy of {self.copied}: have a new one made (lockgate key export-trust DIR)"
             return RefusedError("the signer is unknown", thing=thing, remedy=f"{fresh}; if it lacks the key too, {pin}")

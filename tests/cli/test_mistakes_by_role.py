@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bundles.errors import UsageError
 from bundles.signing.keys import create_private, save_private
 from tests.cli.test_remedies import unparsed, wrong
 from tests.release.closed import Closed
@@ -86,6 +87,8 @@ AUDITOR = [
     ("audit show --last 5", 2, "--last", "did you mean --limit?"),
     ("audit show --who anna", 2, "--who", "did you mean --actor?"),
     ("audit verify --expect-head 5", 2, "'5'", "NUMBER-SHA256"),
+    ("audit verify --expect-head ''", 2, "--expect-head ''", "a variable may not be set"),
+    ("audit show --actor ''", 2, "--actor ''", "a variable may not be set"),
     ("audit recall engineer", 1, "engineer", "lockgate key list"),
 ]
 ADMIN = [
@@ -95,6 +98,10 @@ ADMIN = [
     ("role grant carl security-officer", 3, "carl", "give the role to another account"),
     ("role grant ada auditor", 3, "ada", "give the role to another account"),
     ("role grant carl officer", 2, "'officer'", "security-officer"),
+    ("role grant rita reader --on ''", 2, "--on ''", "a variable may not be set"),
+    ("role grant rita reader --on=", 2, "--on ''", "a variable may not be set"),
+    ("role withdraw rita reader --on ''", 2, "--on ''", "leave the option out"),
+    ("role grant courier rita", 2, "courier rita", "write lockgate role grant rita courier"),
     ("role grant carll reader", 1, "carll", "did you mean carl?"),
     ("user create Eve", 2, "'Eve'", "write 1 to 64 of a-z"),
     ("user bind carl --uid -5", 2, "-5", "lockgate user bind --help"),
@@ -160,3 +167,9 @@ def test_who_imports_twice_is_sent_where_they_may_look(bravo: Closed) -> None:
     said = bravo.cli("carl", "intake", "import", made.folder, expect=3)
     told = said.stderr.rstrip("\n").rpartition("see: lockgate ")[2]
     assert made.signed.manifest.id.rpartition("-")[0] in bravo.cli("carl", *told.split()).stdout
+
+
+def test_a_grant_on_an_empty_pattern_is_no_grant_on_everything(bravo: Closed) -> None:
+    with pytest.raises(UsageError, match="not a pattern of repositories"):
+        bravo.ask("ada", "POST", "/v1/accounts/rita/grant", {"role": "writer", "pattern": ""})
+    assert bravo.ask("ada", "GET", "/v1/accounts/rita")["roles"] == [{"role": "reader", "pattern": "**"}]

@@ -106,6 +106,7 @@ KEYS = [
     ("key export engineer --out {engineer}", 2, "engineer.pem", "another name"),
     ("key trust {alpha}/keys/engineer.pem --purpose release --owner x", 2, "engineer.pem", "lockgate key export NAME"),
     ("key trust {tmp}/nothing.pem --purpose bundle --owner x --from alpha", 2, "nothing.pem", "PEM"),
+    ("key policy --purpose bundle --signers 2 --from ''", 2, "--from ''", "a variable may not be set"),
     (f"key revoke {KEYID} --why x", 2, KEYID, "lockgate key list"),
     ("bundle build --to bravo --out {tmp} --sign-with enginer team/hello:1", 2, "enginer", "did you mean engineer?"),
     (

@@ -42,6 +42,12 @@ def list_(root: Path | None, as_json: bool) -> None:
 @json_option
 def grant(root: Path | None, account: str, role_name: str, pattern: str, as_json: bool) -> None:
     """Give an account a role on a pattern of repositories: team/app, team/* or **."""
+    from appliance.api.states import ROLES
+    from bundles.errors import UsageError
+
+    if role_name not in ROLES and account in ROLES:
+        remedy = f"write lockgate role grant {role_name} {account}"
+        raise UsageError("the account stands before the role", thing=f"{account} {role_name}", remedy=remedy)
     line = f"{account} is {role_name} on {pattern}"
     change(root, account, "grant", as_json, line, role=role_name, pattern=pattern)
 

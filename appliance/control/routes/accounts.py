@@ -142,12 +142,12 @@ def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[s
         uid = _uid(body)
         return writes.BindUid(account=name, uid=uid, at=now, by=actor), {"uid": uid}
     if what in ("grant", "withdraw"):
-        role, pattern = check_role(body.text("role")), body.text("pattern", "")
+        role, pattern = check_role(body.text("role")), body.text("pattern", "" if what == "withdraw" else EVERYTHING)
         detail: dict[str, Any] = {"role": role, "pattern": pattern or EVERYTHING}
         if what == "withdraw":
             detail["every"] = not pattern
             return writes.WithdrawRole(account=name, role=role, pattern=pattern), detail
-        return writes.GrantRole(account=name, role=role, pattern=check_pattern(pattern or EVERYTHING)), detail
+        return writes.GrantRole(account=name, role=role, pattern=check_pattern(pattern)), detail
     keyid = body.text("keyid")
     if not _KEYID.match(keyid):
         raise UsageError("not a key's id", thing=repr(keyid)[:60], remedy="see: lockgate key list")
