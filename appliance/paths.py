@@ -63,6 +63,11 @@ class StationPaths:
         return self.keys / "findings.key"
 
     @property
+    def outbox_key(self) -> Path:
+        """The key that authenticates messages that wait for webhooks, mode 0600, made by the first."""
+        return self.keys / "outbox.key"
+
+    @property
     def refresh_key(self) -> Path:
         """The key that authenticates refresh tokens, mode 0600, made by the first start with accounts."""
         return self.keys / "refresh.key"

@@ -7,16 +7,18 @@ stops, and none is queued twice. A message may be sent twice, where the station 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 
 from appliance import clock, limits
 from appliance.control.api import Control
 from appliance.control.log_follower import Events, LogFollower, report
+from appliance.mac_key import mac_key
 from appliance.settings.webhooks import WebhookSettings
 from appliance.store.reads import webhooks
 from appliance.store.reads.webhooks import Waiting
-from appliance.store.writes.webhooks import DropWebhook, QueueWebhooks, RetryWebhook
-from appliance.webhooks.messages import headers_of, is_wanted, message_of, secrets_of
+from appliance.store.writes.webhooks import DropWebhook, Message, QueueWebhooks, RetryWebhook
+from appliance.webhooks.messages import headers_of, is_wanted, message_of, seal_of, secrets_of
 from appliance.webhooks.sending import NotTakenError, Sender
 from bundles.errors import LockgateError
 
@@ -74,13 +76,20 @@ class Endpoint:
 
     async def _put(self, events: Events, heads: dict[int, int]) -> bool:
         site = self._control.station.config.site
-        messages = tuple(message_of(site, event) for event in events)
+        made = [message_of(site, event) for event in events]
+        key = await self._key() if made else b""
+        messages = tuple(one._replace(seal=seal_of(key, self.name, one)) for one in made)
         at = clock.now()
         write = QueueWebhooks(
             endpoint=self.name, heads=dict(heads), messages=messages, now=int(clock.seconds(at)), at=at
         )
         self._kept = time.monotonic()
         return bool(await self._control.writer.submit(write))
+
+    async def _key(self) -> bytes:
+        """Raises FailedError."""
+        after = "what waits for webhooks is not sent then, and stands in: lockgate audit show"
+        return await asyncio.to_thread(mac_key, self._control.station.paths.outbox_key, after=after)
 
     async def send(self) -> None:
         """Send what is due. Raises LockgateError where the secret cannot be used: all of it waits."""
@@ -89,11 +98,19 @@ class Endpoint:
         if not waiting:
             return
         secrets = await asyncio.to_thread(secrets_of, self._control.station.paths, self.name)
-        await asyncio.gather(*(self._attempt(one, secrets) for one in waiting))
+        key = await self._key()
+        await asyncio.gather(*(self._attempt(one, secrets, key) for one in waiting))
 
-    async def _attempt(self, message: Waiting, secrets: list[bytes]) -> None:
+    def _require_own(self, message: Waiting, key: bytes) -> None:
+        """Raises NotTakenError for what is not as the station queued it for this endpoint."""
+        queued = seal_of(key, self.name, Message(message.event, message.body))
+        if not hmac.compare_digest(message.seal.encode(), queued.encode()):
+            raise NotTakenError("not what the station queued: the database was changed by hand", for_good=True)
+
+    async def _attempt(self, message: Waiting, secrets: list[bytes], key: bytes) -> None:
         body, now = message.body.encode(), int(clock.seconds(clock.now()))
         try:
+            self._require_own(message, key)
             await self._sender.send(body, headers_of(message.event, body, secrets, now))
         except NotTakenError as error:
             pauses = limits.WEBHOOK_PAUSES

@@ -64,6 +64,14 @@ def message_of(site: str, event: Mapping[str, Any]) -> Message:
     return Message(identity, body)
 
 
+def seal_of(key: bytes, endpoint: str, message: Message) -> str:
+    """By which the station knows again what it queued for an endpoint: HMAC-SHA256 in hex over the three, with their
+    lengths. `key`: `StationPaths.outbox_key`'s."""
+    parts = [text.encode() for text in (endpoint, message.event, message.body)]
+    whole = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.digest(key, whole, hashlib.sha256).hex()
+
+
 def headers_of(message_id: str, body: bytes, secrets: list[bytes], now: int) -> dict[str, str]:
     """The headers of one attempt, signed by each secret: the newest and, while one is exchanged, the one before."""
     signed = f"{message_id}.{now}.".encode() + body

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import hmac
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +151,47 @@ async def test_an_event_is_told_once_as_a_signed_cloud_event(inside: Inside, rec
     assert headers["webhook-signature"] == f"v1,{expected}"
     assert teller.state == (0, 0)
     assert of(teller.control.measures) == {'lockgate_webhook_deliveries_total{result="delivered"}': 1}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        """UPDATE webhook_outbox SET body = replace(body, 'sha256:a', 'sha256:b')""",
+        """UPDATE webhook_outbox SET event = 'bravo-01-99'""",
+        """UPDATE webhook_outbox SET seal = ''""",
+        """UPDATE webhook_outbox SET seal = 'ü'""",
+        """UPDATE webhook_outbox SET event = 'bravo-01-99', body = '{"type": "lockgate.intake.release"}', seal = ''""",
+    ],
+)
+async def test_what_somebody_wrote_into_the_outbox_is_never_signed(
+    inside: Inside, receiver: Receiver, edit: str
+) -> None:
+    teller = Teller(inside, receiver.port)
+    await teller.turn()
+    teller.record("sha256:a")
+    await teller.endpoint.queue()
+    with contextlib.closing(sqlite3.connect(inside.station.paths.database)) as intruder:
+        intruder.execute(edit)
+        intruder.commit()
+    await teller.endpoint.send()
+    assert (receiver.came, teller.state) == ([], (0, 1))
+    assert "changed by hand" in alerts(teller.control)[0]
+    teller.record("sha256:c")
+    await teller.turn()
+    assert [one["subject"] for one in receiver.told] == ["sha256:c"]
+
+
+async def test_a_message_for_one_endpoint_is_not_told_to_another(inside: Inside, receiver: Receiver) -> None:
+    teller = Teller(inside, receiver.port)
+    await teller.turn()
+    teller.record("sha256:a")
+    await teller.endpoint.queue()
+    (inside.station.paths.keys / "webhook-other.secret").write_text(f"whsec_{base64.b64encode(SECRET).decode()}\n")
+    with contextlib.closing(sqlite3.connect(inside.station.paths.database)) as intruder:
+        intruder.execute("UPDATE webhook_outbox SET endpoint = 'other'")
+        intruder.commit()
+    await Endpoint(teller.control, "other", teller.settings).send()
+    assert receiver.came == []
 
 
 async def test_what_is_not_taken_is_tried_again_with_the_same_id_then_dead_and_replayed(

@@ -9,11 +9,12 @@ from appliance.store.ports import Reader
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A message that is to be sent: its number in the outbox, its event's id, its body, and attempts so far."""
+    """A message that is to be sent: its number in the outbox, its event's id, body and seal, and attempts so far."""
 
     number: int
     event: str
     body: str
+    seal: str
     attempts: int
 
 
@@ -29,7 +30,7 @@ class OutboxState:
 def due(reader: Reader, endpoint: str, now: int, limit: int) -> list[Waiting]:
     """What is to be sent to an endpoint by now, the oldest first."""
     rows = reader.execute(
-        "SELECT number, event, body, attempts FROM webhook_outbox WHERE endpoint = ? AND state = 'waiting'"
+        "SELECT number, event, body, seal, attempts FROM webhook_outbox WHERE endpoint = ? AND state = 'waiting'"
         " AND due <= ? ORDER BY number LIMIT ?",
         (endpoint, now, limit),
     )

@@ -10,10 +10,12 @@ from appliance.store.writes.write import Write
 
 
 class Message(NamedTuple):
-    """What an endpoint is to be told: the event's id, and the body as it is signed and sent."""
+    """What an endpoint is to be told: the event's id, the body as it is signed and sent, and the seal by which it is
+    known again (appliance.webhooks.messages.seal_of)."""
 
     event: str
     body: str
+    seal: str = ""
 
 
 class QueueWebhooks(Write, frozen=True):
@@ -41,9 +43,9 @@ class QueueWebhooks(Write, frozen=True):
             if held >= limits.WEBHOOK_OUTBOX:
                 return False
         db.executemany(
-            "INSERT INTO webhook_outbox (endpoint, event, body, due, state, created)"
-            " VALUES (?, ?, ?, ?, 'waiting', ?) ON CONFLICT DO NOTHING",
-            [(self.endpoint, one.event, one.body, self.now, self.at) for one in self.messages],
+            "INSERT INTO webhook_outbox (endpoint, event, body, seal, due, state, created)"
+            " VALUES (?, ?, ?, ?, ?, 'waiting', ?) ON CONFLICT DO NOTHING",
+            [(self.endpoint, one.event, one.body, one.seal, self.now, self.at) for one in self.messages],
         )
         db.executemany(
             "INSERT INTO webhook_cursors (endpoint, lane, seq) VALUES (?, ?, ?)"
