@@ -131,6 +131,16 @@ MORE: Final[tuple[Further, ...]] = (
         ),
     ),
     Further(
+        "bundles",
+        "outgoing",
+        "BundlesScreen",
+        "Bundles",
+        "what is carried out and in, and what comes next",
+        demo="tui.demo.audit",
+        opens=True,
+        filters=True,
+    ),
+    Further(
         "custody",
         "record",
         "CustodyScreen",

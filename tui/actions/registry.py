@@ -205,7 +205,7 @@ _FILTERED: Final = (
     *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help"),
     *(further.name for further in MORE if further.filters),
 )
-_SORTED: Final = ("intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
+_SORTED: Final = ("bundles", "intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
 """Lists whose columns can be sorted."""
 _LANDING: Final = ("intake", "home", "media")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
