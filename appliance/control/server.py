@@ -30,6 +30,7 @@ from appliance.control import (
     jobs_by_log,
     openapi,
     policy_watch,
+    socket_watch,
     space,
     store_watch,
     webhooks,
@@ -134,7 +135,11 @@ def run(
     `starting`: whether some of them start now."""
     starter = JobStarter.begin()
     try:
-        asyncio.run(_serve(root, listen, ready, slots, starter, starting))
+        gone = asyncio.run(_serve(root, listen, ready, slots, starter, starting))
+        if gone is not None:
+            raise FailedError(
+                "a socket of the station was removed", thing=str(gone), remedy="it is made again, and the jobs go on"
+            )
         if starter.is_lost:
             raise FailedError(
                 "the process that starts jobs has ended", remedy="both are started again, and the jobs go on"
@@ -150,7 +155,8 @@ async def _serve(
     slots: Slots,
     starter: JobStarter,
     starting: Callable[[], bool],
-) -> None:
+) -> Path | None:
+    """Until SIGTERM, or until a part of the process is lost; the socket that somebody removed, if that was it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -167,11 +173,8 @@ async def _serve(
         token = secrets.token_hex(16)
         work = Jobs(station, writer, starter, lease, token, measures.job_ended)
 
-        def lose_starter() -> None:
-            work.halt()
-            stop.set()
-
-        starter.when_lost = lose_starter
+        loss = _Loss(stop, work)
+        starter.when_lost = loss.end
         async with (
             serve_writer(paths.writer_socket, service, token),
             _access(station, writer) as (accounts, identity, by_log),
@@ -209,7 +212,7 @@ async def _serve(
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
                 await asyncio.to_thread(checked.wait, limits.METADATA_FIRST)
-                tasks = [asyncio.create_task(one) for one in _lasting(control)]
+                tasks = [asyncio.create_task(one) for one in (*_lasting(control), *_kept(paths, slots, loss))]
                 ready()
                 await stop.wait()
                 await work.stop()
@@ -220,6 +223,30 @@ async def _serve(
             await asyncio.wait(tasks)
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+    return loss.socket
+
+
+class _Loss:
+    """Ends the control process where a part of it is lost that only a new one has: the jobs go on there."""
+
+    def __init__(self, stop: asyncio.Event, work: Jobs) -> None:
+        self._stop, self._work = stop, work
+        self.socket: Path | None = None
+
+    def end(self) -> None:
+        self._work.halt()
+        self._stop.set()
+
+    def end_without(self, socket: Path) -> None:
+        """As `end`, where somebody removed a socket."""
+        self.socket = socket
+        self.end()
+
+
+def _kept(paths: StationPaths, slots: Slots, loss: _Loss) -> Iterator[Coroutine[Any, Any, None]]:
+    """What keeps the folder `run` as it was."""
+    yield slots.keep_filed()
+    yield socket_watch.keep_looking(paths, loss.end_without)
 
 
 async def _take_up(control: Control) -> None:

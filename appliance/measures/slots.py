@@ -6,6 +6,7 @@ there are as many files as slots, however many processes died.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import mmap
 import os
@@ -15,8 +16,10 @@ from array import array
 from pathlib import Path
 from typing import Final
 
+from appliance import limits
 from appliance.measures.series import CELL, Counts, Layout
 from appliance.settings.slo import SloSettings
+from bundles.io.files import failures_named
 
 CONTROL: Final = "control"
 """The slot of the control process; workers have `worker-N`."""
@@ -30,11 +33,15 @@ class Slots:
         self.layout, self._folder = layout, folder
         self.slo = slo or SloSettings()
         self._unfiled: list[Counts] = []
+        self._filed: dict[Path, Counts] = {}
 
     def prepare(self) -> None:
-        """Begin at zero; before any process is started."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Begin at zero; before any process is started, and while no other station runs here. Raises FailedError."""
+        if self._folder is None:
+            return
+        with failures_named(self._folder, "the station cannot be started"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self._folder)
             self._folder.parent.mkdir(mode=0o710, exist_ok=True)  # somebody emptied the station's folder of sockets
             self._folder.mkdir(mode=0o700)
 
@@ -44,20 +51,36 @@ class Slots:
         size = self.layout.cells * CELL
         if self._folder is not None:
             try:
-                return Counts(self.layout, _mapped(self._folder / slot, size))
+                counts = Counts(self.layout, _mapped(self._folder / slot, size))
             except OSError as error:
                 with contextlib.suppress(OSError):  # the error output may be a file on the same disk
                     print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
+            else:
+                self._filed[self._folder / slot] = counts
+                return counts
         counts = Counts(self.layout, memoryview(bytearray(size)).cast("d"))
         self._unfiled.append(counts)
         return counts
+
+    async def keep_filed(self) -> None:
+        """Make the files of this process's slots again where somebody removed them: they go on with what was counted.
+        Until cancelled."""
+        while True:
+            await asyncio.sleep(limits.RESERVE_LOOK)
+            for path, counts in self._filed.items():
+                with contextlib.suppress(OSError):  # a disk without room: the next look tries again
+                    if not path.exists():
+                        path.parent.parent.mkdir(mode=0o710, exist_ok=True)
+                        path.parent.mkdir(mode=0o700, exist_ok=True)
+                        counts.move_to(_mapped(path, self.layout.cells * CELL))
 
     def totals(self) -> list[float]:
         """The sum of each cell over all slots. Blocking: it reads small files."""
         sums = [0.0] * self.layout.cells
         found = [counts.read(0, self.layout.cells) for counts in self._unfiled]
         if self._folder is not None:
-            found += map(_read, sorted(self._folder.iterdir()))
+            with contextlib.suppress(FileNotFoundError):  # somebody removed it: it is made again in a moment
+                found += map(_read, sorted(self._folder.iterdir()))
         for cells in found:
             if len(cells) == len(sums):  # a slot that is being opened has none yet
                 sums = [before + more for before, more in zip(sums, cells, strict=True)]

@@ -76,8 +76,8 @@ def serve(root: Path, listen: str | None = None) -> int:
     scheme = "http" if config.open else "https"
     objectives, laid_out = of_site(config.slo)
     slots = Slots(laid_out, paths.metrics, config.slo)
-    slots.prepare()
     with station_lock(paths), _listening(host, port) as listener:
+        slots.prepare()
         if config.side == "inside":
             _shut_if_forgotten(paths, config)
         port = listener.getsockname()[1]
@@ -99,6 +99,8 @@ def serve(root: Path, listen: str | None = None) -> int:
         def before() -> None:
             starting.set()
             reserve.make_room(limits.RESERVE_START, starts=True)
+            if not paths.listening.exists():  # somebody removed the folder of sockets
+                note_listening(paths, address)
 
         def after() -> None:
             starting.clear()
@@ -114,7 +116,7 @@ def serve(root: Path, listen: str | None = None) -> int:
 def _work(
     root: Path, listener: socket.socket, slots: Slots, objectives: Objectives, slot: str, ready: Callable[[], object]
 ) -> None:
-    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), objectives))
+    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), objectives), slots.keep_filed)
 
 
 def _warn_of_keys(paths: StationPaths) -> None:

@@ -8,8 +8,9 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -42,13 +43,19 @@ from appliance.store.writes.write import AsyncGuarded, AsyncWriter
 from bundles.errors import LockgateError
 
 
-def run(root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures) -> None:
-    """Serve until SIGTERM."""
+def run(
+    root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures,
+    lasting: Callable[[], Coroutine[Any, Any, None]],
+) -> None:  # fmt: skip
+    """Serve until SIGTERM; `lasting` goes on meanwhile."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(root, listener, ready, measures))
+        runner.run(_serve(root, listener, ready, measures, lasting))
 
 
-async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures) -> None:
+async def _serve(
+    root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures,
+    lasting: Callable[[], Coroutine[Any, Any, None]],
+) -> None:  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -81,8 +88,10 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         )
         await front.open()
         loop.add_signal_handler(signal.SIGHUP, front.reload_soon)
+        beside = asyncio.create_task(lasting())
         ready()
         await stop.wait()
+        beside.cancel()
         front.close()
         await runner.cleanup()
         await asyncio.to_thread(pulls.close)
