@@ -25,6 +25,7 @@ from appliance.store.integrity import is_distrusted
 from appliance.store.presence import Presence
 from appliance.store.reads.registry import Metadata
 from appliance.store.reserve import Reserve
+from appliance.store.writable import unwritable
 
 State = Literal["ready", "degraded", "not ready"]
 Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata", "store", "log"]
@@ -92,7 +93,7 @@ class Probe:
         """What the disk's room says, whether the log holds what was signed, whether the store is in its place, and
         whether the control process takes writes: pulls go on without it. Blocking, a second at most."""
         reserve, codes = Reserve(self._paths.reserve), list[Code]()
-        if reserve.read_only():
+        if reserve.read_only() or unwritable(self._paths):
             codes.append("read-only")
         if reserve.in_want():
             codes.append("reserve")

@@ -22,7 +22,7 @@ from appliance.store.reads.registry import Metadata
 from appliance.store.writes.write import Writer
 from bundles import limits
 from bundles.errors import FailedError, LockgateError
-from bundles.io.files import own_as_folder, read_small, write_atomic
+from bundles.io.files import failures_named, own_as_folder, read_small, write_atomic
 from bundles.signing.trust import TrustFolder
 
 _DYING: Final = 10.0
@@ -79,7 +79,8 @@ def station_lock(paths: StationPaths) -> Iterator[None]:
     The holder's process id stands in the file: where that process lives, the station runs; where it does not, its
     children are dying, and they are waited for.
     """
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with failures_named(paths.lock, "the station cannot be locked"):
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         own_as_folder(descriptor, paths.root)
         if not _locked(descriptor, 0.0) and (_holder_lives(descriptor) or not _locked(descriptor, _DYING)):

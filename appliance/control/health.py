@@ -16,6 +16,7 @@ from appliance.station import Station
 from appliance.store.integrity import last_check
 from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
+from appliance.store.writable import unwritable
 from bundles.documents.audit_log import LANES
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
@@ -42,7 +43,13 @@ def checks(station: Station) -> list[dict[str, Any]]:
 
 
 def _space(station: Station) -> dict[str, Any]:
-    """Well where content is taken in, the reserve is whole, and a good deal is free beyond that."""
+    """Well where the disk takes writes, content is taken in, the reserve is whole, and a good deal is free beyond."""
+    if why := unwritable(station.paths):
+        detail = (
+            f"nothing can be written in {station.paths.root} ({why}), so what has to be recorded is refused;"
+            " see the kernel's log, stop the station, check the file system, and mount it again"
+        )
+        return {"name": "space", "ok": False, "detail": detail}
     reserve, room = Reserve(station.paths.reserve), Room.of(station.paths.root)
     most, share = limits.HEALTH_FREE
     detail = f"{room.free / 10**6:.0f} MB free"

@@ -79,9 +79,14 @@ class Promised:
         """After a commit, before anybody hears of it."""
         _NUMBER.pack_into(self._map, 0, value)
 
-    def close(self) -> None:
-        """Write it to the disk and let go of it."""
+    def sync(self) -> None:
+        """Write it to the disk. Raises OSError."""
         self._map.flush()
+
+    def close(self) -> None:
+        """Write it to the disk, if that takes writes, and let go of it: a number that is behind proves nothing."""
+        with suppress(OSError):
+            self.sync()
         self._map.close()
 
 
@@ -89,4 +94,5 @@ def promise(database: Path, value: int) -> None:
     """Say of a station that does not run how many commits its database holds. Raises OSError."""
     said = Promised(database)
     said.set(value)
+    said.sync()
     said.close()

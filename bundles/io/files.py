@@ -201,7 +201,7 @@ def scan(folder: Path) -> Iterator[os.DirEntry[str]]:
 _REMEDIES = {
     "ENOSPC": "free some space or use a larger medium, then run it again: it goes on where it was",
     "EDQUOT": "free some space, then run it again: it goes on where it was",
-    "EROFS": "it is read-only: clear the write-protection, or give another folder",
+    "EROFS": "it is read-only: clear the write-protection, mount it to be written, or give another folder",
     "EIO": "the medium failed or was pulled out: put it back or take another, then run it again",
     "ENODEV": "the medium was pulled out: put it back, then run it again",
     "ENXIO": "the medium was pulled out: put it back, then run it again",

@@ -70,10 +70,11 @@ def fill_inodes(folder: Path) -> Path:
 
 
 class FillingDisk(OsFiles):
-    """Space for `operations` more creations, writes and renames, then none until `room` is made."""
+    """Space for `operations` more creations, writes and renames, then none until `room` is made; `code` is what the
+    system says then."""
 
-    def __init__(self, operations: int = 1_000_000) -> None:
-        self.left = operations
+    def __init__(self, operations: int = 1_000_000, code: int = errno.ENOSPC) -> None:
+        self.left, self.code = operations, code
         self.refused = 0
 
     def room(self) -> None:
@@ -83,7 +84,7 @@ class FillingDisk(OsFiles):
         self.left -= 1
         if self.left < 0:
             self.refused += 1
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(self.code, os.strerror(self.code), str(path))
 
     def create(self, path: Path) -> int:
         self._take(path)

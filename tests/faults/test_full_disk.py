@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,11 +56,15 @@ def chunks(server: Server) -> Answer:
     return answer if answer.status != 202 else server.ask("PUT", f"{answer.headers['Location']}?digest={DIGEST}")
 
 
-@pytest.mark.parametrize("push", [single_post, post_and_put, chunks])
+@pytest.mark.parametrize(
+    ("push", "code"),
+    [(single_post, errno.ENOSPC), (single_post, errno.EDQUOT), (post_and_put, errno.ENOSPC), (chunks, errno.ENOSPC)],
+)
 def test_a_push_that_finds_no_room_at_any_stage_says_so_and_leaves_nothing(
-    store: Store, server: Server, disk: FillingDisk, push: Callable[[Server], Answer]
+    store: Store, server: Server, disk: FillingDisk, push: Callable[[Server], Answer], code: int
 ) -> None:
     kept = server.push_blob("team/app", b"was there before")
+    disk.code = code
     for stage in range(100):
         disk.left, disk.refused = stage, 0
         answer = push(server)
