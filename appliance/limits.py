@@ -1193,3 +1193,18 @@ SFTP_TIMEOUT: Final = 60.0
 
 SFTP_SECRET: Final = 64 * 1024
 """A private key, a certificate, or a password."""
+
+DROP_FOLDERS: Final = 8
+"""Drop folders of one config.toml."""
+
+DROP_LOOK: Final = 2.0
+"""Seconds between two looks at the drop folders; a bundle is begun at the second look that finds it whole."""
+
+DROP_NAMES: Final = 4096
+"""Names that are looked at in a drop folder: anybody may fill it."""
+
+DROP_BUNDLES: Final = 64
+"""Bundles of a drop folder that are looked into, the first by name: the others wait until these are taken away."""
+
+DROP_STATE: Final = MIB
+"""What is kept of the imports that were begun from drop folders."""

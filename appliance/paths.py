@@ -190,6 +190,11 @@ class StationPaths:
         return self.root / "budgets.json"
 
     @property
+    def drop_folders(self) -> Path:
+        """Which imports were begun from drop folders (appliance.control.drop_folders)."""
+        return self.root / "drop-folders.json"
+
+    @property
     def listening(self) -> Path:
         """The process that runs the station, and where its registry listens (appliance.station.note_listening)."""
         return self.run / "listening"

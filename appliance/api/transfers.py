@@ -1,4 +1,4 @@
-"""Transfers by SFTP."""
+"""Transfers by SFTP, and drop folders."""
 
 from __future__ import annotations
 
@@ -20,3 +20,26 @@ class TransferHost(Shape, frozen=True, kw_only=True):
     rate: int
     parallel: int
     compare: bool
+
+
+class DroppedBundle(Shape, frozen=True, kw_only=True):
+    """A bundle in a drop folder: `state` is `waits`, `importing`, `imported`, or how its import ended; `why` says what
+    it waits for or what speaks against it; `job` is the import's and `at` when that was begun, or empty."""
+
+    id: str
+    state: str
+    why: str
+    job: str
+    at: str
+
+
+class DropFolder(Shape, frozen=True, kw_only=True):
+    """A drop folder: `fault` says why it cannot be read, `others` counts what is no bundle's folder, and with `more`
+    there is more than is looked at."""
+
+    name: str
+    path: str
+    fault: str
+    others: int
+    more: bool
+    bundles: tuple[DroppedBundle, ...]

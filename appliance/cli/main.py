@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "bundle": ("appliance.cli.bundle.group:bundle", "Bundles: build, sign, verify, inspect, unpack"),
     "site": ("appliance.cli.bundle.site:site", "Known destinations: add, list, remove"),
     "intake": ("appliance.cli.intake.group:intake", "Bring a bundle in: import, show, approve, reject, release"),
-    "sftp": ("appliance.cli.transfer.sftp:sftp", "Carry bundles by SFTP: hosts, list, push, pull"),
+    "sftp": ("appliance.cli.transfer.sftp:sftp", "Carry bundles by SFTP: hosts, list, push, pull, watch"),
     "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy"),

@@ -74,7 +74,7 @@ from appliance.api.scanning import (
 )
 from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Certificate, Head, Released, Status
-from appliance.api.transfers import TransferHost
+from appliance.api.transfers import DropFolder, TransferHost
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
 from appliance.api.webhooks import Webhook, WebhookReplayed
@@ -146,6 +146,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/receipts": TakenStatement,
     "GET /v1/sites": Page[Site],
     "GET /v1/transfer-hosts": Page[TransferHost],
+    "GET /v1/drop-folders": Page[DropFolder],
     "GET /v1/webhooks": Page[Webhook],
     "POST /v1/webhooks/{name}/replay": WebhookReplayed,
     "GET /v1/destination": Destination,

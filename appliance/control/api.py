@@ -23,6 +23,7 @@ from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.budgets import Budgets
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.carried import CarriedTimes
+from appliance.control.drop_folders import DropFolders
 from appliance.control.handle_socket import Handles
 from appliance.control.log_follower import LogFollower
 from appliance.control.measuring import ControlMeasures
@@ -89,6 +90,7 @@ class Control:
     def __post_init__(self) -> None:
         slots, paths = self.measures.slots, self.station.paths
         self.follower = LogFollower(paths)
+        self.drops = DropFolders(self.station, self.jobs)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
 
     @property
@@ -98,6 +100,8 @@ class Control:
 
     called: Callable[[Control, Caller, Permission], Awaitable[None]] = _ignored
     """Told of each caller, and of the permission that the route takes, before its handler runs."""
+    drops: DropFolders = field(init=False)
+    """The folders that bundles are dropped into."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)
     """What this process knows of accounts by the audit log."""
     in_force: bool = False

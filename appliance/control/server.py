@@ -282,6 +282,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)
+    if control.drops.folders:
+        yield control.drops.keep_looking()
     yield control.follower.keep_following(functools.partial(_told, control))
 
 

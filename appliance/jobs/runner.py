@@ -82,7 +82,8 @@ class Runner:
         self.folder = station.paths.job(job_id)
         grants = load_grants(self.folder)
         self._secret = descriptors.get(SECRET_ROOT)
-        self._granted = Granted(station.paths, station.config.media_roots, grants, descriptors)
+        roots = [*station.config.media_roots, *(one.path for one in station.config.drop_folders.values())]
+        self._granted = Granted(station.paths, roots, grants, descriptors)
         self._cancelled = False
         self._waiting = False
         self._sent = 0.0

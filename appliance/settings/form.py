@@ -22,7 +22,7 @@ from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.redirects import check_hosts
-from appliance.settings.transfer_form import TRANSFER_HOSTS, wrong_transfer_hosts
+from appliance.settings.transfer_form import DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
 from bundles import limits
@@ -195,6 +195,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             name=text(lambda name: _OBJECTIVE_NAME.match(name) is not None and name != "other"), inside=_OBJECTIVE,
         ),
         "transfer_hosts": TRANSFER_HOSTS,
+        "drop_folders": DROP_FOLDERS,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
@@ -204,6 +205,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 """Every setting, by its key with its table's name before it."""
 
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
+_TABLES_OF_TABLES: Final = ("access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders")
 
 
 def _check_host(host: str) -> None:
@@ -297,9 +299,7 @@ def _unknown(key: str, value: Any) -> Fault:
         return Fault(key, _written(value), "a wrong value", f"write it as a table: [{key}], and its settings below")
     table, _, name = key.rpartition(".")
     if isinstance(value, dict):
-        near = difflib.get_close_matches(
-            _plain(key), [*_TABLES, "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts"], 1
-        )
+        near = difflib.get_close_matches(_plain(key), [*_TABLES, *_TABLES_OF_TABLES], 1)
         return Fault(f"[{key}]", "", what, f"did you mean [{near[0]}]?" if near else REFERENCE)
     found = _misplaced(name, key, value)
     if found is not None:
@@ -351,9 +351,10 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
             if not webhook.get(needed):
                 yield Fault(f"webhooks.{_quoted(name)}.{needed}", "", "a setting is missing",
                             f"write {needed} = {_WEBHOOK[needed].says}")  # fmt: skip
-    for table, key, what, remedy in wrong_transfer_hosts(document.get("transfer_hosts", {})):
-        value = document["transfer_hosts"][table].get(key, "")
-        yield Fault(f"transfer_hosts.{_quoted(table)}.{key}", _written(value) if value else "", what, remedy)
+    for table, name, key, what, remedy in wrong_transfers(document):
+        value = document[table][name].get(key, "")
+        where = f"{table}.{_quoted(name)}" + (f".{key}" if key else "")
+        yield Fault(where, _written(value) if value else "", what, remedy)
     log = document.get("log", {})
     if log.get("requests") and log.get("format", "text") != "json":
         yield Fault("log.requests", "true", "requests are logged as JSON alone", 'write format = "json" too')

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
+from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
 from appliance.settings.redirects import CollectSettings
@@ -51,6 +52,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sbom: SbomSettings = SbomSettings()
     upstreams: dict[str, UpstreamSettings] = {}
     transfer_hosts: dict[str, TransferHostSettings] = {}
+    drop_folders: dict[str, DropFolderSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     webhooks: dict[str, WebhookSettings] = {}
@@ -177,6 +179,11 @@ sha256 = {sha256}
 #   host_keys = ["SHA256:…"]          # as ssh-keygen -l prints them: no other key is spoken to
 #   folder = "/incoming"
 #   key = "keys/dropzone"             # a private key; or agent = SOCKET, or password = true
+
+[drop_folders]
+# Folders of an inside station whose bundles are imported into quarantine by themselves, once they are whole.
+#   [drop_folders.incoming]
+#   path = "/srv/incoming"
 
 [log]
 # Lines of the program's log: "text" or "json"; and whether each request to the registry has one (json alone).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -12,6 +13,11 @@ from appliance.settings.form_kinds import FILE, FLAG, Form, passes, text, texts,
 from appliance.settings.transfer_hosts import check_fingerprint, check_folder, check_user, parse_hours, split_address
 
 NAME: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
+
+
+def _is_whole(path: str) -> bool:
+    return path.startswith("/") and os.path.normpath(path) == path and path != "/"
+
 
 _HOST: Final[Mapping[str, Form]] = MappingProxyType(
     {
@@ -39,8 +45,27 @@ TRANSFER_HOSTS: Final = Form(
 )  # fmt: skip
 
 
-def wrong_transfer_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
-    """Settings that are right by themselves and not together: host, key, what is wrong and what to do."""
+DROP_FOLDERS: Final = Form(
+    f"a table for each of at most {limits.DROP_FOLDERS} folders, named by a-z, 0-9 and -, as [drop_folders.incoming]",
+    lambda value: isinstance(value, dict) and len(value) <= limits.DROP_FOLDERS,
+    name=text(lambda name: NAME.match(name) is not None),
+    inside={"path": Form('the whole path of a folder, as "/srv/incoming"', text(_is_whole))},
+)  # fmt: skip
+
+
+def wrong_transfers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Settings that are right by themselves and not together: table, name, key (or "" for all of it), what is wrong and
+    what to do."""
+    for name, folder in document.get("drop_folders", {}).items():
+        if not folder.get("path"):
+            yield "drop_folders", name, "path", "a setting is missing", "write path = the whole path of a folder"
+        if document["side"] != "inside":
+            yield "drop_folders", name, "", "an outside station imports nothing", "write it on the inside station"
+    for fault in _wrong_hosts(document.get("transfer_hosts", {})):
+        yield "transfer_hosts", *fault
+
+
+def _wrong_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
     for name, host in hosts.items():
         for needed in ("address", "user", "host_keys"):
             if not host.get(needed):

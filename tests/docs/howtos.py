@@ -96,8 +96,11 @@ SETUPS = {
     "docs/howto/carry-by-sftp.md": Setup(
         before='outside$ printf \'[transfer_hosts.dropzone]\\naddress = "sftp.example"\\nuser = "lockgate"\\n'
         'host_keys = ["SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDPIWqlK61UWTyjfXc"]\\nkey = "keys/dropzone"\\n\''
-        " >> /srv/alpha/config.toml\n" + SERVE_OUTSIDE,
-        promises={"lockgate sftp hosts": "lockgate@sftp.example"},
+        " >> /srv/alpha/config.toml\n"
+        + SERVE_OUTSIDE
+        + "inside$ mkdir -p /srv/incoming\ninside$ printf '[drop_folders.incoming]\\npath = \"%s\"\\n' /srv/incoming"
+        " >> /srv/bravo/config.toml\n" + SERVE_INSIDE,
+        promises={"lockgate sftp hosts": "lockgate@sftp.example", "lockgate sftp watch": "incoming: "},
         needs=("ssh-keygen",),
     ),
     "docs/howto/observe.md": Setup(

@@ -42,6 +42,15 @@ def test_a_wrong_setting_is_named(line: str, key: str) -> None:
     assert _faults(f"[transfer_hosts.drop]\n{kept}{line}\n") == [f"transfer_hosts.drop.{key}"]
 
 
+def test_a_drop_folder_is_an_inside_stations_and_has_a_whole_path() -> None:
+    folder = '[drop_folders.incoming]\npath = "/srv/incoming"\n'
+    assert _faults(folder) == []
+    assert _faults('[drop_folders.incoming]\npath = "srv/../x"\n') == ["drop_folders.incoming.path"]
+    assert _faults("[drop_folders.incoming]\n") == ["drop_folders.incoming.path"]
+    outside = f'site = "alpha"\nside = "outside"\n{folder}'
+    assert [fault.key for fault in faults(outside.encode())] == ["drop_folders.incoming"]
+
+
 def test_hosts_that_are_reached_through_one_another_are_a_fault() -> None:
     text = "".join(f'[transfer_hosts.{a}]\n{_HOST}through = "{b}"\n' for a, b in (("a", "b"), ("b", "a")))
     assert set(_faults(text)) == {"transfer_hosts.a.through", "transfer_hosts.b.through"}

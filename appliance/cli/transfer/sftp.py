@@ -19,7 +19,7 @@ _secret_option = click.option(
 
 @click.group()
 def sftp() -> None:
-    """Carry bundles by SFTP: hosts, list, push, pull. Transfer hosts are named in config.toml."""
+    """Carry bundles by SFTP: hosts, list, push, pull; and by drop folders: watch. Both are named in config.toml."""
 
 
 @sftp.command()
@@ -34,6 +34,30 @@ def hosts(root: Path | None, as_json: bool) -> None:
         for one in document["items"]
     ]  # fmt: skip
     show(document, as_json, lambda: table(rows, ("HOST", "ADDRESS", "FOLDER", "HOST KEYS", "THROUGH", "HOURS")))
+
+
+@sftp.command()
+@station_option
+@json_option
+def watch(root: Path | None, as_json: bool) -> None:
+    """The drop folders: what was imported, what waits and for what, what was refused and why.
+
+    The station looks by itself, every two seconds; this shows what it found.
+    """
+    document = call(root, lambda client: client.get("/v1/drop-folders"))
+    show(document, as_json, lambda: _watched(document["items"]))
+
+
+def _watched(folders: list[dict[str, Any]]) -> str:
+    lines = [] if folders else ["no drop folder is named in config.toml"]
+    for folder in folders:
+        lines.append(f"{folder['name']}: {folder['path']}" + (f": {folder['fault']}" if folder["fault"] else ""))
+        for one in folder["bundles"]:
+            lines.append(f"  {one['id']} {one['state']}" + (f": {one['why']}" if one["why"] else ""))
+        if folder["others"]:
+            more = " or more" if folder["more"] else ""
+            lines.append(f"  {some(folder['others'], 'name')}{more} that is no bundle's, left alone")
+    return "\n".join(safe(line) for line in lines)
 
 
 @sftp.command("list")

@@ -77,7 +77,8 @@ def describe(control: Control) -> Status:
     station = control.station
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
-    found = [*checks(station), policy_watch.check(control.policy)]
+    drops = control.drops.check()
+    found = [*checks(station), policy_watch.check(control.policy), *([drops] if drops else [])]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
     last = last_received(station.reader)
