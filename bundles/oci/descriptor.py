@@ -17,6 +17,7 @@ _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z
 _PLATFORM_PART: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _PART: Final = re.compile(rf"{_PLATFORM_PART}\Z")
 _PLATFORM: Final = re.compile(rf"{_PLATFORM_PART}(?:/{_PLATFORM_PART}){{0,2}}\Z")
+_WORDS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+~:-]{0,127}\Z")
 _FIELDS: Final = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
 _PLATFORM_FIELDS: Final = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
 
@@ -36,7 +37,19 @@ class Platform(msgspec.Struct, frozen=True):
         """A descriptor's `platform` object, or the same fields of an image's configuration. The one place that reads
         them: a part that is no plain word, as a path or a control character, raises MalformedError."""
         fields = exact_keys(expect_object(data, "platform"), _PLATFORM_FIELDS, "platform")
+        for word in (fields.get("os.version") or "", *_listed(fields, "os.features"), *_listed(fields, "features")):
+            text = expect_string(word, "platform.os.version")
+            if text and not _WORDS.match(text):
+                raise MalformedError("a platform's version or feature is no plain text", thing=ascii(text)[:80],
+                                     remedy="as 10.0.20348.3091 or win32k")  # fmt: skip
         return cls(*(_part(fields.get(key, ""), f"platform.{key}") for key in ("os", "architecture", "variant")))
+
+
+def _listed(fields: Mapping[str, Any], name: str) -> list[Any]:
+    found = fields.get(name) or []
+    if not isinstance(found, list):
+        raise MalformedError(f"platform.{name} is no list", thing=ascii(found)[:80], remedy='as ["win32k"]')
+    return found
 
 
 def is_platform(text: str) -> bool:

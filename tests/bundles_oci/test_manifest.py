@@ -263,9 +263,24 @@ def test_a_platform_that_is_no_plain_word_is_refused(field: str, value: object) 
         parse_manifest(raw, OCI_INDEX)
 
 
+@pytest.mark.parametrize("field", ["os.version", "os.features", "features"])
+@pytest.mark.parametrize("value", ["../../x", "/etc", "a\\b", "x\0", "\u202ex", "a\n", "-x", "x" * 129, 7, ["y"]])
+def test_a_platforms_version_or_feature_that_is_no_plain_text_is_refused(field: str, value: object) -> None:
+    said = value if field == "os.version" else [value]
+    with pytest.raises(MalformedError):
+        Platform.from_json({"os": "windows", "architecture": "amd64", field: said})
+
+
+def test_features_that_are_no_list_are_refused() -> None:
+    with pytest.raises(MalformedError, match="no list"):
+        Platform.from_json({"os": "windows", "architecture": "amd64", "os.features": "win32k"})
+
+
 REAL = (
     {}, {"os": "unknown", "architecture": "unknown"}, {"os": "wasip1"},
     {"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "10.0 x"},
+    {"os": "windows", "architecture": "amd64", "os.version": "10.0.20348.3091", "os.features": ["win32k"]},
+    {"os": "linux", "architecture": "amd64", "os.features": None, "features": ["sse4"]},
 )  # fmt: skip
 
 
