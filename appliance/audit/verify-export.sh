@@ -49,6 +49,8 @@ while [ $# -gt 0 ]; do
   case $1 in
     --site | --head | --from | --until)
       [ $# -ge 2 ] || unusable "$1 needs a value"
+      # Of a variable that is not set: nothing would be held against it.
+      [ -n "$2" ] || unusable "$1 has an empty value"
       case $1 in
         --site) site=$2 ;;
         --head) head=$2 ;;

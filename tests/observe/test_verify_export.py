@@ -577,3 +577,9 @@ def test_a_decision_of_the_log_without_its_document_is_no_ok(decision: str, tmp_
         say(f"intake.{decision}", digest=made.digest, keyid="fedcba9876543210", why="")
         status, _, said = both(export(station, tmp_path / "under way"))
         assert (status in {0, 4}, "fedcba9876543210" in said) == (True, False)
+
+
+@pytest.mark.parametrize("option", ["--head", "--site", "--from", "--until"])
+def test_an_option_with_an_empty_value_is_no_option_that_was_left_out(made: Exported, option: str) -> None:
+    """A shell's variable that is not set must not leave a head or a station unchecked."""
+    assert verify(made, option, "")[:2] == (2, f"verdict: NOT VERIFIED: {option} has an empty value")

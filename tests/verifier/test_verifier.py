@@ -153,5 +153,22 @@ def test_a_wrong_word_is_one_line_with_the_remedy(words: list[str], capsys: pyte
     assert "--help" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["", "--trust", "t"], "lockgate-verify ''"),
+        (["d", "--trust", ""], "--trust ''"),
+        (["d", "--trust="], "--trust ''"),
+        (["d", "--trust", "t", "--report", ""], "--report ''"),
+        (["key", "create", ""], "create ''"),
+        (["approve", "d", "--trust", "t", "--report", "", "--key", "k", "--out", "o"], "--report ''"),
+    ],
+)
+def test_an_empty_word_is_no_path(words: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert f"an argument is empty: {named};" in err
+
+
 def test_its_version_is_the_projects() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == program.VERSION
