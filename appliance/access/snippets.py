@@ -28,7 +28,7 @@ _REACH: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<
 
 _HEAD: Final = """\
 #!/bin/sh
-# What @CLIENT@ needs to trust @HOST@, made by: lockgate trust snippet @CLIENT@
+# What @CLIENT@ needs to trust @HOST@, made by: lockgate @BY@ @CLIENT@
 # Read it, then run it as root: sh FILE. It asks nothing. For an account of the station give it, before sh:
 #   LOCKGATE_USER=robot-nodes LOCKGATE_SECRET_FILE=/root/robot-nodes.secret
 set -eu
@@ -76,11 +76,11 @@ class Snippet:
     manifest: str = ""
     """In the place of a script: objects for kubectl."""
 
-    def text(self, client: str, host: str) -> str:
-        """The script, or the manifest."""
+    def text(self, client: str, host: str, by: str = "trust snippet") -> str:
+        """The script, or the manifest. `by`: the command that makes it."""
         if self.manifest:
             return self.manifest
-        parts = [_HEAD.replace("@CLIENT@", client).replace("@HOST@", host).rstrip(), *self.before]
+        parts = [_HEAD.replace("@BY@", by).replace("@CLIENT@", client).replace("@HOST@", host).rstrip(), *self.before]
         for path, content in self.files.items():
             mark, mode = ("LOCKGATE", "0600") if path in self.secret else ("'LOCKGATE'", "0644")
             verb = "shared" if path in self.shared else "own"

@@ -13,8 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from appliance.access.policy_snippets import SIGNED_HERE, Signer, containers, rules_with
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
+from appliance.settings.image_policy import ImageRule
 from appliance.tour.stage import Station
 from bundles.image_signatures.predicates import VERIFICATION_SUMMARY
 from bundles.image_signatures.verdict import SIGN_PREDICATE
@@ -213,3 +215,27 @@ def test_stock_cosign_verifies_what_is_signed_here_by_its_own_key(
         listed = run("signature", "list", f"{name}:1", "--json", "-C", alpha.folder).document["images"][0]
         theirs = [one for one in listed["signatures"] if one["owner"] == "Cosign" and one["claim"] == "signature"]
         assert [one["verified"] for one in theirs] == [True, True]
+
+
+@pytest.mark.peer
+def test_skopeo_reads_the_policy_that_is_printed_for_it(alpha: Station, tmp_path: Path, run: Run) -> None:
+    """Debian's skopeo verifies no signature of cosign's and refuses what needs one, as any does that is not there."""
+    require("skopeo")
+    assert run("repo", "copy", f"team/app@{CHILDREN[0]}", "other/app:1", "-C", alpha.folder).status == 0
+    host, stranger = alpha.base.removeprefix("http://"), create_private().public
+    signers = [Signer("Build team", stranger.keyid, stranger.to_pem().decode())]
+    made = containers(rules_with([ImageRule(repositories=["team/app"])], signers), host, SIGNED_HERE)
+    registries, policy = (tmp_path / name for name in ("registries", "policy.json"))
+    registries.mkdir()
+    for path, text in made.snippet.files.items():
+        (policy if path.endswith("policy.json") else registries / "lockgate.yaml").write_text(text)
+    command = ["skopeo", "--policy", policy, "--registries.d", registries, "copy", "--src-tls-verify=false"]
+
+    def copied(reference: str) -> subprocess.CompletedProcess[str]:
+        words = [*command, f"docker://{host}/{reference}", f"dir:{tmp_path / 'copy'}"]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    refused, taken = copied(f"team/app@{CHILDREN[0]}"), copied("other/app:1")
+    assert refused.returncode != 0
+    assert "Source image rejected" in refused.stderr
+    assert taken.returncode == 0, taken.stderr

@@ -42,6 +42,12 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "bundle void": (f"{BUNDLE} --why x", 1, "lockgate bundle list"),
     "collect": ("file:{tmp}/none", 2, "a file's path"),
     "completion": ("bsh", 2, "did you mean bash?"),
+    "exception approve": ("none --key engineer", 1, "lockgate exception list"),
+    "exception request": (
+        "x --on team/** --owner Ada --reason x --until 2027-01-01T00:00:00Z --key engineer --rule severty",
+        2,
+        "severity",
+    ),
     "file get": ("team/helo:1 --to {tmp}", 1, "did you mean team/hello:1?"),
     "guide": ("courrier", 2, "did you mean courier?"),
     "intake approve": (f"{GAP} --key engineer", 1, "lockgate intake list"),
@@ -73,6 +79,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "key untrust": (f"{KEYID} --why x", 2, "lockgate key list"),
     "policy apply": ("{tmp}/none --key engineer", 2, "check the path"),
     "policy check": ("{tmp}/none", 2, "check the path"),
+    "policy diff": ("{tmp}/none.toml", 2, "check the path"),
+    "policy snippet": ("kyvreno", 2, "did you mean kyverno?"),
     "policy test": ("team/helo:1", 1, "lockgate repo list"),
     "rebuild": ("--receipt {tmp}/none", 2, "check the path"),
     "receipt read": ("{tmp}/none", 2, "check the path"),
@@ -88,6 +96,9 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "sbom diff": ("team/helo:1 team/hello:1", 1, "did you mean team/hello:1?"),
     "sbom show": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
+    "sftp list": ("nowhere", 2, "config.toml"),
+    "sftp pull": (f"{GAP} --from nowhere --out {{tmp}}", 2, "config.toml"),
+    "sftp push": ("{tmp}/none --to nowhere", 1, "mounted"),
     "sign": ("team/helo:1 --key engineer", 1, "did you mean team/hello:1?"),
     "signature list": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "webhook replay": ("nobody", 1, "lockgate webhook list"),
@@ -109,7 +120,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 
 OTHERWISE = {
     "a list, or a filter that may be empty": (
-        "advisories list", "block list", "bundle deltas", "bundle list", "job list", "key list", "media list",
+        "advisories list", "block list", "bundle deltas", "bundle list", "exception list", "job list", "key list",
+        "media list", "sftp hosts",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
         "webhook list",
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from appliance.audit.acts import Act
+from appliance.cli.keys.reach import host_option, reached_at
 from appliance.cli.shared.context import call, folder_option, json_option, show, station_option, station_root, table
 from bundles.io.display import some
 
@@ -22,7 +23,7 @@ def trust() -> None:
     "client",
     type=click.Choice(["containerd", "crio", "k3s", "kubernetes", "podman", "docker", "helm", "skopeo"]),
 )
-@click.option("--host", metavar="HOST[:PORT]", help="How the client reaches the registry: a name of the certificate.")
+@host_option
 @click.option(
     "--mirror",
     "mirrors",
@@ -42,36 +43,17 @@ def snippet(root: Path | None, client: str, host: str | None, mirrors: tuple[str
     With --mirror nodes pull from the station what manifests ask of that registry, under the same names. `kubernetes`
     prints a DaemonSet for nodes with containerd, and an example of a pod.
     """
-    from appliance.access.certificates import load, names_of
-    from appliance.access.snippets import CLIENTS, check_mirrors, reach_of
-    from appliance.addresses import is_loopback, split_listen
-    from appliance.half_closed import require_accounts
+    from appliance.access.snippets import CLIENTS, check_mirrors
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
-    from appliance.station import listens_at
-    from bundles.errors import UsageError
     from bundles.io.files import read_small
     from bundles.limits import MIB
 
     paths = StationPaths(station_root(root))
-    config = load_config(paths.config)
-    require_accounts(paths, config)
-    running = listens_at(paths)
-    listens = running or config.listen
-    listened, port = split_listen(listens)
-    reach = reach_of(host, names_of(load(config.tls.path(paths.root, "certificate"))), port)
-    if reach.endswith(":0"):
-        raise UsageError(
-            "the port is not known: each start chooses one, and the station does not run",
-            thing=f'listen = "{config.listen}" in config.toml',
-            remedy="give --host HOST:PORT, or write a port in config.toml",
-        )
-    if running is not None and running != config.listen:
-        click.echo(f"the station listens at {running} now, and not at config.toml's {config.listen}", err=True)
-    pem = read_small(config.tls.path(paths.root, "ca"), MIB).decode()
-    made = CLIENTS[client](reach, pem, check_mirrors(mirrors))
-    if is_loopback(listened) and host is None:
-        click.echo(f"no other machine reaches {listens}: set listen in config.toml, or give --host", err=True)
+    mirrored = check_mirrors(mirrors)
+    reach = reached_at(paths, host)
+    pem = read_small(load_config(paths.config).tls.path(paths.root, "ca"), MIB).decode()
+    made = CLIENTS[client](reach, pem, mirrored)
     document = {
         "client": client, "host": reach, "mirrors": list(mirrors), "files": dict(made.files),
         "shared": sorted(made.shared), "commands": list(made.commands), "text": made.text(client, reach),

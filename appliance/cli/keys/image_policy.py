@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance.cli.completion import KEY
+from appliance.cli.keys.policy_snippet import snippet
 from appliance.cli.keys.policy_test import diff, test
 from appliance.cli.keys.policy_words import described, exceptions_of, further, lines, rules_of
 from appliance.cli.shared.context import folder_option, json_option, load_key, passphrase_option, show, station_root
@@ -27,6 +28,7 @@ def policy() -> None:
 
 policy.add_command(test)
 policy.add_command(diff)
+policy.add_command(snippet)
 
 
 @policy.command()

@@ -240,7 +240,7 @@ def down_lines(folder: str) -> list[list[Span]]:
     return [
         fact("folder", safe(folder), name_width=8),
         fact("start", safe(start), "title", name_width=8),
-        fact("", "as a service: systemctl start lockgate; systemctl status lockgate says why it ended", name_width=8),
+        fact("", "as a service: systemctl start lockgate; why it ended: systemctl status lockgate", name_width=8),
     ]
 
 
