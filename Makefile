@@ -95,6 +95,9 @@ bench-access: $(STAMP)
 bench-pulls: $(STAMP)
 	$(BIN)/python -m tests.bench.pull_policy
 
+bench-registry: $(STAMP)
+	$(BIN)/python -m tests.bench.registry
+
 bench-verify: $(STAMP)
 	$(BIN)/python -m tests.bench.verify
 

@@ -93,14 +93,9 @@ class StationPulls:
         if self.is_idle():
             return True
         generation = self._generation
-        if generation is None or generation.standing.fault or not self._is_current(generation):
+        if generation is None or not self._is_current(generation):
             return False
-        if not generation.standing.rules(repository):
-            return True
-        known = generation.known.get((repository, digest, kind))
-        if known is None or known.objection is not None:
-            return False
-        return known.counts(self._metadata.change_of(repository), time.monotonic())
+        return self._at_hand(generation, (repository, digest, kind)) == (None,)
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """As PullPolicy.objection."""
@@ -109,19 +104,26 @@ class StationPulls:
             generation = self._generation
             if generation is None or not self._is_current(generation):
                 generation = await self._current()
-            standing = generation.standing
-            if standing.fault:
-                return _unknown(digest, standing.fault)
-            if not standing.asks(repository):
-                return None
-            known = generation.known.get(asked)
-            if known is not None and known.counts(self._metadata.change_of(repository), time.monotonic()):
-                return known.objection
+            at_hand = self._at_hand(generation, asked)
+            if at_hand is not None:
+                return at_hand[0]
             run = self._run(generation, asked)
             found = (await asyncio.shield(run.known)).objection
             if run.began >= arrived and await self._current() is generation:
                 return found
         return _unknown(digest, "what is asked of images changes all the time")
+
+    def _at_hand(self, generation: _Generation, asked: Asked) -> tuple[Objection | None] | None:
+        """What is known of it already, as a tuple of one; None where it has to be found out."""
+        repository, digest, _ = asked
+        if generation.standing.fault:
+            return (_unknown(digest, generation.standing.fault),)
+        if not generation.standing.asks(repository):
+            return (None,)
+        known = generation.known.get(asked)
+        if known is None or not known.counts(self._metadata.change_of(repository), time.monotonic()):
+            return None
+        return (known.objection,)
 
     def _run(self, generation: _Generation, asked: Asked) -> _Run:
         """The verdict that is being found; who asks the same meanwhile waits for it, too."""

@@ -23,10 +23,14 @@ _PIECES: Final = 4
 """Pieces in which a plain head may come: each is looked at from its beginning."""
 
 
+_TURNS: Final = 4
+"""Turns of the loop for which bytes are held until aiohttp waits again behind an answer of its own: it takes two."""
+
+
 class LaneProtocol(RequestHandler):
     """A connection of a worker."""
 
-    __slots__ = ("_address", "_block", "_fields", "_given", "_held", "_lane", "_pieces", "_theirs")
+    __slots__ = ("_address", "_block", "_fields", "_given", "_held", "_lane", "_pieces", "_theirs", "_turns")
 
     def __init__(self, lane: Lane, manager: web.Server, **more: Any) -> None:
         super().__init__(manager, **more)
@@ -34,7 +38,7 @@ class LaneProtocol(RequestHandler):
         self._address = ""
         self._theirs = False
         self._given = False
-        self._pieces = 0
+        self._pieces = self._turns = 0
         self._held = self._block = b""
         self._fields: PlainFields | None = None
 
@@ -51,6 +55,12 @@ class LaneProtocol(RequestHandler):
             return
         if self._held:
             data, self._held = self._held + data, b""
+        if self._turns < _TURNS and self._is_about_to_wait():
+            self._turns += 1
+            self._held = data
+            if self._turns == 1:
+                self._loop.call_soon(self._go_on)
+            return
         answered = 0
         while data and answered < _AT_ONCE and self._is_waiting():
             end = data.find(END, 0, HEAD)
@@ -58,6 +68,7 @@ class LaneProtocol(RequestHandler):
                 self._pieces += 1
                 if self._pieces < _PIECES and may_become_plain(data):
                     self._held = data
+                    self._turns = 0
                     return
                 break
             head = self._head(data[:end])
@@ -67,6 +78,7 @@ class LaneProtocol(RequestHandler):
             self._send(answer)
             answered += 1
             data = data[end + len(END) :]
+        self._turns = 0
         if data:
             self._given = True
             self._theirs = not self._are_plain(data)
@@ -81,6 +93,25 @@ class LaneProtocol(RequestHandler):
                 return False
             data = data[end + len(END) :]
         return True
+
+    def _is_about_to_wait(self) -> bool:
+        """Whether aiohttp has answered what it was given, and has not come around to waiting for more: a client that is
+        quick has sent its next request by then, which is the lane's all the same."""
+        has_work = bool(self._messages) or self._current_request is not None or self._request_in_progress
+        return self._given and self._waiter is None and not has_work
+
+    def _go_on(self) -> None:
+        """A turn of the loop later, with what was held for it."""
+        if not self._held or not self._turns:
+            return
+        data, self._held = self._held, b""
+        if self._is_about_to_wait() and self._turns < _TURNS:
+            self._turns += 1
+            self._held = data
+            self._loop.call_soon(self._go_on)
+            return
+        self._turns = _TURNS
+        self.data_received(data)
 
     def _is_waiting(self) -> bool:
         """Whether aiohttp has nothing of this connection's under way, and its client takes what it is sent."""
