@@ -129,6 +129,7 @@ def test_postgresql_takes_every_statement(postgres: PostgresServer) -> None:
         ("SELECT 1 WHERE p.label = ?1 COLLATE NOCASE", "SELECT 1 WHERE lower(p.label) = lower($1)"),
         ("SELECT 1 FROM a CROSS JOIN b x ON x.c = a.c CROSS JOIN d",
          "SELECT 1 FROM a JOIN b x ON x.c = a.c CROSS JOIN d"),
+        ("SELECT a FROM t LIMIT -1 OFFSET ?", "SELECT a FROM t LIMIT ALL OFFSET $1"),
         ("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
     ],
 )  # fmt: skip

@@ -25,6 +25,7 @@ _WORDS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"\bLIKE\b"), "ILIKE"),
     (re.compile(r"\bIS NOT (?=[?(])"), "IS DISTINCT FROM "),
     (re.compile(r"\bIS (?=\?)"), "IS NOT DISTINCT FROM "),
+    (re.compile(r"\bLIMIT -1\b"), "LIMIT ALL"),
     (re.compile(r"\bLIMIT (\?\d*)"), r"LIMIT nullif(\1, -1)"),
     (re.compile(r"\bBEGIN IMMEDIATE\b"), "BEGIN ISOLATION LEVEL SERIALIZABLE"),
     (re.compile(r"\bREINDEX (?=\w+\Z)"), "REINDEX INDEX "),

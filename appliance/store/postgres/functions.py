@@ -63,6 +63,8 @@ FUNCTIONS: Final = (
     " AS $$ SELECT data $$",
     "CREATE OR REPLACE FUNCTION instr (text, text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE"
     " AS $$ SELECT strpos($1, $2) $$",
+    "CREATE OR REPLACE FUNCTION substr (text, bigint, bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE"
+    " AS $$ SELECT pg_catalog.substr($1, $2::integer, $3::integer) $$",
     _of_two("max", "greatest", "bigint"),
     _of_two("max", "greatest", "text"),
     _of_two("min", "least", "bigint"),

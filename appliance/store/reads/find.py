@@ -9,13 +9,13 @@ from appliance.store.ports import Reader
 
 def bundles(reader: Reader, text: str, limit: int) -> list[str]:
     """Ids of bundles of the intake that hold a text."""
-    rows = reader.execute("SELECT id FROM intake WHERE instr(id, ?) > 0 LIMIT ?", (text, limit))
+    rows = reader.execute("SELECT id FROM intake WHERE instr(id, ?) > 0 ORDER BY id LIMIT ?", (text, limit))
     return [str(name) for (name,) in rows]
 
 
 def jobs(reader: Reader, text: str, limit: int) -> list[str]:
     """Ids of jobs that hold a text."""
-    rows = reader.execute("SELECT id FROM jobs WHERE instr(id, ?) > 0 LIMIT ?", (text, limit))
+    rows = reader.execute("SELECT id FROM jobs WHERE instr(id, ?) > 0 ORDER BY id LIMIT ?", (text, limit))
     return [str(name) for (name,) in rows]
 
 
