@@ -128,9 +128,9 @@ def fetch(folder: RemoteFolder, wanted: Wanted, into: Path, moved: Moved) -> str
             "another file has the name here", thing=str(final), remedy="move it away, or fetch into an empty folder"
         )
     for is_last in (False, True):
-        start = _fetch_rest(folder, wanted, path, moved)
+        start, found = _fetch_rest(folder, wanted, path, moved)
         with failures_named(path, _UNWRITTEN):
-            if _local_sum(path, wanted) == wanted.sha256:
+            if (found or _local_sum(path, wanted)) == wanted.sha256:
                 name_once(path, final)
                 sync_folder(into)
                 return "resumed" if start else "fetched"
@@ -143,8 +143,10 @@ def fetch(folder: RemoteFolder, wanted: Wanted, into: Path, moved: Moved) -> str
     )  # fmt: skip
 
 
-def _fetch_rest(folder: RemoteFolder, wanted: Wanted, path: Path, moved: Moved) -> int:
-    """Fetch what is not in the file at `path` yet; where it went on. Raises FailedError where it ends too early."""
+def _fetch_rest(folder: RemoteFolder, wanted: Wanted, path: Path, moved: Moved) -> tuple[int, str]:
+    """Fetch what is not in the file at `path` yet: where it went on, and the sum of all that came, or "" where some of
+    it was there. Raises FailedError where it ends too early."""
+    digest = hashlib.sha256()
     with failures_named(path, _UNWRITTEN):
         descriptor = open_again(path)
     with contextlib.closing(_Local(path, descriptor)) as file:
@@ -152,6 +154,7 @@ def _fetch_rest(folder: RemoteFolder, wanted: Wanted, path: Path, moved: Moved) 
         for piece in folder.read(wanted.name, start, wanted.size):
             moved(len(piece))
             file.write(piece)
+            digest.update(piece)
             done += len(piece)
         file.sync()
     if done != wanted.size:
@@ -159,7 +162,7 @@ def _fetch_rest(folder: RemoteFolder, wanted: Wanted, path: Path, moved: Moved) 
             "a file on the transfer host is shorter than it is signed", thing=f"{folder.said(wanted.name)}, {done} of"
             f" {wanted.size} bytes", remedy="it may still be on its way there: run it again later",
         )  # fmt: skip
-    return start
+    return start, "" if start else digest.hexdigest()
 
 
 class _Local:
