@@ -37,7 +37,7 @@ VERBS: Final = {
     ("i", "imports"): "bring_in import_next",
     ("n", "signs"): "sign", ("o", "begins"): "cosign", ("o", "shows"): "report", ("p", "pins"): "pin",
     ("p", "plans"): "plan", ("p", "sets"): "account_password", ("p", "works"): "plan", ("r", "looks"): "refresh",
-    ("r", "asks"): "refresh",
+    ("r", "asks"): "refresh", ("R", "says"): "recall", ("n", "lists"): "site_add",
     ("s", "saves"): "save", ("space", "picks"): "pick", ("tab", "leads"): "next_pane", ("v", "begins"): "check",
     ("v", "chooses"): "check", ("v", "verifies"): "check", ("x", "rejects"): "reject", ("y", "copies"): "copy",
     ("(o)", ""): "report", ("(p)", ""): "plan", ("(x)", ""): "revoke", ("press i", ""): "bring_in import_next",

@@ -63,6 +63,12 @@ def may(act: str, rule: Allowed = always) -> May:
     return May(act, rule)
 
 
+def may_see_recalls(rule: Allowed) -> Allowed:
+    """`rule`, after: an auditor or a security officer asks."""
+    policy, audit = may("policy"), may("audit")
+    return lambda context: (policy(context) and audit(context)) or rule(context)
+
+
 def reachable_then(rule: Allowed) -> Allowed:
     """`rule`, after: the station answers."""
     return lambda context: reachable(context) or rule(context)

@@ -22,10 +22,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.api.bundles import Site
+from appliance.api.content import Artifact, Block
 from appliance.api.intake import LedgerRow, Stream
 from appliance.api.trust import OwnKey, TrustedKey
 from tui.actions.account_actions import ACCOUNTS, DELTAS
-from tui.actions.action import Action, Context, may
+from tui.actions.action import Action, Context, may, may_see_recalls
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,20 @@ def _own(context: Context) -> str:
     return "" if isinstance(context.item, OwnKey) else "choose a key this station can sign with (tab)"
 
 
+def _blocked(context: Context) -> str:
+    return "" if isinstance(context.item, Block) else "choose a blocked digest first"
+
+
+def _content(context: Context) -> str:
+    return "" if isinstance(context.item, Block | Artifact) else "choose content first"
+
+
+def _listed(context: Context) -> str:
+    if not isinstance(context.item, Site):
+        return "choose a site first"
+    return "" if context.item.listed else "it is on no list: its bundles make it known"
+
+
 MORE: Final[tuple[Further, ...]] = (
     Further(
         "accounts",
@@ -127,6 +143,30 @@ MORE: Final[tuple[Further, ...]] = (
             Action("narrow", ("f",), "Narrow", "by act, who, thing, outcome and time", ("audit",), hint=1),
             Action(
                 "check_chain", ("c",), "Check chain", "look at every event of the log", ("audit",), may("audit"), hint=2
+            ),
+        ),
+    ),
+    Further(
+        "blocks",
+        "content",
+        "BlocksScreen",
+        "Blocked",
+        "digests that are shown to nobody, and why",
+        demo="tui.demo.blocks",
+        opens=True,
+        filters=True,
+        actions=(
+            Action(
+                "unblock", ("u",), "Unblock", "show it again where it was", ("blocks",), may("policy", _blocked), hint=2
+            ),
+            Action(
+                "recall",
+                ("R",),
+                "Recall",
+                "where it went, and who pulled it",
+                ("blocks", "artifact"),
+                may_see_recalls(_content),
+                hint=6,
             ),
         ),
     ),
@@ -257,6 +297,16 @@ MORE: Final[tuple[Further, ...]] = (
     ),
     Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
+        "recall",
+        "content",
+        "RecallScreen",
+        "Recall",
+        "where something went, and who pulled it",
+        listed=False,
+        demo="tui.demo.blocks",
+        keys=("colon", *"blocked", "enter", "R"),
+    ),
+    Further(
         "report",
         "intake",
         "ReportScreen",
@@ -268,6 +318,20 @@ MORE: Final[tuple[Further, ...]] = (
         under="intake",
         keys=("4", "enter", "o"),
         actions=(Action("unfold", ("t",), "Unfold", "open what is folded, or fold it again", ("report",), hint=5),),
+    ),
+    Further(
+        "sites",
+        "outgoing",
+        "SitesScreen",
+        "Sites",
+        "known destinations, and receipts given and taken",
+        demo="tui.demo.blocks",
+        actions=(
+            Action("site_add", ("n",), "List a site", "make a destination known", ("sites",), may("build"), hint=1),
+            Action(
+                "site_remove", ("u",), "Unlist", "take a site off the list", ("sites",), may("build", _listed), hint=2
+            ),
+        ),
     ),
     Further(
         "verify",

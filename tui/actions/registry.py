@@ -62,6 +62,7 @@ LEADS: Final = {
     "guide": "guides",
     "key": "trust",
     "custody_record": "custody",
+    "recall": "blocks",
 }
 """From which list a screen that is about one thing is opened."""
 
@@ -205,7 +206,7 @@ _FILTERED: Final = (
     *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help"),
     *(further.name for further in MORE if further.filters),
 )
-_SORTED: Final = ("bundles", "intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
+_SORTED: Final = ("blocks", "bundles", "sites", "intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
 """Lists whose columns can be sorted."""
 _LANDING: Final = ("intake", "home", "media")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")

@@ -53,6 +53,8 @@ class DemoState:
         self.changes: list[DemoChange] = []
         self.passwords: dict[str, str] = {}
         self.account = ""
+        self.blocked: list[dict[str, Any]] = []
+        self.unblocked: set[str] = set()
 
     def now(self) -> str:
         """The demo's time as the wire writes it."""

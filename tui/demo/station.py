@@ -87,6 +87,9 @@ class DemoStation(DemoState):
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return further_screens.answer(self, shape, path, body)
 
+    async def remove(self, shape: type[T], path: str) -> T:
+        return further_screens.answer(self, shape, path, {})
+
     async def who(self) -> Who:
         if not self.account:
             raise NotLoggedInError("nobody is logged in", remedy="log in")

@@ -147,6 +147,9 @@ class ControlStation:
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return _as(shape, await self._call("POST", path, body, {}))
 
+    async def remove(self, shape: type[T], path: str) -> T:
+        return _as(shape, await self._call("DELETE", path, None, {}))
+
     async def status(self) -> Status:
         return await self.fetch(Status, "/v1/status")
 

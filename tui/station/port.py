@@ -59,6 +59,10 @@ class Station(Protocol):
         """What POST to a path answers."""
         ...
 
+    async def remove(self, shape: type[T], path: str) -> T:
+        """What DELETE of a path answers."""
+        ...
+
     async def who(self) -> Who:
         """Who calls. Raises NotLoggedInError."""
         ...

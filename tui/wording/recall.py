@@ -47,7 +47,7 @@ def recall_text(found: Recalled) -> str:
     """Everything that stands on it, a line each: untrusted text, for a widget that makes it fit."""
     if found.unknown:
         return f"not known: {found.unknown}"
-    if not found.bundles:
+    if not (found.bundles or found.tags or found.pulls):
         return "no bundle here stands on it: there is nothing to recall"
     lines = [f"bundle  {one.id}  {one.state}: {one.how}" for one in found.bundles]
     lines += [f"tag     {one.reference}  {_where(one)}" for one in found.tags]

@@ -213,7 +213,7 @@ class ArtifactScreen(StationScreen):
         prompt = Prompt(
             f"Block {safe(artifact.reference)}: why?",
             f"{safe(artifact.digest)} is shown to nobody, in any repository, from the next request on. Clients and the"
-            " audit log are told the reason. lockgate block remove shows it again.",
+            " audit log are told the reason. Blocked (under 9) shows it again.",
             check=needed,
         )
         digest = artifact.digest
@@ -224,7 +224,11 @@ class ArtifactScreen(StationScreen):
                  group="act")  # fmt: skip
 
     def _blocked(self, answer: Blocked) -> None:
-        self.say("ok", f"blocked: shown to nobody now; who pulled it says lockgate audit recall {answer.digest}")
+        self.say("ok", f"blocked: shown to nobody now; R says where {answer.digest} went")
+
+    def do_recall(self) -> None:
+        if self.artifact is not None:
+            self.console_app.open_further("recall", self.artifact.digest)
 
     def do_pick(self) -> None:
         artifact = self.artifact
