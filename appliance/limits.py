@@ -1169,6 +1169,10 @@ SCAN_FORGOTTEN: Final = 20
 SCAN_FOUND: Final = 10_000
 """Artifacts that one answer about a vulnerability or a package names."""
 
+PROMOTION_TRIES: Final = 5
+"""How often a promotion is judged anew because something changed meanwhile: under a steady stream of pushes it gives
+up and says so."""
+
 SCAN_IMAGES: Final = 1_000
 """Images of one reference: an index of all platforms and variants has some dozens."""
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from bundles.oci.digest import Digest
 
-STATION_KEYS: Final = ("receipt", "audit")
+STATION_KEYS: Final = ("receipt", "audit", "verdict")
 """Keys that every station is made with, and signs with itself, without a passphrase and without a person."""
 
 

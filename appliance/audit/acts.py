@@ -173,6 +173,10 @@ class Act(StrEnum):
     IMAGE_POLICY_APPLY = "image-policy.apply"
     IMAGE_POLICY_KEPT = "image-policy.kept"
 
+    # Stages.
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
     # The signatures of images.
     SIGNATURE_ATTACH = "signature.attach"
 
@@ -259,7 +263,7 @@ COVERED: Final = frozenset(
         Act.ACCOUNTS_BASE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
-        Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
+        Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK, Act.PROMOTE, Act.ROLLBACK,
         *(act for act in Act if act.startswith(("account.", "key.", "trust.", "image-policy."))),
     }
 )  # fmt: skip

@@ -30,7 +30,7 @@ COMMANDS: Final = {
     "sftp": ("appliance.cli.transfer.sftp:sftp", "Carry bundles by SFTP: hosts, list, push, pull, watch"),
     "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
-    "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy"),
+    "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy, promote"),
     "sign": ("appliance.cli.store.sign:sign", "Sign an image with one's own key"),
     "attest": ("appliance.cli.store.attest:attest", "Say something about an image, signed with one's own key"),
     "signature": ("appliance.cli.store.signature:signature", "Image signatures: list"),

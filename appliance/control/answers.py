@@ -62,6 +62,7 @@ from appliance.api.people import (
     TokenId,
     Who,
 )
+from appliance.api.promotion import Promotion, PromotionDone
 from appliance.api.recall import Recall
 from appliance.api.scanning import (
     AdvisorySource,
@@ -89,6 +90,9 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/repositories/{name}/untagged": Page[UntaggedManifest],
     "POST /v1/repositories/{name}/delete": Deleted,
     "POST /v1/copies": Copied,
+    "POST /v1/promotions": PromotionDone,
+    "POST /v1/rollbacks": PromotionDone,
+    "GET /v1/promotions": Page[Promotion],
     "GET /v1/artifact": Artifact,
     "GET /v1/sbom": Components,
     "GET /v1/signatures": Signatures,

@@ -52,6 +52,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/components": {"name!": _TEXT},
+    "GET /v1/promotions": _PAGE | {"channel!": _TEXT},
     "GET /v1/scan": {"ref!": _TEXT},
     "GET /v1/packages": {"ref!": _TEXT},
     "GET /v1/scan/find": {"id!": _TEXT},
@@ -89,6 +90,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "after": _TEXT,
     },
     "POST /v1/copies": {"source!": _TEXT, "target!": _TEXT},
+    "POST /v1/promotions": {"source!": _TEXT, "to!": _TEXT, "tag": _TEXT, "reason": _TEXT},
+    "POST /v1/rollbacks": {"channel!": _TEXT, "reason": _TEXT},
     "POST /v1/signatures": {
         "repository!": _TEXT,
         "public_key!": _TEXT,

@@ -58,6 +58,7 @@ from appliance.control.routes import (
     media,
     metrics,
     plans,
+    promotions,
     receipts,
     repositories,
     repository_acts,
@@ -102,7 +103,7 @@ from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import Threads
 
 _MODULES = (
-    status, repositories, repository_acts, signatures,
+    status, repositories, repository_acts, promotions, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
     upstreams, webhook_routes,

@@ -21,6 +21,7 @@ from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.standing import Standing, look
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
+from appliance.settings.gates import Stage
 from appliance.store.epoch import SharedEpoch
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
@@ -124,6 +125,13 @@ class StationPulls:
         if known is None or not known.counts(self._metadata.change_of(repository), time.monotonic()):
             return None
         return (known.objection,)
+
+    async def stage(self, repository: str) -> Stage | None:
+        """As PullPolicy.stage."""
+        generation = self._generation
+        if generation is None or not self._is_current(generation):
+            generation = await self._current()
+        return generation.standing.stage(repository)
 
     def _run(self, generation: _Generation, asked: Asked) -> _Run:
         """The verdict that is being found; who asks the same meanwhile waits for it, too."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from appliance import clock, limits
 from appliance.image_signatures.applied import Applied, load_applied
 from appliance.paths import StationPaths
-from appliance.settings.gates import Gate
+from appliance.settings.gates import Gate, Stage
 from appliance.settings.image_policy import ImageRule
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, RefusedError
 from bundles.signing.trust import TrustFolder
 
 Files = tuple[tuple[str, int, int, int], ...]
@@ -51,6 +51,15 @@ class Standing:
             gate.mode != "off" and "pull" in gate.at for gate in gates
         )
         return not (self.fault or asked)
+
+    def stage(self, repository: str) -> Stage | None:
+        """The stage of a repository. Raises RefusedError where it is not known which policy is in force."""
+        if self.fault:
+            raise RefusedError(
+                f"it is not known what the policy for images says of the repository ({self.fault})", thing=repository,
+                remedy="see: lockgate policy explain", code="image-policy",
+            )  # fmt: skip
+        return None if self.applied is None else self.applied.policy.stage_of(repository)
 
     def asks(self, repository: str) -> bool:
         """Whether anything is asked of what a repository shows when it is pulled."""

@@ -12,7 +12,7 @@ from appliance.intake.approval_rules import demand_of
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
 from appliance.intake.delta_base import require_served
 from appliance.intake.missing_volumes import whole_without
-from appliance.intake.release_gates import require_open
+from appliance.intake.release_gates import require_open, staying_tags
 from appliance.intake.signature_policy import require_signed
 from appliance.intake.source_rights import require_may_write
 from appliance.station import Station
@@ -88,6 +88,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         sealed=sealed,
         requires=requires,
         may_move=may_move,
+        stays=staying_tags(station, checked),
     )
     return Prepared(write, references(checked), None if len(checked) == signed else _by_repository(checked))
 

@@ -12,6 +12,7 @@ from appliance.gates.looking import Looking
 from appliance.image_signatures.applied import load_applied
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import Key, key_of, signable
+from appliance.settings.gates import staying
 from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
 from bundles.errors import RefusedError
@@ -68,3 +69,15 @@ def _above(every: Sequence[Checked]) -> dict[Key, set[Key]]:
         for child in one.manifest.manifests:
             found[one.artifact.repository, str(child.digest)].add(key_of(one))
     return found
+
+
+def staying_tags(station: Station, released: Sequence[Checked]) -> tuple[tuple[str, str], ...]:
+    """The tags (repository, tag) that are to be set in immutable stages: where one stands already, it stays there."""
+    applied = load_applied(station.paths)
+    if applied is None:
+        return ()
+    return tuple(
+        (one.artifact.repository, tag)
+        for one in released
+        for tag in staying(applied.policy.stage_of(one.artifact.repository), one.artifact.tags)
+    )

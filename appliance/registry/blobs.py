@@ -79,7 +79,7 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
 
 async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
-    call.require_write("delete")
+    await call.require_write("delete")
     digest = call.digest
     try:
         if await call.worker.linked_blob(call.name, digest) is None:

@@ -30,6 +30,7 @@ from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.small_blobs import SmallBlobs
 from appliance.registry.verified_files import VerifiedFiles
+from appliance.settings.gates import Stage, require_entry
 from appliance.store.database import open_reader
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reading import facts_of
@@ -204,14 +205,18 @@ class Call:
         if refusal is not None:
             raise RefusedRequestError(refusal)
 
-    def require_write(self, action: Action) -> None:
-        """Go on only where the caller, and any client, may write to the repository. Raises RefusedRequestError with
-        401 or 403, and RefusedError. At most one point read; the transaction asks again (`keeps_released`)."""
+    async def require_write(self, action: Action) -> Stage | None:
+        """Go on only where the caller, and any client, may write to the repository, and return the stage that it is of.
+        Raises RefusedRequestError with 401 or 403, and RefusedError. At most one point read; the transaction asks again
+        (`keeps_released`, `stays`)."""
         self.require(action)
         takes_away = action == "delete"
         self.services.settings.writes.require(self.name, takes_away=takes_away)
         if self.keeps_released and self.services.metadata.holds_released(self.name):
             raise holds_released(self.name, takes_away=takes_away)
+        stage = await self.services.pull_policy.stage(self.name)
+        require_entry(stage, self.name, takes_away=takes_away)
+        return stage
 
     @property
     def keeps_released(self) -> bool:

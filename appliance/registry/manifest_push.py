@@ -15,6 +15,7 @@ from appliance.registry.conditional import etags
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifests import parse_reference
 from appliance.registry.receiving import InterruptedBodyError, read_small
+from appliance.settings.gates import staying
 from appliance.store.writes.registry import BlobRow, Condition, ManifestRow, PutManifest
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.limits import INDEX_DEPTH, OCI_MANIFEST
@@ -40,7 +41,7 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
 
     The bytes are kept exactly; what a `subject` names need not exist.
     """
-    call.require_write("push")
+    stage = await call.require_write("push")
     reference = parse_reference(call.target.reference)
     tags = _tags(call, reference)
     try:
@@ -61,7 +62,7 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
         await call.worker.in_thread(_check_nesting, call, pushed)
     async with call.placing():
         crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
-        write = _write(call, pushed, crc32, blobs, manifests)
+        write = _write(call, pushed, crc32, blobs, manifests, staying(stage, tags))
         thing, named = f"{call.name}@{pushed.digest}", " ".join(tags)
         outcome = await call.write(write, Act.PUSH_MANIFEST, thing, happened=_happened, tags=named)
     if outcome["missing"]:
@@ -161,7 +162,9 @@ def _withdrawn(call: Call, digests: list[Digest]) -> list[Digest]:
     return [digest for digest in digests if not call.services.blobs.has_blob(digest)]
 
 
-def _write(call: Call, pushed: _Pushed, crc32: int, blobs: list[Digest], manifests: list[Digest]) -> PutManifest:
+def _write(
+    call: Call, pushed: _Pushed, crc32: int, blobs: list[Digest], manifests: list[Digest], stays: tuple[str, ...]
+) -> PutManifest:
     manifest = pushed.manifest
     row = ManifestRow(
         blob=BlobRow(digest=str(pushed.digest), size=len(pushed.body), crc32=crc32),
@@ -179,6 +182,7 @@ def _write(call: Call, pushed: _Pushed, crc32: int, blobs: list[Digest], manifes
         needs_manifests=tuple(map(str, manifests)),
         condition=_condition(call),
         keeps_released=call.keeps_released,
+        stays=stays,
     )
 
 

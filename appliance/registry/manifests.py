@@ -117,7 +117,7 @@ async def bytes_of(call: Call, digest: Digest) -> Known | None:
 
 async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
     """DELETE: by tag the tag goes, by digest the manifest and every tag on it: 202, and 404 in the next request."""
-    call.require_write("delete")
+    await call.require_write("delete")
     reference = parse_reference(call.target.reference)
     try:
         if _find(call) is None:

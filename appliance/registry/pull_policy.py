@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from appliance.settings.gates import Stage
 from appliance.store.writes.rows import Kind
 from bundles.oci.digest import Digest
 
@@ -52,6 +53,10 @@ class PullPolicy(Protocol):
         Raises LockgateError where that cannot be found out."""
         ...
 
+    async def stage(self, repository: str) -> Stage | None:
+        """The stage that a repository belongs to. Raises RefusedError where it is not known what the policy says."""
+        ...
+
 
 class NothingAsked:
     """No policy at all."""
@@ -66,4 +71,8 @@ class NothingAsked:
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """As PullPolicy.objection."""
+        return None
+
+    async def stage(self, repository: str) -> Stage | None:
+        """As PullPolicy.stage."""
         return None

@@ -37,7 +37,7 @@ async def start_upload(call: Call) -> web.StreamResponse | WireError:
 
     A mount that is not possible becomes a session, as the specification asks.
     """
-    call.require_write("push")
+    await call.require_write("push")
     query = call.request.query
     if "mount" in query:
         mounted = await _mount(call, parse_digest(query["mount"]))
@@ -75,7 +75,7 @@ async def patch_upload(call: Call) -> web.StreamResponse | WireError:
 
 async def put_upload(call: Call) -> web.StreamResponse | WireError:
     """PUT with `digest`: the last bytes, if any, and the end: 201. 400 DIGEST_INVALID for other content."""
-    call.require_write("push")
+    await call.require_write("push")
     if "digest" not in call.request.query:
         return errors.digest_invalid(MalformedError("the digest parameter is missing"))
     digest = parse_digest(call.request.query["digest"])

@@ -12,7 +12,8 @@ import msgspec
 
 from appliance import clock
 from appliance.permissions import check_pattern, matches
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, RefusedError, UsageError
+from bundles.oci.attached_tags import is_attached
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_repository, check_tag_pattern
 from bundles.signing.policy import check_owner
@@ -244,3 +245,27 @@ def in_stage(stage: Stage, repository: str, stages: Sequence[Stage]) -> str:
     now = stage_holding(repository, stages)
     rest = repository if now is None else repository[len(now.root) + 1 :]
     return check_repository(f"{stage.root}/{rest}")
+
+
+def require_entry(stage: Stage | None, repository: str, *, takes_away: bool = False) -> None:
+    """Go on where content may come into a repository by another way than promotion and release, or be taken from it.
+    Raises RefusedError."""
+    if stage is None:
+        return
+    if takes_away and stage.immutable:
+        raise RefusedError(
+            "the stage is immutable: nothing is deleted in it", thing=repository,
+            remedy="roll it back, or block what nobody may pull: lockgate block add DIGEST --why TEXT", code="stage",
+        )  # fmt: skip
+    if not takes_away and stage.entry == "promotion":
+        raise RefusedError(
+            f"content comes into the stage {stage.name} by promotion and by release alone", thing=repository,
+            remedy=f"promote it: lockgate repo promote REF --to {stage.name}", code="stage",
+        )  # fmt: skip
+
+
+def staying(stage: Stage | None, tags: Iterable[str]) -> tuple[str, ...]:
+    """Those of some tags that move nowhere once they stand; tags by which evidence is attached are none."""
+    if stage is None or not stage.immutable:
+        return ()
+    return tuple(tag for tag in tags if not is_attached(tag))

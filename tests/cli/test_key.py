@@ -227,7 +227,7 @@ def test_a_private_key_that_others_may_open_is_warned_of(run: Run, station: Path
         True, True,
     )  # fmt: skip
     exposed = {one["name"]: one["exposed"] for one in run("key", "list", "-C", station, "--json").document["keys"]}
-    assert exposed == {"audit": False, "officer": True, "receipt": False}
+    assert exposed == {"audit": False, "officer": True, "receipt": False, "verdict": False}
     words = ("--private", "pkcs8", "--out", tmp_path / "copy.pem", "-C", station)
     assert "chmod 600" in run("key", "export", "officer", *words, passphrase="correct horse").err
     (tmp_path / "copy.pem").chmod(0o604)
@@ -248,7 +248,7 @@ def test_the_list_says_which_keys_want_a_passphrase(run: Run, station: Path) -> 
     run("key", "create", "officer", "-C", station, passphrase="correct horse")
     keys = {entry["name"]: entry for entry in run("key", "list", "-C", station, "--json").document["keys"]}
     assert {name: entry["encrypted"] for name, entry in keys.items()} == {
-        "audit": False, "officer": True, "receipt": False,
+        "audit": False, "officer": True, "receipt": False, "verdict": False,
     }  # fmt: skip
 
 

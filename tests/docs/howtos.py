@@ -225,6 +225,8 @@ SETUPS = {
             "lockgate policy test files/firmware:2": "gate 1",
             "lockgate policy apply policy.toml --key boris": "in force",
             "lockgate exception approve": "it counts",
+            "lockgate repo promote": "production/files/firmware:stable",
+            "lockgate repo history": "tested on the bench",
         },
     ),
     "docs/howto/find-vulnerable-content.md": Setup(

@@ -47,7 +47,7 @@ def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2, *
     for folder in (root, paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
         folder.mkdir(exist_ok=True)
     init_trust(paths.trust, "bravo")
-    for name in ("receipt", "audit"):
+    for name in ("receipt", "audit", "verdict"):
         save_private(paths.keys / f"{name}.pem", create_private(), None)
     config = Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed, **settings)
     save_config(paths.config, config)

@@ -25,7 +25,7 @@ LOCAL: dict[str, dict[str, str]] = {
     "reads/components.py": {"order": "p.number", "marks": "?, ?"},
     "reads/custody.py": {"names": "('at', 'giver')"},
     "reads/documents.py": {"column": "manifest"},
-    "reads/jobs.py": {"before": "number < ?"},
+    "reads/jobs.py": {"before": "number < ?", "marks": "?, ?"},
     "reads/links.py": {"order": "DESC"},
     "reads/record_rows.py": {"words": "'released'"},
     "writes/advisories.py": {"ended": "'done'"},

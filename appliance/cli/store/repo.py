@@ -10,6 +10,7 @@ import click
 
 from appliance.cli.shared.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.shared.pages import limit_option, show_list, whole_list
+from appliance.cli.store.promote import history, promote, rollback
 from bundles.errors import NotFoundError, UsageError
 from bundles.io.display import safe, some
 from bundles.oci.reference import check_repository, check_tag_pattern
@@ -17,7 +18,12 @@ from bundles.oci.reference import check_repository, check_tag_pattern
 
 @click.group()
 def repo() -> None:
-    """Repositories: list, tags, show, delete, copy."""
+    """Repositories: list, tags, show, delete, copy, promote, rollback, history."""
+
+
+repo.add_command(promote)
+repo.add_command(rollback)
+repo.add_command(history)
 
 
 def paging(command: Any) -> Any:

@@ -22,10 +22,12 @@ from appliance.control.api import Control, act, answer, audited, caller, post, r
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import turn
+from appliance.image_signatures.standing import look
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.patterns import covers
 from appliance.settings.client_writes import ClientWrites
+from appliance.settings.gates import Stage, require_entry, staying
 from appliance.station import Station
 from appliance.store.writes.copies import CopyArtifacts, Item
 from appliance.store.writes.registry import DeleteManifest, DeleteTag, holds_released
@@ -63,11 +65,16 @@ class _Acts:
         """What the station lets clients write to."""
         return ClientWrites.of(self.control.station.config)
 
-    async def _allow(self, repository: str, *, takes_away: bool = False) -> None:
-        """Go on only where clients may write to the repository, or take away from it. Raises RefusedError."""
+    async def _allow(self, repository: str, *, takes_away: bool = False) -> Stage | None:
+        """Go on only where clients may write to the repository, or take away from it; the stage that it is of. Raises
+        RefusedError."""
         self.writes.require(repository, takes_away=takes_away)
         if self.writes.keeps_released and self.control.station.metadata.holds_released(repository):
             raise holds_released(repository, takes_away=takes_away)
+        standing = await asyncio.to_thread(look, self.control.station.paths, self.control.policy)
+        stage = standing.stage(repository)
+        require_entry(stage, repository, takes_away=takes_away)
+        return stage
 
     def _said(self, **detail: object) -> dict[str, object]:
         """What an event says besides: such an act cannot have happened where released content stands."""
@@ -136,10 +143,11 @@ class _Acts:
         target = _target(body.text("target"), source)
         await require(request, "pull", source.repository)
         await require(request, "push", target.repository)
-        await audited(self.control, request, Act.COPY_MANIFEST, str(target), self._allow(target.repository))
+        stage = await audited(self.control, request, Act.COPY_MANIFEST, str(target), self._allow(target.repository))
         reading = asyncio.to_thread(on_own_station, self.control.station, lambda own: _look(own, source, target))
         copied: _Copied = await audited(self.control, request, Act.COPY_MANIFEST, str(target), reading)
-        moved = await self._make(caller(request), source.repository, target.repository, copied)
+        stays = staying(stage, [tag for tag, _ in copied.tags])
+        moved = await self._make(caller(request), source.repository, target.repository, copied, stays)
         manifests = sum(kind == "manifest" for _, kind in (*copied.links, *copied.present))
         made = Copied(
             reference=str(target),
@@ -151,7 +159,9 @@ class _Acts:
         )
         return answer(made, status=201)
 
-    async def _make(self, actor: str, source: str, target: str, copied: _Copied) -> list[list[str]]:
+    async def _make(
+        self, actor: str, source: str, target: str, copied: _Copied, stays: tuple[str, ...]
+    ) -> list[list[str]]:
         """Record each link, and each tag with the manifest that it is set to, then make all of them in one transaction.
         Each is explained where its source's link is (appliance.release_check.log_record)."""
         tagged: dict[str, list[str]] = {}
@@ -160,6 +170,7 @@ class _Acts:
         write = CopyArtifacts(
             repository=target, source=source, links=tuple(copied.links), present=tuple(copied.present),
             tags=tuple(copied.tags), at=clock.now(), keeps_released=self.writes.keeps_released,
+            stays=stays,
         )  # fmt: skip
         new = dict(copied.links)
         async with turn(self.control.station.blobs, write), AsyncExitStack() as recorded:

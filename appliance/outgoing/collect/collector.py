@@ -14,6 +14,7 @@ from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
+from appliance.image_signatures.standing import look
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
@@ -21,6 +22,7 @@ from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
 from appliance.selecting.platforms import Wanted, split
 from appliance.settings.client_writes import ClientWrites
+from appliance.settings.gates import require_entry, staying
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
 from bundles import limits
@@ -83,6 +85,8 @@ class Collector:
         writes.require(target.repository)
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
+        stage = (await in_thread(look, self._station.paths, None)).stage(target.repository)
+        require_entry(stage, target.repository)
         await self._take_manifest(self._root.descriptor, 0)
         self._lacking = self._wanted_platforms.lacking(str(target))
         await self._record_left_out()
@@ -111,6 +115,7 @@ class Collector:
             tags=tuple((tag, str(found)) for tag, found in self._tags.items()),
             at=clock.now(),
             keeps_released=writes.keeps_released,
+            stays=staying(stage, self._tags),
         )
         event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
         async with self._shows.turn():

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance.api.states import JOB_STATES
+from appliance.api.states import FINAL_STATES, JOB_STATES
 from appliance.store.ports import Reader
 from appliance.store.rows import as_text
 from bundles.errors import FailedError, to_wire
@@ -57,6 +57,23 @@ def params_of(reader: Reader, job_id: str) -> dict[str, Any] | None:
     """The params of the job of that id, or None where it is unknown."""
     row = reader.execute("SELECT params FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return None if row is None else dict(json.loads(row[0]))
+
+
+def active_params(reader: Reader, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """The jobs of a kind that have not ended, each with its params; none where these are damaged."""
+    marks = ", ".join("?" for _ in FINAL_STATES)
+    rows = reader.execute(
+        f"SELECT id, params FROM jobs WHERE kind = ? AND state NOT IN ({marks}) ORDER BY number",  # noqa: S608
+        (kind, *sorted(FINAL_STATES)),
+    )
+    found = []
+    for job, text in rows:
+        try:
+            params = json.loads(text)
+        except ValueError:
+            params = None
+        found.append((str(job), params if isinstance(params, dict) else {}))
+    return found
 
 
 def _documents(raw: list[Any], texts: dict[str, str | None]) -> list[dict[str, Any] | None]:

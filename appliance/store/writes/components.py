@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from appliance import limits
 from appliance.store.ports import Connection
+from appliance.store.writes.access import bump
 from appliance.store.writes.write import Write
 
 
@@ -34,11 +35,13 @@ class IndexSbom(Write, frozen=True):
             if earlier[1] == "own" and self.origin != "own":
                 return
             _forget(db, earlier[0])
+            bump(db)
         if self.origin == "own":
             for (number,) in db.execute(
                 "SELECT number FROM sboms WHERE image = ? AND origin = 'own'", (self.image,)
             ).fetchall():
                 _forget(db, number)
+                bump(db)  # verdicts rest on what it listed
         (number,) = db.execute(
             "INSERT INTO sboms (image, sbom, origin, state, why, at, packages) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " RETURNING number",

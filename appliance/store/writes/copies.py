@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError
-from appliance.store.writes.registry import ClientWrite, ensure_repository, move_tag, repository_id
+from appliance.store.writes.registry import ClientWrite, ensure_repository, move_tag, repository_id, tag_stays
 from appliance.store.writes.rows import Kind, is_linked, link, tag_target
 from bundles.errors import FailedError, NotFoundError
 
@@ -17,9 +15,10 @@ Item = tuple[str, Kind]
 class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
     """Content that `source` shows becomes visible in `repository` too, with tags, all at once.
 
-    `links` are made: an event names each of them. `present` is there already. `tags` are pairs of tag and digest. The
-    result lists the tags that stood elsewhere, as [tag, digest]. Raises NotFoundError where the source does not show
-    something any more, FailedError where the repository changed meanwhile.
+    `links` are made: an event names each of them. `present` is there already. `tags` are pairs of tag and digest; those
+    in `stays` move nowhere. The result lists the tags that stood elsewhere, as [tag, digest]. Raises NotFoundError
+    where the source does not show something any more, FailedError where the repository changed meanwhile, RefusedError
+    for a tag that stays.
     """
 
     source: str
@@ -27,6 +26,7 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
     present: tuple[Item, ...]
     tags: tuple[tuple[str, str], ...]
     at: str
+    stays: tuple[str, ...] = ()
 
     def change(self, db: Connection) -> list[list[str]]:
         source = repository_id(db, self.source)
@@ -43,7 +43,9 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
             link(db, repository, digest, kind, self.at)
         moved = []
         for tag, digest in self.tags:
-            stood = _standing(db, repository, tag)
+            stood = standing_at(db, repository, tag)
+            if stood not in (None, digest) and tag in self.stays:
+                raise tag_stays(f"{self.repository}:{tag}")
             if stood not in (None, digest):
                 moved.append([tag, str(stood)])
             move_tag(db, repository, tag, digest, self.at)
@@ -59,8 +61,9 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*manifests, *tags))), blobs
 
 
-def _standing(db: Connection, repository: int, tag: str) -> Any:
+def standing_at(db: Connection, repository: int, tag: str) -> str | None:
+    """Where a tag stands; None for nowhere, and for a damaged row, which the write puts right."""
     try:
         return tag_target(db, repository, tag)
     except WrongRowError:
-        return None  # the copy puts it right
+        return None

@@ -12,7 +12,7 @@ from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.claims import claim_links, claim_tags
 from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move, not_approved, not_decidable
-from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests
+from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests, tag_stays
 from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
@@ -115,7 +115,8 @@ class Release(Write, frozen=True):
     `approved_by` are the keys whose approvals the caller verified anew; they must be of `needed` distinct owners.
     `whole` says whether nothing of the bundle is left to release afterwards; `sealed` that these are keys from sealed
     envelopes, each of which opens once. `requires` are the digests that the bundle does not carry: each must be served
-    here already. `may_move` are the repositories in which the policy lets the bundle's source move other sources' tags.
+    here already. `may_move` are the repositories in which the policy lets the bundle's source move other sources' tags,
+    `stays` the tags (repository, tag) of immutable stages, which move nowhere.
     """
 
     digest: str
@@ -129,6 +130,7 @@ class Release(Write, frozen=True):
     sealed: bool = False
     requires: tuple[str, ...] = ()
     may_move: tuple[str, ...] = ()
+    stays: tuple[tuple[str, str], ...] = ()
 
     def apply(self, db: Connection) -> None:
         entry = self._approved(db)
@@ -171,6 +173,9 @@ class Release(Write, frozen=True):
         damaged = [name for name, target in before.items() if target is None]
         for name, claims in claims_on_tags(db, damaged):  # it stood where its newest release had put it
             before[name] = claims[-1].digest if claims else None
+        for name in self.stays:
+            if before.get(name) not in (None, targets.get(name)):
+                raise tag_stays(":".join(name))
         asked = [
             name for name, target in targets.items() if before.get(name) != target and name[0] not in self.may_move
         ]

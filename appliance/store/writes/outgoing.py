@@ -17,8 +17,9 @@ from appliance.store.writes.registry import (
     record_blob,
     record_manifest,
     refuse_released,
+    tag_stays,
 )
-from appliance.store.writes.rows import link
+from appliance.store.writes.rows import link, tag_target
 from appliance.store.writes.sites import put_site
 from appliance.store.writes.write import Write
 from bundles import limits
@@ -29,7 +30,8 @@ from bundles.format.manifest import bundle_id
 class AddArtifacts(Write, frozen=True):
     """Manifests and blobs that are durable in the store become visible in a repository, tags last, all at once.
 
-    `tags` are pairs of tag and digest. `keeps_released`: refused where the repository holds released content.
+    `tags` are pairs of tag and digest; those in `stays` move nowhere. `keeps_released`: refused where the repository
+    holds released content.
     """
 
     repository: str
@@ -38,11 +40,15 @@ class AddArtifacts(Write, frozen=True):
     tags: tuple[tuple[str, str], ...]
     at: str
     keeps_released: bool = False
+    stays: tuple[str, ...] = ()
 
     def apply(self, db: Connection) -> None:
         if self.keeps_released:
             refuse_released(db, self.repository)
         repository = ensure_repository(db, self.repository, self.at)
+        for tag, digest in self.tags:
+            if tag in self.stays and tag_target(db, repository, tag) not in (None, digest):
+                raise tag_stays(f"{self.repository}:{tag}")
         for blob in self.blobs:
             record_blob(db, blob, self.at)
             link(db, repository, blob.digest, "blob", self.at)

@@ -181,6 +181,16 @@ def holds_released(repository: str, *, takes_away: bool = False) -> RefusedError
     )
 
 
+def tag_stays(thing: str) -> RefusedError:
+    """The refusal to move a tag of an immutable stage."""
+    return RefusedError(
+        "the stage is immutable, and its tag stays",
+        thing=thing,
+        remedy="use another tag, or have the policy name it in `moving` of the stage",
+        code="stage",
+    )
+
+
 class ClientWrite(Write, frozen=True, kw_only=True):
     """A write that a client asks for. `keeps_released`: refused where the repository holds released content."""
 
@@ -261,7 +271,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PutManifest(ClientWrite, frozen=True, kw_only=True):
-    """A pushed manifest becomes visible, and its tags move to it, together (specification: end-7).
+    """A pushed manifest becomes visible, and its tags move to it, together (specification: end-7). A tag of `stays`
+    that stands elsewhere is a RefusedError.
 
     The result says what stood in the way, and then nothing has changed: `missing` lists the digests among
     `needs_blobs` and `needs_manifests` that the repository does not show, `stale` that the condition does not hold.
@@ -273,6 +284,7 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
     needs_blobs: tuple[str, ...] = ()
     needs_manifests: tuple[str, ...] = ()
     condition: Condition | None = None
+    stays: tuple[str, ...] = ()
 
     def change(self, db: Connection) -> dict[str, Any]:
         repository = ensure_repository(db, self.repository, self.at)
@@ -282,6 +294,9 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
         if missing or stale:
             forget_if_empty(db, repository)
             return {"missing": missing, "stale": stale}
+        for tag in self.stays:
+            if tag_target(db, repository, tag) not in (None, self.manifest.blob.digest):
+                raise tag_stays(f"{self.repository}:{tag}")
         record_manifest(db, self.manifest, self.at)
         link(db, repository, self.manifest.blob.digest, "manifest", self.at)
         for tag in self.tags:

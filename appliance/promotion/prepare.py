@@ -1,0 +1,184 @@
+"""What a promotion or a rollback would do, held against the policy: everything but doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance import clock
+from appliance.image_signatures.applied import Applied, load_applied
+from appliance.image_signatures.subjects import facts_of, require_unblocked
+from appliance.image_signatures.tested import Tested, Tester
+from appliance.patterns import covers
+from appliance.promotion.reached import Reached, reached
+from appliance.scanning.images import images_of
+from appliance.settings.gates import Stage, in_stage
+from appliance.station import Station
+from appliance.store.reads import promotions
+from appliance.store.reads.jobs import active_params
+from appliance.store.reads.registry import ManifestFacts
+from appliance.store.writes.copies import Item
+from appliance.store.writes.promotions import Promote
+from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
+from bundles.image_signatures.pins import Pins
+from bundles.oci.attached_tags import is_attached
+from bundles.oci.digest import Digest
+from bundles.oci.reference import Reference, check_tag
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A promotion that passed: the transaction, what was found, and what was left behind. `applied` is the policy that
+    it passed; `facts` the artifact's."""
+
+    write: Promote
+    applied: Applied
+    facts: ManifestFacts
+    tested: Tested
+    left: Sequence[str]
+
+    @property
+    def exceptions(self) -> list[str]:
+        """The exceptions without which it would not pass."""
+        return sorted({name for line in self.tested.gates for name in line.exceptions})
+
+
+def prepare(station: Station, source: Reference, to: str, tag: str, actor: str, reason: str) -> Prepared:
+    """A promotion of what `source` names now to the stage `to`, at `tag` ("" for the source's). Blocking.
+
+    Raises NotFoundError for what is not shown, RefusedError where the policy, a block or a running scan stands in the
+    way, UsageError for a stage that is none, FailedError for what is not whole.
+    """
+    applied, stage = _stage(station, to)
+    name = check_tag(tag) if tag else source.tag or ""
+    if not name or is_attached(name):
+        raise UsageError(
+            "a promotion sets a tag", thing=str(source), remedy="name REPO:TAG, or give the tag with --tag TAG"
+        )
+    now = applied.policy.stage_of(source.repository)
+    here = "" if now is None else now.name
+    if here == stage.name:
+        raise UsageError("it is in that stage already", thing=str(source), remedy="promote it to the next one")
+    if stage.sources and here not in stage.sources:
+        raise RefusedError(
+            f"the stage {stage.name} takes what is in {' or '.join(stage.sources)}", thing=str(source),
+            remedy=f"promote it there first: lockgate repo promote {source} --to {stage.sources[0]}", code="stage",
+        )  # fmt: skip
+    target = in_stage(stage, source.repository, applied.policy.stage)
+    return _judged(station, applied, stage, source, target, name, actor, reason, "promote")
+
+
+def prepare_rollback(station: Station, repository: str, tag: str, actor: str, reason: str) -> Prepared:
+    """A rollback of a tag of a channel ("": its only one) to what stood there before. Blocking. Raises as `prepare`;
+    NotFoundError where nothing stood there before."""
+    applied = load_applied(station.paths)
+    stage = None if applied is None else applied.policy.stage_of(repository)
+    if applied is None or stage is None:
+        raise UsageError("the repository belongs to no stage", thing=repository, remedy="see: lockgate policy explain")
+    tags = promotions.tags_of(station.reader, repository)
+    if not tag and len(tags) > 1:
+        raise UsageError(
+            "several tags of it were promoted", thing=f"{repository}: {', '.join(tags[:10])}", remedy="name REPO:TAG"
+        )
+    tag = tag or (tags[0] if tags else "")
+    stands = station.metadata.tag_target(repository, tag) if tag else None
+    before = previous(promotions.of_tag(station.reader, repository, tag), stands or "") if tag else ""
+    if not before:
+        raise NotFoundError(
+            "nothing stood there before", thing=f"{repository}:{tag}" if tag else repository,
+            remedy=f"see: lockgate repo history {repository}",
+        )  # fmt: skip
+    source = Reference(repository, None, Digest.parse(before))
+    return _judged(station, applied, stage, source, repository, tag, actor, reason, "rollback")
+
+
+def previous(rows: Sequence[promotions.Promoted], stands: str) -> str:
+    """The digest at which a tag stood before, "" for none: promotions are put on a stack, which rollbacks take from."""
+    stack = [rows[0].before] if rows and rows[0].before else []
+    for row in rows:
+        if row.act == "rollback" and row.digest in stack:
+            while stack[-1] != row.digest:
+                stack.pop()
+        elif not stack or stack[-1] != row.digest:
+            stack.append(row.digest)
+    if stack and stack[-1] == stands:
+        stack.pop()
+    return stack[-1] if stack else ""
+
+
+def _stage(station: Station, name: str) -> tuple[Applied, Stage]:
+    applied = load_applied(station.paths)
+    stages = [] if applied is None else applied.policy.stage
+    stage = next((one for one in stages if one.name == name), None)
+    if applied is None or stage is None:
+        named = ", ".join(one.name for one in stages) or "the policy in force names none"
+        raise UsageError("no such stage", thing=name, remedy=f"stages: {named}; see: lockgate policy explain")
+    return applied, stage
+
+
+def _judged(
+    station: Station, applied: Applied, stage: Stage, source: Reference, target: str, tag: str, actor: str,
+    reason: str, act: str,
+) -> Prepared:  # fmt: skip
+    # Read before anything is judged: whatever changes from here on makes another number, which the transaction sees.
+    epoch, state = station.metadata.epoch(), station.metadata.change_of(source.repository)
+    facts = facts_of(station.metadata, source)
+    require_unblocked(station.metadata, facts.digest)
+    tester = Tester(station.blobs, station.metadata, station.reader, Pins.of(station.trust(), clock.now()))
+    looked = tester.look(source.repository, facts)
+    tested = tester.test(applied.policy, target, facts, looked)
+    if not tested.looked.contents:
+        raise RefusedError(
+            "it is evidence about something else, and goes with that", thing=str(source), remedy="promote the artifact"
+        )
+    _require_no_scan(station, {facts.digest, *(Digest.parse(one.digest) for one in tested.looked.contents)})
+    found = reached(station, source.repository, facts.digest, tested.looked)
+    if obstacles := list(tested.obstacles("promotion")):
+        more = f", and {len(obstacles) - 1} more" if len(obstacles) > 1 else ""
+        raise RefusedError(
+            f"{obstacles[0].what}{more}", thing=f"{target}:{tag} ({obstacles[0].digest})",
+            remedy=obstacles[0].asks or "see: lockgate policy explain", code="policy-gate",
+        )  # fmt: skip
+    links, present = _by_presence(station, target, found)
+    write = Promote(
+        act=act, repository=target, source=source.repository, source_tag=source.tag or "", digest=str(facts.digest),
+        tag=tag, links=tuple(links), present=tuple(present),
+        attached=tuple(one for one in found.attached if _is_new(station, target, one[0])), blobs=(), manifests=(),
+        epoch=epoch,
+        state=state, moves=moves(stage, tag), reference=str(source), actor=actor, reason=reason,
+        policy=applied.policy.number, at=clock.now(),
+    )  # fmt: skip
+    return Prepared(write, applied, facts, tested, found.left)
+
+
+def _is_new(station: Station, target: str, tag: str) -> bool:
+    """Whether a tag of evidence is to be set: where the target has one, its own evidence stays."""
+    return is_attached(tag) and station.metadata.tag_target(target, tag) is None
+
+
+def moves(stage: Stage, tag: str) -> bool:
+    """Whether a tag of a stage may move once it stands."""
+    return not stage.immutable or any(covers(pattern, tag) for pattern in stage.moving)
+
+
+def _by_presence(station: Station, target: str, found: Reached) -> tuple[list[Item], list[Item]]:
+    """What the target does not show yet, and what it does."""
+    absent = set[Item]()
+    for kind in ("manifest", "blob"):
+        digests = [Digest.parse(digest) for digest, each in found.items if each == kind]
+        absent |= {(str(one), kind) for one in station.metadata.unlinked(target, digests, kind)}
+    return [one for one in found.items if one in absent], [one for one in found.items if one not in absent]
+
+
+def _require_no_scan(station: Station, digests: set[Digest]) -> None:
+    """Go on only where no scan of it is under way, which may find more. Raises RefusedError naming the job."""
+    for job, params in active_params(station.reader, "scan"):
+        for text in params.get("references", ()):
+            try:
+                root, images = images_of(station, Reference.parse(str(text)))
+            except LockgateError:
+                continue
+            if digests & {root, *(image.digest for image in images)}:
+                raise RefusedError(
+                    "a scan of it is under way", thing=job, remedy=f"wait for it: lockgate job watch {job}", code="scan"
+                )
