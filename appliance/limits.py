@@ -859,6 +859,9 @@ JOB_RECORD: Final = (0.1, 1.0)
 AUDIT_PULLS: Final = 3_600.0
 """A client that pulls the same manifest again within an hour is counted, not written again."""
 
+AUDIT_COUNTED: Final = 60.0
+"""Seconds between two looks for pulls that were counted, and whose hour is over."""
+
 AUDIT_PULLED: Final = 20_000
 """Pairs of client and manifest that a worker counts, about 400 bytes each."""
 

@@ -1,9 +1,11 @@
-"""Pulls in the audit log: who took what is written at the first pull, and further ones are counted."""
+"""Pulls in the audit log: who took what is written at the first pull, and further ones are counted: they are written
+when their hour is over, and when the worker stops."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance import limits
@@ -14,19 +16,22 @@ from appliance.audit.event import AuditEvent
 @dataclass(slots=True)
 class _Pulled:
     until: float
+    reference: str
     more: int = 0
 
 
 class Pulls:
     """Decides which pulls are events. For the event loop's thread alone; a repeated pull costs a look into a table."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._seen: OrderedDict[tuple[str, str, str], _Pulled] = OrderedDict()
+        self._owed: list[AuditEvent] = []
 
     def again(self, actor: str, thing: str, address: str) -> bool:
         """Count a pull that was recorded within the hour. False, and nothing counted, where it has to be recorded."""
         pulled = self._seen.get((actor, thing, address))
-        if pulled is None or time.monotonic() >= pulled.until:
+        if pulled is None or self._now() >= pulled.until:
             return False
         pulled.more += 1
         return True
@@ -34,14 +39,37 @@ class Pulls:
     def note(self, actor: str, thing: str, address: str, reference: str) -> AuditEvent | None:
         """The event to record before the manifest goes out, or None where this client's pull of it was recorded within
         the hour. `count` of the next event has those between in it."""
-        key, moment = (actor, thing, address), time.monotonic()
+        key, moment = (actor, thing, address), self._now()
         pulled = self._seen.get(key)
         if pulled is not None and moment < pulled.until:
             pulled.more += 1
             return None
         if pulled is None and len(self._seen) >= limits.AUDIT_PULLED:
-            self._seen.popitem(last=False)
-        self._seen[key] = _Pulled(moment + limits.AUDIT_PULLS)
+            self.owe(*_counted(*self._seen.popitem(last=False)))
+        self._seen[key] = _Pulled(moment + limits.AUDIT_PULLS, reference)
         self._seen.move_to_end(key)
-        count = 1 + (pulled.more if pulled is not None else 0)
-        return AuditEvent(Act.PULL, actor, thing, "done", {"from": address, "reference": reference, "count": count})
+        return _event(key, reference, 1 + (pulled.more if pulled is not None else 0))
+
+    def owe(self, *events: AuditEvent) -> None:
+        """Have `due` return these: they could not be recorded yet."""
+        self._owed += events
+
+    def due(self, *, all_of_them: bool = False) -> list[AuditEvent]:
+        """The events of repeated pulls that were only counted, of those whose hour is over, or of all; they are counted
+        no more. Grows with the table: some milliseconds."""
+        moment, found, self._owed = self._now(), self._owed, []
+        for key, pulled in list(self._seen.items()):
+            if moment < pulled.until and not all_of_them:
+                break  # the oldest come first
+            found += _counted(key, pulled)
+            del self._seen[key]
+        return found
+
+
+def _counted(key: tuple[str, str, str], pulled: _Pulled) -> list[AuditEvent]:
+    return [_event(key, pulled.reference, pulled.more)] if pulled.more else []
+
+
+def _event(key: tuple[str, str, str], reference: str, count: int) -> AuditEvent:
+    actor, thing, address = key
+    return AuditEvent(Act.PULL, actor, thing, "done", {"from": address, "reference": reference, "count": count})

@@ -100,10 +100,12 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
         return answer
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep_uploads(worker))
+        keeping = {asyncio.create_task(_sweep_uploads(worker)), asyncio.create_task(_write_counts(worker))}
         yield
-        sweeping.cancel()
-        await asyncio.wait({sweeping})
+        for task in keeping:
+            task.cancel()
+        await asyncio.wait(keeping)
+        await worker.write_pulls(all_of_them=True)
         worker.threads.shutdown(wait=True)
 
     paths = StationPaths(services.metadata.path.parent)
@@ -128,6 +130,13 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # the answer's own bytes are counted from here
     return None
+
+
+async def _write_counts(worker: Worker) -> None:
+    """Write repeated pulls whose hour is over to the audit log, every so often, until cancelled."""
+    while True:
+        await asyncio.sleep(limits.AUDIT_COUNTED)
+        await worker.write_pulls()
 
 
 async def _sweep_uploads(worker: Worker) -> None:

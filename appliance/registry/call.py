@@ -171,6 +171,18 @@ class Worker:
         """Write an audit event without blocking the loop."""
         await self.in_thread(self.services.audit.record, event)
 
+    async def write_pulls(self, *, all_of_them: bool = False) -> None:
+        """Record repeated pulls that were counted, as `Pulls.due`. What cannot be recorded is tried again next time."""
+        events = self.pulls.due(all_of_them=all_of_them)
+        while events:
+            try:
+                await self.record(events[0])
+            except LockgateError as error:
+                _log.warning("counts of pulls could not be written: %s", error)
+                break
+            events.pop(0)
+        self.pulls.owe(*events)
+
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` in one of the worker's threads."""
         loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.event import AuditEvent
 from appliance.audit.pulls import Pulls
@@ -94,6 +94,29 @@ def test_a_recall_of_an_artifact_names_only_what_it_became(released: Inside, bun
 def test_a_recall_of_what_nobody_brought_says_so(released: Inside) -> None:
     with pytest.raises(NotFoundError, match="no bundle"):
         recall(released.station.reader, released.station.paths, "0" * 16)
+
+
+def test_counted_pulls_are_written_when_their_hour_is_over_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 0.0
+    pulls = Pulls(lambda: moment)
+
+    def pull(actor: str) -> bool:
+        return pulls.note(actor, "a@sha256:1", "192.0.2.7", "v1") is not None
+
+    def due(**how: bool) -> list[tuple[str, object]]:
+        return [(one.actor, one.detail["count"]) for one in pulls.due(**how)]
+
+    assert [pull("cluster"), pull("cluster"), pulls.again("cluster", "a@sha256:1", "192.0.2.7")] == [True, False, True]
+    assert not pulls.again("other", "a@sha256:1", "192.0.2.7")
+    moment = limits.AUDIT_PULLS - 1
+    assert [pull("other"), due()] == [True, []]
+    moment += 2
+    assert due() == [("cluster", 2)]
+    assert [pull("cluster"), pull("other"), due()] == [True, False, []]
+    assert [due(all_of_them=True), due(all_of_them=True)] == [[("other", 1)], []]
+    monkeypatch.setattr(limits, "AUDIT_PULLED", 1)
+    assert [pull("one"), pull("one"), pull("two")] == [True, False, True]
+    assert due() == [("one", 1)]  # the oldest is forgotten, its count is not
 
 
 def test_a_clients_pulls_are_one_event_and_a_count() -> None:
