@@ -26,7 +26,7 @@ async def test_content_is_blocked_recalled_and_shown_again_and_a_site_listed(tmp
             await console.shows("lockgate audit show")  # no bundle has to do with it: that is not "nobody has it"
             assert "nothing to recall" not in console.screen()
             await console.press("escape", "u")
-            await console.shows("Unblock sha256:")
+            await console.shows("It is shown again wherever it was released or pushed")
             await console.press("y")
             await console.shows("empty: nothing is blocked")
             assert alpha.run("block", "list", "--json").json["items"] == []
