@@ -47,7 +47,8 @@ class Export(Protocol):
 class ZipExport:
     """A zip of records, copied once while it is hashed: what is read later are the bytes of that digest."""
 
-    def __init__(self, source: BinaryIO, size: int, folder: Path, advance: Advance) -> None:
+    def __init__(self, source: BinaryIO, size: int, folder: Path, advance: Advance, name: str = "") -> None:
+        self._name = name
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `close`
         try:
             self.digest = copied(source, self._file, size, limits.ADVISORY_EXPORT, advance)
@@ -55,7 +56,7 @@ class ZipExport:
                 self._zip = zipfile.ZipFile(self._file)
                 self._names = [one for one in self._zip.infolist() if one.filename.endswith(_RECORD)]
             except _DAMAGED as error:
-                raise _damaged(error) from None
+                raise _damaged(error, self._name) from None
         except BaseException:
             self._file.close()
             raise
@@ -69,7 +70,7 @@ class ZipExport:
                 with self._zip.open(info) as file:
                     raw = file.read(limits.ADVISORY_RECORD + 1)
             except _DAMAGED as error:
-                raise _damaged(error) from None
+                raise _damaged(error, self._name) from None
             yield info.filename, raw if len(raw) <= limits.ADVISORY_RECORD else _too_large(info.filename)
 
     def close(self) -> None:
@@ -112,7 +113,7 @@ def open_export(path: Path, folder: Path, advance: Advance) -> Export:
             return FolderExport(path, advance)
         descriptor = open_regular(path, ceiling=limits.ADVISORY_EXPORT)
         with os.fdopen(descriptor, "rb") as source:
-            return ZipExport(source, os.fstat(descriptor).st_size, folder, advance)
+            return ZipExport(source, os.fstat(descriptor).st_size, folder, advance, str(path))
 
 
 def copied(source: BinaryIO, target: BinaryIO, size: int, most: int, advance: Advance) -> str:
@@ -171,10 +172,10 @@ def _too_large(name: str) -> MalformedError:
     )
 
 
-def _damaged(error: Exception) -> LockgateError:
+def _damaged(error: Exception, name: str) -> LockgateError:
     if isinstance(error, OSError) and error.errno is not None:
         return FailedError("the advisories cannot be read", thing=safe(str(error))[:160], remedy="check the disk")
     return MalformedError(
-        "no zip of advisories, or a damaged one", thing=safe(str(error))[:160],
+        f"no zip of advisories, or a damaged one ({safe(str(error))[:80]})", thing=safe(name)[:160],
         remedy="give an export of OSV (all.zip of an ecosystem), or a folder of its records",
     )  # fmt: skip

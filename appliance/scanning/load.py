@@ -108,7 +108,7 @@ def _opened(context: JobContext) -> Export:
         return open_export(context.path(path), context.folder, copied)
     _, found = collected_file(context.station, Reference.parse(str(reference)))
     with context.station.blobs.open_blob(found.digest) as file:
-        return ZipExport(file, found.size, context.folder, copied)
+        return ZipExport(file, found.size, context.folder, copied, str(reference))
 
 
 @dataclass(slots=True)

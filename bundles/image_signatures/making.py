@@ -95,19 +95,26 @@ def sign_image(
 
 
 def attest(
-    form: Form, digest: Digest, key: PrivateKey, predicate_type: str, predicate: bytes, *, name: str = ""
+    form: Form,
+    digest: Digest,
+    key: PrivateKey,
+    predicate_type: str,
+    predicate: bytes,
+    *,
+    name: str = "",
+    source: str = "the predicate",
 ) -> Made:
     """An in-toto statement about the artifact with this digest, whose predicate is a JSON object, byte for byte.
 
-    `name` is how the statement calls its subject; nobody believes it. Raises UsageError: a key of another kind, a
-    digest that the form cannot name, a type that is no URI or is that of a signature, a predicate that is no JSON
-    object or too large.
+    `name` is how the statement calls its subject; nobody believes it. `source` is how errors call the predicate.
+    Raises UsageError: a key of another kind, a digest that the form cannot name, a type that is no URI or is that of a
+    signature, a predicate that is no JSON object or too large.
     """
     check_key(key.public)
     check_predicate_type(predicate_type)
     if form is Form.COSIGN:
         _check_tagged(digest)
-    raw = _object(predicate)
+    raw = _object(predicate, source)
     subject = canonical([{"name": name, "digest": {digest.algorithm: digest.hex}}])
     kind, said = (canonical(text) for text in (_V01 if form is Form.COSIGN else _V1, predicate_type))
     # The predicate stands as it was given: its author may have signed or hashed it elsewhere.
@@ -130,7 +137,7 @@ def check_predicate_type(predicate_type: str) -> None:
         )
 
 
-def _object(predicate: bytes) -> bytes:
+def _object(predicate: bytes, source: str) -> bytes:
     """A JSON object without the white space around it. Raises UsageError."""
     if len(predicate) > limits.ATTESTATION:
         raise _too_large()
@@ -139,9 +146,10 @@ def _object(predicate: bytes) -> bytes:
             predicate, ceiling=limits.ATTESTATION, nodes=limits.ATTESTATION_NODES, what="the predicate", floats=True
         )
     except MalformedError as error:
-        raise UsageError(error.what, thing=error.thing, remedy="give a JSON object in a file") from None
+        what = f"{error.what} ({error.thing})" if error.thing else error.what
+        raise UsageError(what, thing=source, remedy="give a JSON object in a file") from None
     if not isinstance(value, dict):
-        raise UsageError("not a JSON object", thing="the predicate", remedy="give a JSON object in a file")
+        raise UsageError("not a JSON object", thing=source, remedy="give a JSON object in a file")
     return predicate.strip(b" \t\r\n")
 
 

@@ -186,6 +186,13 @@ IMAGES = [
     ("policy check {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
     ("policy check {rules}", 2, "repositoreis", "repositories, mode, people"),
     ("policy test team/hello:1 --file {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
+    ("advisories load {hello}", 2, "hello.txt", "give an export of OSV"),
+    (
+        "attest team/hello:1 --key engineer --predicate {hello} --type https://x.example/t",
+        2,
+        "hello.txt",
+        "JSON object",
+    ),
     ("advisories load {tmp}/none.zip", 2, "{tmp}/none.zip", "check the path"),
     ("advisories remove osv-pipy", 1, "osv-pipy", "lockgate advisories list"),
     ("collect -f {empty}", 2, "not a file: {empty}", "give a file"),

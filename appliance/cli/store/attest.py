@@ -65,5 +65,5 @@ def attest(
     asked = ask(root, reference, recursive=False)
     key = load_signer(root, key_name, passphrase_fd)
     digest = Digest.parse(asked["digest"])
-    made = make(Form(form), digest, key, predicate_type, raw, name=asked["repository"])
+    made = make(Form(form), digest, key, predicate_type, raw, name=asked["repository"], source=str(predicate))
     hand_in(root, asked, public_file(root, key_name), key.public, [(str(digest), made)], as_json)
