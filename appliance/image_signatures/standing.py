@@ -93,6 +93,19 @@ class Standing:
         return found
 
 
+class Watched:
+    """What stands, for who asks again and again: the log is read where a file changed since, and not each time."""
+
+    def __init__(self, paths: StationPaths) -> None:
+        self._paths = paths
+        self._last: Standing | None = None
+
+    def now(self) -> Standing:
+        """What stands now. Blocking."""
+        self._last = look(self._paths, self._last)
+        return self._last
+
+
 def look(paths: StationPaths, before: Standing | None) -> Standing:
     """What stands now; `before` itself where no file changed since. Blocking.
 

@@ -24,6 +24,8 @@ from appliance.store.writes.registry import DeleteManifest, PutTag
 from bundles.errors import RefusedError
 from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
+from bundles.signing.keys import create_private
+from bundles.signing.trust import trust_key
 from tests.access.site import basic
 from tests.conformance.shapes import Content, image, index
 from tests.control.test_repository_acts import push
@@ -31,6 +33,7 @@ from tests.gates.known import critical, harmless, load, scan
 from tests.image_signatures.pulling import Held
 from tests.image_signatures.signer import Image
 from tests.intake.inside import Inside, name_of
+from tests.outgoing.outside import Outside
 from tests.promotion.desk import RULES, Desk, desk, record
 
 
@@ -378,3 +381,17 @@ def test_a_release_moves_no_tag_of_an_immutable_stage(tmp_path: Path) -> None:
         metadata = inside.station.metadata
         assert metadata.tag_target("production/app", "1") == str(standing)
         assert metadata.linked_manifest("production/app", digest) is None
+
+
+def test_a_collect_brings_nothing_into_a_stage(tmp_path: Path) -> None:
+    with Outside(tmp_path / "alpha") as outside:
+        keys = [create_private(), create_private()]
+        for key, owner in zip(keys, ("Anna", "Boris"), strict=True):
+            trust_key(outside.station.paths.trust, key.public, purpose="release", owner=owner)
+            sign(outside.root, PolicyRules(stage=[Stage(name="production")]), key)
+        (tmp_path / "plain.bin").write_bytes(b"content")
+        source = {"kind": "file", "path": str(tmp_path / "plain.bin")}
+        with pytest.raises(RefusedError, match="by promotion and by release alone"):
+            outside.collect(source | {"as": "production/plain:1"})
+        assert outside.station.metadata.tag_target("production/plain", "1") is None
+        outside.collect(source | {"as": "dev/plain:1"})

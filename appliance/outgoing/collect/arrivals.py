@@ -11,6 +11,7 @@ from typing import Final
 
 from appliance import clock
 from appliance import limits as station_limits
+from appliance.image_signatures.standing import Watched
 from appliance.jobs.kinds import GONE, JobContext
 from appliance.outgoing.collect.entitled import Entitled
 from appliance.outgoing.collect.kept import KeptBytes
@@ -18,6 +19,7 @@ from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import Turns, in_thread
 from appliance.outgoing.collect.transfer import MemorySink
+from appliance.settings.gates import Stage
 from appliance.store.partials import PartialBlob, Partials, WrongDigestError
 from appliance.store.reads.registry import Kind
 from appliance.store.rows import WrongRowError
@@ -62,6 +64,7 @@ class Arrivals:
         """`kept` holds manifests that are not in the store yet."""
         self._context, self._station, self.meter = context, context.station, meter
         self._entitled = Entitled(context.station, context.actor)
+        self._policy = Watched(self._station.paths)
         self._partials = Partials(self._station.blobs)
         self._partials.sweep(station_limits.PARTIAL_EXPIRES)
         self._turns = Turns()
@@ -72,6 +75,10 @@ class Arrivals:
         self._raw = kept
         self._unrecorded: list[BlobRow] = []
         self._recording: asyncio.Future[None] | None = None
+
+    async def stage(self, repository: str) -> Stage | None:
+        """The stage of a repository by the policy in force. Raises RefusedError where that is not known."""
+        return (await in_thread(self._policy.now)).stage(repository)
 
     async def blob(self, blob: Descriptor, source: ArtifactSource, repository: str) -> BlobRow:
         """The row of a blob that is in the store, whole, fetched from `source` where it was not, or where nothing says

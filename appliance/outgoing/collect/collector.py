@@ -14,7 +14,6 @@ from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.image_signatures.standing import look
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
@@ -85,7 +84,7 @@ class Collector:
         writes.require(target.repository)
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
-        stage = (await in_thread(look, self._station.paths, None)).stage(target.repository)
+        stage = await self._arrivals.stage(target.repository)
         require_entry(stage, target.repository)
         await self._take_manifest(self._root.descriptor, 0)
         self._lacking = self._wanted_platforms.lacking(str(target))
