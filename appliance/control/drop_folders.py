@@ -24,7 +24,7 @@ from appliance.jobs.service import Jobs
 from appliance.station import Station
 from appliance.store.reads.intake import find_by_digest
 from bundles.errors import LockgateError
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 from bundles.io.files import read_small, write_atomic
 
 ACTOR: Final = "station"
@@ -145,7 +145,11 @@ class DropFolders:
             more = f" and {len(wrong) - 1} more" if wrong[1:] else ""
             return {"name": "drop-folders", "ok": False, "detail": f"{safe(wrong[0])}{more}; see: lockgate sftp watch"}
         waits = sum(one["state"] == "waits" for one in standing)
-        return {"name": "drop-folders", "ok": True, "detail": f"{len(self.folders)} looked at, {waits} bundles wait"}
+        return {
+            "name": "drop-folders",
+            "ok": True,
+            "detail": f"{len(self.folders)} looked at, {some(waits, 'bundle waits', 'bundles wait')}",
+        }
 
 
 def _load(path: Path) -> dict[str, Begun]:

@@ -120,7 +120,9 @@ def _advisories(asked: _Question) -> _Said | None:
     ages = [(name, _age(text, asked.now)) for name, text in dated]
     old = [(name, age) for name, age in ages if age is None or age > most]
     if old:
-        said = ", ".join(f"{name} {'of an unknown day' if age is None else f'{age} days old'}" for name, age in old)
+        said = ", ".join(
+            f"{name} {'of an unknown day' if age is None else some(age, 'day') + ' old'}" for name, age in old
+        )
         load = "load newer ones: lockgate advisories load FILE"
         return _Said(False, f"{said}; at most {some(most, 'day')}", load)
     oldest = max(ages, key=lambda one: one[1] or 0)

@@ -158,7 +158,7 @@ _ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "
 
 def _check_days(name: str, days: int) -> None:
     if not 0 <= days <= _DAYS_MOST:
-        raise UsageError(f"{name} is from 0 to {_DAYS_MOST} days", thing=str(days))
+        raise UsageError(f"the days of {name} are from 0 to {_DAYS_MOST}", thing=str(days))
 
 
 def check_stages(stages: Sequence[Stage]) -> None:

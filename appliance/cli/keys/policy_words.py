@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
     from appliance.image_signatures.tested import Tested
@@ -54,11 +54,11 @@ def asked(gate: Gate) -> str:
     """What a gate asks for, in words."""
     words = []
     if gate.max_severity != "any":
-        grace = ", ".join(f"{name} {days} days" for name, days in sorted(gate.grace_days.items()))
+        grace = ", ".join(f"{name} {some(days, 'day')}" for name, days in sorted(gate.grace_days.items()))
         words.append(f"nothing above {gate.max_severity}{f' (grace: {grace})' if grace else ''}")
     words += ["nothing exploited"] if gate.exploited == "never" else []
-    words += [f"advisories of {gate.advisories_days} days at most"] if gate.advisories_days else []
-    words += [f"a scan of {gate.scan_days} days at most"] if gate.scan_days else []
+    words += [f"advisories of {some(gate.advisories_days, 'day')} at most"] if gate.advisories_days else []
+    words += [f"a scan of {some(gate.scan_days, 'day')} at most"] if gate.scan_days else []
     words += [f"an SBOM ({gate.sbom})"] if gate.sbom != "none" else []
     if gate.asks_to_know:
         allowed = f" but {', '.join(gate.allow_gaps)}" if gate.allow_gaps else ""
