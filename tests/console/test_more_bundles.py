@@ -67,6 +67,8 @@ async def test_a_real_bundle_that_came_in_stands_here_and_hears_of_its_release(t
         async with live(bravo.folder, size=(120, 40)) as console:
             console.app.show_root("bundles")
             await console.shows("empty: nothing was carried in yet")
+            assert "nothing is on record" not in console.screen()  # nobody asked for the history of no bundle
+            await console.shows("unknown: no bundle is chosen")
             bravo.run("intake", "import", made.folder)
             await console.shows("[>>] quarantined  alpha.bravo-000001")
             await console.shows("0 of 1 approvals")

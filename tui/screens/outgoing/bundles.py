@@ -18,6 +18,7 @@ from bundles.io.display import safe
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import moment
 from tui.widgets.line_rows import LineRows
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
@@ -78,7 +79,12 @@ class BundlesScreen(StationScreen):
         found = self.last_list if isinstance(self.last_list, Table) else None
         return found if found is not None else self.query(Table).first()
 
+    def opened(self) -> None:
+        self.query_one("#history", LineRows).stands(Known.UNKNOWN, "no bundle is chosen")
+
     def load(self) -> None:
+        if self.query_one("#history", LineRows).known is not Known.SHOWN:
+            self._told_of = None  # the station did not answer
         self.ask(lambda station: station.bundles(), self._show_sent, group="out", places=[self.sent], needs="custody")
         self.ask(lambda station: station.intake(), self._show_came, group="in", places=[self.came], needs="quarantine")
 
