@@ -76,6 +76,17 @@ class Peer:
     pid: int
     tls: bool = False
     headers: dict[str, str] = field(default_factory=dict)
+    has_accounts: bool = False
+
+    def log_in(self) -> None:
+        """A new token, where the peer has accounts: one is good for some minutes."""
+        if not self.has_accounts:
+            return
+        with contextlib.closing(self.connect()) as connection:
+            scope = f"/token?service=lockgate/bench&scope=repository:{NAME}:pull,push"
+            connection.request("GET", scope, headers=basic("ci"))
+            token = json.loads(connection.getresponse().read())["token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
 
     def connect(self) -> http.client.HTTPConnection:
         if not self.tls:
@@ -200,11 +211,8 @@ def station(folder: Path, name: str, *options: str) -> Iterator[Peer]:
             raise OSError(f"the station did not start: {(folder / 'serve.log').read_text()[-500:]}")
         peer = Peer(name, int(said[1]), process.pid, "--tls" in options)
         ready(peer.port, peer.tls)
-        with contextlib.closing(peer.connect()) as connection:
-            scope = f"/token?service=lockgate/bench&scope=repository:{NAME}:pull,push"
-            connection.request("GET", scope, headers=basic("ci"))
-            token = json.loads(connection.getresponse().read())["token"]
-        peer.headers = {"Authorization": f"Bearer {token}"}
+        peer.has_accounts = True
+        peer.log_in()
         yield peer
     finally:
         process.send_signal(signal.SIGTERM)
@@ -263,6 +271,7 @@ def bare() -> Iterator[Peer]:
 
 def pushes(peer: Peer, images: int, mebibytes: int) -> tuple[float, float]:
     """Seconds for so many images of one layer of 4 kB, one after another on one connection, and for one blob."""
+    peer.log_in()
     with contextlib.closing(peer.connect()) as connection:
         begun = time.monotonic()
         for number in range(images):
@@ -322,6 +331,7 @@ def table(peers: list[Peer], arguments: argparse.Namespace) -> None:
             found: dict[str, list[dict[str, float]]] = {peer.name: [] for peer in peers}
             for _ in range(arguments.rounds):
                 for peer in peers:
+                    peer.log_in()
                     cell = measure(peer, row, connections, arguments.seconds)
                     if cell is not None:
                         found[peer.name].append(cell)
