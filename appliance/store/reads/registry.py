@@ -168,8 +168,8 @@ class Metadata:
 
     def version(self) -> int:
         """A number that is another one once anybody has committed anything since the last look, through whichever
-        connection (SQLite: PRAGMA data_version). About 5 µs. With another engine it is another one each time: what a
-        snapshot of PostgreSQL says stays the same where a transaction ends behind a younger one."""
+        connection (SQLite: PRAGMA data_version). About half a point read. With another engine it is another one each
+        time: what a snapshot of PostgreSQL says stays the same where a transaction ends behind a younger one."""
         if not self._is_sqlite:
             self._looks -= 1
             return self._looks
