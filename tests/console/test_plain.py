@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -12,6 +13,9 @@ import pytest
 from tests.console.lines import STEERING, Lines
 from tests.console.real_station import PASSWORD, RealStation
 from tests.console.stations import WORDS, Gap
+from tui.demo.station import DemoStation
+from tui.station.link import Link
+from tui.station.port import StationLostError
 from tui.terminal import qr
 
 WHAT = "What, ? says which words there are:"
@@ -42,6 +46,7 @@ def _carry_out(gap: Gap) -> str:
         lines.does("another one", "the passphrase does not open the key", BACK)
         lines.does(WORDS, "read back as signed: a folder of this disk", GUIDE)
         lines.does("q", WHAT)
+        lines.does("O", "Log out: the station is open: nobody logs in", WHAT)
         lines.does("q")
         assert lines.ended() == 0
         assert WORDS.encode() not in lines.raw
@@ -134,6 +139,16 @@ def test_who_logs_in_is_logged_out_however_the_console_ends_and_what_is_not_thei
             assert lines.ended() == 0
     finally:
         station.stop()
+
+
+async def test_a_station_that_does_not_answer_is_asked_again_by_whom_the_words_say() -> None:
+    async def silent(_: object) -> None:
+        await asyncio.sleep(60)
+
+    for link in (Link(DemoStation(), str, 0.01), Link(DemoStation(), str, 0.01, "6 looks")):  # type: ignore[arg-type]
+        with pytest.raises(StationLostError) as lost:
+            await link.ask(silent)
+        assert lost.value.remedy == link.again
 
 
 @pytest.mark.parametrize(

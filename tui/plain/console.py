@@ -61,7 +61,7 @@ class PlainConsole(Desk):
         writing: int,
         first: FirstAdministrator | None = None,
     ) -> None:
-        super().__init__(Link(station, now), keyring, look, now)
+        super().__init__(Link(station, now, again="ask again when it does: 6 looks"), keyring, look, now)
         self.first = first
         self.terminal = LineTerminal(reading, writing, ascii_only=look.ascii, idle=self._patience)
 
@@ -193,6 +193,8 @@ class PlainConsole(Desk):
 
     async def _hand_over(self) -> None:
         """Log out; nothing is kept for anybody."""
+        if self.stands_in_the_way("log_out", "home"):
+            return
         self.draft = Draft()
         await self._end("logged out")
         self._kept = ""

@@ -19,12 +19,20 @@ SLOW: Final = 120.0
 
 
 class Link:
-    """The station as this console sees it; `lost_at` is when it last stopped answering (a wire time), else empty."""
+    """The station as this console sees it; `lost_at` is when it last stopped answering (a wire time), else empty.
+    `again` says who asks again."""
 
-    def __init__(self, station: Station, now: Callable[[], str], patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        station: Station,
+        now: Callable[[], str],
+        patience: float = PATIENCE,
+        again: str = "the console tries again by itself",
+    ) -> None:
         self.station = station
         self.now = now
         self.patience = patience
+        self.again = again
         self.lost_at = ""
         self.heard_at = ""
 
@@ -39,7 +47,7 @@ class Link:
                 answer = await call(self.station)
         except TimeoutError:
             self._lose()
-            raise StationLostError("the station does not answer", remedy="the console tries again by itself") from None
+            raise StationLostError("the station does not answer", remedy=self.again) from None
         except StationLostError:
             self._lose()
             raise
