@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance.sftp.remote import RemoteFolder
+from appliance.sftp.remote import PIECE, RemoteFolder
 from bundles.errors import FailedError, RefusedError
 from bundles.io.files import failures_named, name_once, open_again, open_regular, sync_folder
 
-_BLOCK: Final = 256 * 1024
+_BLOCK: Final = 8 * PIECE
 _UNWRITTEN: Final = "the file cannot be written"
 
 

@@ -27,8 +27,9 @@ that has come and was not read for each piece that is read, so that more costs m
 _PATH: Final = 70
 """Characters of a path that a message shows: its end, where the name is."""
 
-_PIECE: Final = 32768
-"""Bytes of one write: what every host takes (draft-ietf-secsh-filexfer-02, 3)."""
+PIECE: Final = 63 * 512
+"""Bytes of one write: with its header it is less than the 32,768 that every host takes (draft-ietf-secsh-filexfer-02,
+3) and that one packet of SSH holds. Larger ones would be two packets each."""
 
 
 class RemoteFolder:
@@ -134,8 +135,8 @@ class RemoteFolder:
             file.set_pipelined(True)
             file.seek(start)
             for block in data:
-                for at in range(0, len(block), _PIECE):
-                    file.write(block[at : at + _PIECE])
+                for at in range(0, len(block), PIECE):
+                    file.write(block[at : at + PIECE])
                 written += len(block)
             file.flush()
             found = file.stat().st_size

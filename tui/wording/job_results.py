@@ -29,6 +29,7 @@ def _made(kind: str, result: Mapping[str, Any]) -> list[list[Span]]:
     for name, key in (("bundle", "id"), (place, "path"), ("digest", "digest")):
         if result.get(key):
             lines.append(fact(name, safe(str(result[key])), name_width=7))
+    lines += [fact("sent", safe(str(one.get("path", ""))), name_width=7) for one in result.get("bundles") or ()]
     lines += _left(result)
     carried = [_counted(result, "artifacts", "artifact"), _counted(result, "volumes", "volume")]
     if isinstance(result.get("bytes"), int):
