@@ -9,13 +9,16 @@ from typing import Final
 
 from appliance.store.ports import Connection, Reader
 
+DATA_VERSION: Final = "PRAGMA data_version"
+"""Another number once another connection has committed (SQLite)."""
+
 
 class SqliteEngine:
     """As `Engine`."""
 
     def revision(self, reader: Reader) -> int:
-        """As Engine.revision (SQLite, PRAGMA data_version)."""
-        (found,) = reader.execute("PRAGMA data_version").fetchone()
+        """As Engine.revision."""
+        (found,) = reader.execute(DATA_VERSION).fetchone()
         return int(found)
 
     def keep_pages(self, reader: Reader, most: int) -> None:

@@ -333,6 +333,18 @@ def test_another_revision_follows_every_change(source: PostgresEngine, writer: L
         assert revision(reader) != before
 
 
+def test_another_revision_follows_a_transaction_that_ends_behind_a_younger_one(
+    source: PostgresEngine, writer: LocalWriter
+) -> None:
+    with closing(source.open_reader()) as reader, closing(source.open_writer()) as older:
+        older.execute("BEGIN")
+        older.execute("UPDATE commits SET value = value + 1")
+        writer.submit(BumpEpoch())
+        before = revision(reader)
+        older.execute("COMMIT")
+        assert revision(reader) != before
+
+
 def test_a_check_finds_damaged_rows_and_never_takes_the_indexes_on_trust(
     postgres: PostgresServer, source: PostgresEngine, writer: LocalWriter
 ) -> None:

@@ -67,7 +67,7 @@ POOLS: dict[str, list[Any]] = {
 }  # fmt: skip
 """Values by the name of a column, parameter or field."""
 NUMBERS = [1, 2, 3, 7]
-OTHERWISE = {"revision", "keep_pages", "close"}
+OTHERWISE = {"revision", "version", "keep_pages", "close"}
 """What is the engine's own."""
 VARYING = {
     ("repositories", "change"),

@@ -69,10 +69,9 @@ class PostgresEngine:
             raise _refused("reached", error) from None
 
     def revision(self, reader: Reader) -> int:
-        """As Engine.revision: it grows with every transaction of the server that writes, its other databases' too."""
-        return int(
-            reader.execute("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)").fetchone()[0]
-        )
+        """As Engine.revision: a hash of which transactions a statement sees. The newest number alone would stay
+        the same where a transaction ends behind a younger one. What other databases write changes it, too."""
+        return int(reader.execute("SELECT hashtextextended(CAST(pg_current_snapshot() AS text), 0)").fetchone()[0])
 
     def keep_pages(self, reader: Reader, most: int) -> None:
         """As Engine.keep_pages: the server has one cache for all."""

@@ -31,6 +31,7 @@ from appliance.store.rows import (
     require_tag,
     wrong_tag,
 )
+from appliance.store.sqlite_engine import DATA_VERSION
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
@@ -173,7 +174,7 @@ class Metadata:
         if not self._is_sqlite:
             self._looks -= 1
             return self._looks
-        return int(self.connection.execute("PRAGMA data_version").fetchall()[0][0])
+        return int(self.connection.execute(DATA_VERSION).fetchall()[0][0])
 
     def change_of(self, repository: str) -> int:
         """A number that is another one after each change of the repository's manifests and tags, and which it never
