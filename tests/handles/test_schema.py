@@ -19,11 +19,12 @@ from bundles.errors import UsageError
 ROOT = Path(__file__).resolve().parents[2]
 
 NO_PATHS = frozenset({
-    "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "classification",
+    "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "channel",
+    "classification",
     "cosigners", "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "from",
     "full_name", "giver", "handle", "hosts", "id", "keyid", "kind", "media_type", "medium", "name", "new",
     "not_after", "note", "old", "only", "outcome", "password", "payload", "platforms", "public_key", "purpose",
-    "q", "range", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",
+    "q", "range", "reason", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",
     "sign_with", "signature", "since", "site", "source", "state", "stream", "subject", "tag", "tags", "taker",
     "target", "thing", "to", "uid", "until", "url", "variant", "volume", "why",
 })  # fmt: skip
