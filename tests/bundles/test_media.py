@@ -206,7 +206,7 @@ def test_media_that_do_not_suffice_are_refused_with_the_bytes_that_are_missing()
 
 
 def test_a_medium_without_room_for_a_volume_is_named() -> None:
-    with pytest.raises(FailedError, match="medium 2, 70000 bytes of room"):
+    with pytest.raises(FailedError, match=r"medium 2 \(70000 bytes are free\)"):
         pack(blobs_of([5_000_000] * 4), 10_000_000, [6_000_000, 70_000, 90_000_000])
 
 
