@@ -961,6 +961,12 @@ SESSIONS_OF_ACCOUNT: Final = 50
 SESSIONS: Final = 1_000
 """Log-ins on the control socket at once; the one that was silent for longest ends when there are more."""
 
+JOB_TEXT: Final = 8 * KIB
+"""Characters of one text among a job's parameters."""
+
+JOB_PARAMS_SIZE: Final = 4 * MIB
+"""Bytes of a job's parameters as JSON: they stand in the audit log. Ten thousand pinned references take two."""
+
 CONTROL_BODY: Final = 32 * MIB
 """A request to the control API: an approval's document with a report beside it stays far below."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.file_url import check_file_url
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
+from appliance.jobs.forms import check_form
 from bundles.errors import UsageError
 from bundles.oci.reference import DOCKER_SCHEME, check_registry
 
@@ -121,6 +122,8 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
                 remedy=f"give {', '.join(_SOURCE['properties'])}",
             )
         _check_addresses(entry)
+    for name, schema in JOB_PARAMS[kind].items():
+        check_form(name.rstrip("!"), schema, params.get(name.rstrip("!")))
 
 
 def _check_addresses(entry: Mapping[str, Any]) -> None:

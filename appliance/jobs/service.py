@@ -31,6 +31,7 @@ from appliance.jobs import cosignature, end_record
 from appliance.jobs import process as job_process
 from appliance.jobs.documents import Job, find_job, list_jobs
 from appliance.jobs.end import Ended, append_line, cancelled, how_it_ended, wire
+from appliance.jobs.forms import check_size
 from appliance.jobs.handed import Handed
 from appliance.jobs.keeper import JobKeeper
 from appliance.jobs.process import JobStarter, Process
@@ -108,11 +109,12 @@ class Jobs:
     async def submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None) -> Job:
         """Queue a job, recorded first, with what it was handed; that is this object's from now on.
 
-        Raises UsageError for an unknown kind, FailedError where too many have not ended, ReadOnlyError where it would
-        fill a disk that is nearly full.
+        Raises UsageError for an unknown kind or parameters without end, FailedError where too many have not ended,
+        ReadOnlyError where it would fill a disk that is nearly full.
         """
         handed = handed or Handed()
         try:
+            check_size(params)
             if started(kind) in FILLING:
                 await asyncio.to_thread(self._station.blobs.require_room)
             with self._queue.place(kind, actor):
