@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("docker://app:1", "docker.io/app:1"),
         ("oci-archive:missing.tar", "oci-archive:FILE"),
         ("docker-archive:plain", "docker-archive:FILE"),
-        ("oci:app.tar", "oci:DIR"),
+        ("oci:app.tar", "oci-archive:app.tar"),
         ("file:plain", "file"),
     ],
 )
