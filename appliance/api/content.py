@@ -80,10 +80,12 @@ class SbomRef(Shape, frozen=True, kw_only=True):
 
 class Artifact(Shape, frozen=True, kw_only=True):
     """GET /v1/artifact. `raw` is the manifest's text as stored, `config` the image's configuration document; `note`
-    says where the tag leads now, where the reference also names another digest."""
+    says where the tag leads now, where the reference also names another digest. `blocked` says why nobody may pull it,
+    None where nobody has blocked it."""
 
     reference: str
     note: str = ""
+    blocked: str | None = None
     digest: str
     media_type: str
     artifact_type: str | None = None

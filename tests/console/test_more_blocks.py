@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance.tour.stage import Station
 from tests.console.real import live
+from tui.screens.content.artifact import ArtifactScreen
 
 
 async def test_content_is_blocked_recalled_and_shown_again_and_a_site_listed(tmp_path: Path) -> None:
@@ -21,7 +22,11 @@ async def test_content_is_blocked_recalled_and_shown_again_and_a_site_listed(tmp
             await console.shows("Unblock: choose a blocked digest first")
             alpha.run("block", "add", "tools/hello:1", "--why", "looked into")
             await console.shows("looked into")
-            await console.press("R")
+            assert alpha.run("repo", "show", "tools/hello:1", "--json").json["blocked"] == "looked into"
+            assert "[!!] blocked: looked into" in alpha.run("repo", "show", "tools/hello:1").stdout
+            console.app.push_screen(ArtifactScreen("tools/hello:1"))
+            await console.shows("blocked, nobody may pull it: looked into")
+            await console.press("escape", "R")
             await console.shows("Where it went, and who has it")
             await console.shows("lockgate audit show")  # no bundle has to do with it: that is not "nobody has it"
             assert "nothing to recall" not in console.screen()

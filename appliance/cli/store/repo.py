@@ -187,6 +187,7 @@ def _text(document: dict[str, Any]) -> str:
         f"  size        {megabytes(document['total_size'])}",
     ]
     lines += [f"  [!!] {document['note']}"] if document["note"] else []
+    lines += [f"  [!!] blocked: {document['blocked']}"] if document["blocked"] is not None else []
     lines += [
         f"  platform    {entry['platform']}  {entry['digest']}{_NOT_HERE[entry['state']]}"
         for entry in document["platforms"]

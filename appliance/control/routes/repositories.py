@@ -128,7 +128,7 @@ def _without_tag(one: Untagged) -> UntaggedManifest:
 
 def _look_up(
     control: Control, reference: Reference
-) -> tuple[Reference, ManifestFacts, list[ManifestFacts], list[str], str]:
+) -> tuple[Reference, ManifestFacts, list[ManifestFacts], list[str], str, str | None]:
     metadata = control.station.metadata
     if reference.digest is not None:
         facts = metadata.linked_manifest(reference.repository, reference.digest)
@@ -141,7 +141,8 @@ def _look_up(
     if reference.tag is not None and reference.digest is not None:
         there = metadata.tagged_manifest(reference.repository, reference.tag)
         note = moved_tag(reference, None if there is None else there.digest)
-    return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest), note
+    tags, blocked = metadata.tags_of(reference.repository, facts.digest), metadata.blocked(facts.digest)
+    return reference, facts, list(referrers), tags, note, blocked
 
 
 def _tag(entry: TagFacts, sizes: ArtifactSizes) -> Tag:
@@ -164,6 +165,7 @@ def _read(
     referrers: list[ManifestFacts],
     tags: list[str],
     note: str,
+    blocked: str | None,
 ) -> Artifact:
     """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
     raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
@@ -184,6 +186,7 @@ def _read(
     return Artifact(
         reference=str(reference),
         note=note,
+        blocked=blocked,
         digest=str(facts.digest),
         media_type=facts.media_type,
         artifact_type=facts.artifact_type,

@@ -81,7 +81,13 @@ class ArtifactScreen(StationScreen):
         signed = any(one.kind == "signature" for one in artifact.referrers)
         signature = "[ok] carries a signature" if signed else "[--] no signature"
         sbom = "[ok] has an SBOM" if artifact.sboms else "[--] no SBOM of its own"
+        why = artifact.blocked
         return [
+            *(
+                []
+                if why is None
+                else [fact("state", f"[!!] blocked, nobody may pull it: {safe(why)}", "bad", name_width=7)]
+            ),
             fact("name", safe(artifact.reference), "title", name_width=7),
             fact("digest", safe(artifact.digest), name_width=7),
             fact("kind", f"{safe(artifact.kind)}, {size(artifact.total_size)}   {signature}   {sbom}", name_width=7),
@@ -225,6 +231,7 @@ class ArtifactScreen(StationScreen):
 
     def _blocked(self, answer: Blocked) -> None:
         self.say("ok", f"blocked: shown to nobody now; R says where {answer.digest} went")
+        self.load()
 
     def do_recall(self) -> None:
         if self.artifact is not None:
