@@ -127,7 +127,7 @@ def test_accounts_on_an_open_station_lead_to_it_as_well(run: Run, opened: Statio
     ("words", "password", "said"),
     [
         (("Ada!",), PASSWORD, "not a name"),
-        (("robot-ada",), PASSWORD, "not a name"),
+        (("robot-ada",), PASSWORD, "a robot's name"),
         (("ada", "--full-name", "A\u200bda"), PASSWORD, "printable"),
         (("ada",), "short", "12 to"),
         ((), PASSWORD, "lockgate close NAME"),

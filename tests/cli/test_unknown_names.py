@@ -87,6 +87,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "receipt take": ("{tmp}/none", 2, "check the path"),
     "repo copy": ("team/helo:1 team/other:1", 1, "did you mean team/hello:1?"),
     "repo delete": ("team/helo:1", 1, "did you mean team/hello?"),
+    "repo promote": ("team/hello:1 --to production", 2, "lockgate policy explain"),
+    "repo rollback": ("team/helo:1", 2, "lockgate policy explain"),
     "repo show": ("team/hello:2", 1, "lockgate repo tags team/hello"),
     "repo tags": ("team/helo", 1, "did you mean team/hello?"),
     "restore": ("--why x --head bravo=1", 2, "alpha.DESTINATION-000007"),
@@ -121,7 +123,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 OTHERWISE = {
     "a list, or a filter that may be empty": (
         "advisories list", "block list", "bundle deltas", "bundle list", "exception list", "job list", "key list",
-        "media list", "sftp hosts",
+        "media list", "repo history", "sftp hosts", "sftp watch",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
         "webhook list",
     ),

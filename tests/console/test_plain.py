@@ -17,6 +17,7 @@ from tui.demo.station import DemoStation
 from tui.station.link import Link
 from tui.station.port import StationLostError
 from tui.terminal import qr
+from tui.terminal.texts import wrap
 
 WHAT = "What, ? says which words there are:"
 FORM = "x starts over; empty goes back:"
@@ -179,3 +180,8 @@ def test_a_paper_too_large_for_one_code_gives_its_digest() -> None:
     assert qr.lines("x" * 5000, 0, ascii_only=True) is None
     with pytest.raises(ValueError, match="columns"):
         qr.of_paper(paper, 20, ascii_only=True)
+
+
+def test_a_path_that_is_wider_than_the_terminal_stays_one_word() -> None:
+    path = f"/media/{'x' * 100}/bundle"
+    assert wrap(f"[ok] Medium: {path} is here", 40, breaks_words=False) == ["[ok] Medium:", path, "is here"]

@@ -116,8 +116,8 @@ def test_a_bundle_is_carried_out_and_in_and_pulled_with_the_same_digests(gap: Ga
         outside.press("q")
         assert outside.ended() == 0
     with console(gap.bravo.folder) as inside:
-        inside.shows("Bring in: verify and release", "i Import")
-        inside.press("Enter")
+        inside.shows("Set up: people, keys, trust", "Bring in: verify and release", "i Import")
+        inside.press("Down", "Enter")
         inside.shows("> [>>] 1  Insert the medium", "enter: go to this step")
         inside.press("Enter")
         _import(inside, folder)

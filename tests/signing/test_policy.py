@@ -110,9 +110,11 @@ def test_an_unknown_signer_is_compared_with_the_sender_and_a_copy_of_the_folder_
     export_trust(folder, tmp_path / "copy", LATER)
     own, copy = TrustFolder.load(folder), TrustFolder.load(tmp_path / "copy")
     assert (own.copied, copy.copied) == ("", LATER)
-    assert own.unknown_signer("x").remedy.startswith("compare its fingerprint with the sender")
-    assert copy.unknown_signer("x").remedy.startswith(f"this trust folder is a copy of {LATER}: have a new one made")
-    assert "compare its fingerprint" in copy.unknown_signer("x").remedy
+    assert own.unknown_signer("x", "bundle").remedy.startswith("compare its fingerprint with the sender")
+    assert copy.unknown_signer("x", "bundle").remedy.startswith(
+        f"this trust folder is a copy of {LATER}: have a new one made"
+    )
+    assert "compare its fingerprint" in copy.unknown_signer("x", "bundle").remedy
     (tmp_path / "copy" / "README.txt").write_text("A copy of the trust folder of bravo, made at \x1b[2J.\n")
     assert TrustFolder.load(tmp_path / "copy").copied == ""
 

@@ -80,11 +80,12 @@ class LineTerminal:
             self._stoppable = None
 
     def say(self, text: str = "") -> None:
-        """A paragraph, wrapped at blanks. What no terminal should get is escaped here whoever sends it."""
+        """A paragraph, wrapped at blanks alone: a path or a digest is read and copied as one word. What no terminal
+        should get is escaped here whoever sends it."""
         for line in text.split("\n"):
             body = line.lstrip(" ")
             indent = " " * min(len(line) - len(body), self.columns // 2)
-            first, *rest = wrap(body, max(self.columns - 1 - len(indent) - 2, 16))
+            first, *rest = wrap(body, max(self.columns - 1 - len(indent) - 2, 16), breaks_words=False)
             self.write(f"{indent}{first}\n")
             for part in rest:
                 self.write(f"{indent}  {part}\n")

@@ -71,9 +71,9 @@ def words(parts: Iterable[str]) -> str:
     return ", ".join(safe(part) for part in parts) or "none"
 
 
-def wrap(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int, *, breaks_words: bool = True) -> list[str]:
     """`text` in lines of at most `width` cells, broken at spaces where there are any, else anywhere: digests stay
-    whole and are never cut short."""
+    whole and are never cut short. Without `breaks_words` a word that is wider is a line of its own, as it is."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -84,7 +84,7 @@ def wrap(text: str, width: int) -> list[str]:
                 continue
             if line:
                 lines.append(line)
-            while cell_len(rest) > width:
+            while breaks_words and cell_len(rest) > width:
                 head = set_cell_size(rest, width).rstrip()
                 lines.append(head)
                 rest = rest[len(head) :]

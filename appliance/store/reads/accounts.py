@@ -78,7 +78,11 @@ def mark_of(stored: str) -> str:
 def check_name(text: str, *, robot: bool = False) -> str:
     """An account's name. Raises UsageError."""
     if not robot and text.startswith(ROBOT) and _NAME.match(text):
-        raise UsageError("this is a robot's name", thing=text, remedy=f"make a robot: lockgate token create {text}")
+        raise UsageError(
+            "this is a robot's name",
+            thing=text,
+            remedy=f"choose another one, or make a robot: lockgate token create {text}",
+        )
     if not _NAME.match(text) or text in RESERVED or text.startswith(ROBOT) is not robot:
         form = f"{ROBOT}NAME" if robot else f"1 to 64 of a-z, 0-9, '.', '_' and '-', and not {ROBOT}…"
         raise UsageError("not a name for an account", thing=repr(text)[:80], remedy=f"write {form}")
