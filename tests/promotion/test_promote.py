@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
@@ -31,19 +30,7 @@ from bundles.signing.trust import TrustRecord
 from tests.conformance.shapes import artifact, image, index
 from tests.control.test_recorded_first import FullLog
 from tests.gates.known import critical, harmless, load
-from tests.promotion.desk import RULES, Desk, desk, record
-
-
-@pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with desk(tmp_path_factory.mktemp("stages") / "bravo") as opened:
-        yield opened
-
-
-@pytest.fixture
-def at(station: Desk) -> Desk:
-    station.new()
-    return station
+from tests.promotion.desk import RULES, Desk, record
 
 
 def checked(at: Desk) -> list[dict[str, str]]:

@@ -34,19 +34,7 @@ from tests.image_signatures.pulling import Held
 from tests.image_signatures.signer import Image
 from tests.intake.inside import Inside, name_of
 from tests.outgoing.outside import Outside
-from tests.promotion.desk import RULES, Desk, desk, record
-
-
-@pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with desk(tmp_path_factory.mktemp("stages") / "bravo") as opened:
-        yield opened
-
-
-@pytest.fixture
-def at(station: Desk) -> Desk:
-    station.new()
-    return station
+from tests.promotion.desk import RULES, Desk, record
 
 
 def liar() -> Content:

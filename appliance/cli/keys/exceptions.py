@@ -4,7 +4,7 @@ requesting one signs the next policy with it, approving signs the same document.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,6 +15,7 @@ from bundles.io.display import safe
 
 if TYPE_CHECKING:
     from appliance.image_signatures.applied import Signed
+    from appliance.settings.gates import GateRule
     from appliance.settings.image_policy import PolicyRules
 
 _KEY = click.option("--key", "key_name", type=KEY, required=True, metavar="KEY", help="A release key, by name or PEM.")
@@ -68,7 +69,7 @@ def request(
         )  # fmt: skip
     wanted = PolicyException(
         id=name, owner=owner, reason=reason, until=f"{until}T00:00:00Z" if len(until) == len("2027-01-31") else until,
-        repositories=list(repositories), digest=digest, advisory=advisory, rule=rule,  # type: ignore[arg-type]
+        repositories=list(repositories), digest=digest, advisory=advisory, rule=cast("GateRule", rule),
     )  # fmt: skip
     check_exception(wanted)
     now = clock.now()

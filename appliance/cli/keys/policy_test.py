@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -16,6 +16,7 @@ from bundles.io.display import safe, some
 if TYPE_CHECKING:
     from appliance.image_signatures.tested import Tester
     from appliance.paths import StationPaths
+    from appliance.settings.gates import Place
     from appliance.settings.image_policy import ImagePolicy
     from appliance.store.reads.registry import ManifestFacts
 
@@ -61,7 +62,7 @@ def test(root: Path | None, reference: str, file: Path | None, stage: str, place
         return "\n".join([*tested_lines(document), *told]) or "no rule is about it"
 
     show(document, as_json, text)
-    failing = list(tested.obstacles(place))  # type: ignore[arg-type]
+    failing = list(tested.obstacles(cast("Place | None", place)))  # one of the choices
     if failing:
         raise RefusedError(
             failing[0].what, thing=reference,
