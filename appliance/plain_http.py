@@ -4,6 +4,7 @@ and what its log says of a request that is no HTTP."""
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from appliance.addresses import is_loopback
 from bundles.io.display import safe
 
+_AUTHORITY: Final = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+))(?::(?P<port>[0-9]{1,5}))?\Z")
+"""A host and perhaps a port, and nothing besides: no user, and no list of hosts (RFC 9110, section 7.2)."""
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 _UNSUPPORTED: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -34,11 +37,16 @@ def require_version(request: web.Request) -> None:
 
 def names_loopback(hosts: Sequence[str]) -> bool:
     """Whether the one Host header, if there is one, names this machine alone. A browser always sends it, so a name that
-    was rebound to loopback (DNS rebinding) is seen here."""
-    try:
-        return len(hosts) <= 1 and all(is_loopback(urlsplit(f"//{host}").hostname or "") for host in hosts)
-    except ValueError:
+    was rebound to loopback (DNS rebinding) is seen here. What is no host and port names nothing."""
+    return len(hosts) <= 1 and all(map(_is_loopback, hosts))
+
+
+def _is_loopback(authority: str) -> bool:
+    found = _AUTHORITY.match(authority)
+    if found is None or not 0 < int(found["port"] or 80) <= 65_535:
         return False
+    six = found["six"]
+    return is_loopback((six or found["host"]).lower()) and (six is None or ":" in six)
 
 
 def asks_loopback(request: web.Request) -> bool:

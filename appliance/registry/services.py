@@ -76,13 +76,18 @@ class OpenAccess:
     """Everybody may do everything: a station started with `--open`, on loopback.
 
     A web page in a browser on the same machine is not everybody: a request under a name that is no loopback name (DNS
-    rebinding) is refused, and so is a write that another origin's page sends (CSRF).
+    rebinding) is refused, and so is a write that another origin's page sends (CSRF), or that names no Host at all
+    (HTTP/1.0).
     """
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
         if not asks_loopback(request):
             return WireError(403, "DENIED", "an open station answers to loopback names alone, as 127.0.0.1")
-        if request.method not in ("GET", "HEAD") and _from_elsewhere(request):
+        if request.method in ("GET", "HEAD"):
+            return None
+        if "Host" not in request.headers:
+            return WireError(403, "DENIED", "an open station takes no write without a Host header")
+        if _from_elsewhere(request):
             return WireError(403, "DENIED", "an open station takes no write from another origin's page")
         return None
 

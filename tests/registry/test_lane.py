@@ -385,7 +385,18 @@ def test_an_open_station_answers_under_loopback_names_alone(served: tuple[Server
     raw = head("GET", f"/v2/{REPOSITORY}/manifests/v1")
     exchange(on, [raw])
     lane.take()
-    for host, expected in ((b"localhost", 1), (b"127.0.0.1:5000", 1), (b"[::1]:80", 1), (b"evil.example", 0)):
+    refused = (
+        b"evil.example",
+        b"localhost:0",
+        b"localhost:99999",
+        b"localhost:",
+        b"127.1",
+        b"::1",
+        b"[127.0.0.1]",
+        b"x@[::1]",
+    )
+    taken = (b"localhost", b"127.0.0.1:5000", b"[::1]:80")
+    for host, expected in (*((one, 1) for one in taken), *((one, 0) for one in refused)):
         answer = exchange(on, [raw.replace(HOST.encode(), host)])[0]
         assert (answer[9:12], lane.take()) == (b"200" if expected else b"403", expected), host
 

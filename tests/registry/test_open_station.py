@@ -20,7 +20,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield store.serve()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "localhost", "[::1]:5000", "127.8.9.1"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:5000", "localhost:5000", "localhost", "[::1]:5000", "127.8.9.1", "LOCALHOST"]
+)
 def test_loopback_names_are_answered(server: Server, host: str) -> None:
     assert server.ask("GET", "/v2/", headers={"Host": host}).status == 200
     assert server.ask("POST", UPLOADS, headers={"Host": host, "Origin": f"http://{host}"}).status == 202
@@ -39,6 +41,31 @@ def test_loopback_names_are_answered(server: Server, host: str) -> None:
         "127.999.1.1",
         "[::ffff:192.0.2.1]",
         "localhost, evil.example",
+        "x@127.0.0.1",
+        "evil.example@localhost:5000",
+        "@localhost",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:80:80",
+        "localhost:+80",
+        "localhost/",
+        "localhost?evil.example",
+        "localhost#evil.example",
+        "localhost\\evil.example",
+        "http://localhost",
+        "localhost.",
+        "localhost evil.example",
+        "::1",
+        "[127.0.0.1]",
+        "[::1",
+        "[::1%lo]",
+        "[::1]x",
+        "127.1",
+        "0x7f.0.0.1",
+        "2130706433",
+        "0.0.0.0",
+        "",
     ],
 )
 def test_another_name_is_refused_for_reads_and_writes(server: Server, host: str) -> None:
@@ -69,6 +96,16 @@ def test_two_host_headers_are_refused(server: Server) -> None:
         assert raw.recv(12) in (b"HTTP/1.0 400", b"HTTP/1.1 400")
 
 
+def test_a_write_that_names_no_host_is_refused(server: Server) -> None:
+    for method, path in ((b"POST", UPLOADS.encode()), (b"PUT", b"/v2/team/app/manifests/v1")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+            raw.sendall(b"%s %s HTTP/1.0\r\nContent-Length: 0\r\n\r\n" % (method, path))
+            assert raw.recv(12) == b"HTTP/1.0 403"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"GET /v2/ HTTP/1.0\r\n\r\n")
+        assert raw.recv(12) == b"HTTP/1.0 200"  # a health check of old: no page of a browser
+
+
 @pytest.mark.parametrize(
     ("target", "status"),
     [
@@ -76,6 +113,7 @@ def test_two_host_headers_are_refused(server: Server) -> None:
         (b"http://evil.example:5000", b"403"),
         (b"http://localhost@evil.example", b"403"),
         (b"https://192.0.2.1", b"403"),
+        (b"http://x@127.0.0.1", b"403"),
         (b"http://127.0.0.1:5000", b"202"),
     ],
 )
