@@ -85,6 +85,8 @@ DELTAS: Final = (
            may("build", _sent), hint=2),
     Action("delta_receipt", ("e",), "Receipt", "write a receipt of what this station holds", _DELTAS, may("receipt"),
            hint=3),
+    Action("delta_take", ("i",), "Take receipt", "record a receipt or want-list that came back", _DELTAS,
+           may("receipt"), hint=3),
     Action("delta_build", ("n",), "New delta", "a bundle of only what is not known to be there",
            _DELTAS, may("build", _sent), hint=4),
 )  # fmt: skip

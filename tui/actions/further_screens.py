@@ -28,6 +28,7 @@ from appliance.api.intake import LedgerRow, Stream
 from appliance.api.trust import OwnKey, TrustedKey
 from tui.actions.account_actions import ACCOUNTS, DELTAS
 from tui.actions.action import Action, Context, may, may_see_recalls
+from tui.wording.bundles import Carried
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ def _incoming(context: Context) -> str:
 
 def _carried(context: Context) -> str:
     return "" if context.item is not None else "choose a bundle first"
+
+
+def _cut(context: Context) -> str:
+    if not isinstance(context.item, Carried):
+        return "choose a bundle first"
+    return "" if context.item.cut else "only a bundle that was signed here is cut again: tab leads to Outgoing"
 
 
 def _reading(context: Context) -> str:
@@ -179,6 +186,17 @@ MORE: Final[tuple[Further, ...]] = (
         demo="tui.demo.audit",
         opens=True,
         filters=True,
+        actions=(
+            Action(
+                "recut",
+                ("t",),
+                "Recut",
+                "write a lost medium again, byte for byte",
+                ("bundles",),
+                may("build", _cut),
+                hint=3,
+            ),
+        ),
     ),
     Further(
         "custody",

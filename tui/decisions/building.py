@@ -60,6 +60,12 @@ def check_path(text: str) -> str:
     return "" if text.startswith("/") else "a path begins with /"
 
 
+def check_medium(text: str) -> str:
+    """What is wrong with the number of a medium."""
+    whole = text.isascii() and text.isdigit() and len(text) <= 4 and int(text) > 0
+    return "" if whole else "a medium's number, 1 or more, as on its label"
+
+
 def check_size(text: str) -> str:
     """What is wrong with the size of a volume file."""
     try:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from appliance.api.audit import Event
-from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.bundles import Medium, OutgoingBundle, Plan, TakenStatement
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
@@ -288,6 +288,11 @@ class DemoStation(DemoState):
     async def bundles(self) -> Sequence[OutgoingBundle]:
         self.settle()
         return tuple(self.outgoing)
+
+    async def take_statement(self, path: str) -> TakenStatement:
+        if not path.endswith("receipt"):
+            raise UsageError("no such file", thing=path, remedy="in the demo a name that ends in receipt is one")
+        return TakenStatement(site="bravo", number=3, custody=("alpha.bravo-000005",), new=False)
 
     async def trust(self) -> Sequence[TrustedKey]:
         return tuple(self.trusted)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 
 from appliance.api.audit import Event
-from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.bundles import Medium, OutgoingBundle, Plan, TakenStatement
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.errors import LOG_IN_CODES, LOST_CODES
@@ -244,6 +244,9 @@ class ControlStation:
 
     async def bundles(self) -> tuple[OutgoingBundle, ...]:
         return (await self.fetch(Page[OutgoingBundle], "/v1/bundles", limit=1000)).items
+
+    async def take_statement(self, path: str) -> TakenStatement:
+        return _as(TakenStatement, await self._ask(lambda client: client.take_statement(Path(path))))
 
     async def trust(self) -> tuple[TrustedKey, ...]:
         return (await self.fetch(Page[TrustedKey], "/v1/trust")).items

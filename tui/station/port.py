@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from appliance.api.audit import Event
-from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.bundles import Medium, OutgoingBundle, Plan, TakenStatement
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
@@ -128,6 +128,10 @@ class Station(Protocol):
     async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]: ...
 
     async def bundles(self) -> Sequence[OutgoingBundle]: ...
+
+    async def take_statement(self, path: str) -> TakenStatement:
+        """Hand in a receipt or want-list that came back; its file is read by this console."""
+        ...
 
     async def trust(self) -> Sequence[TrustedKey]: ...
 

@@ -33,6 +33,8 @@ _NEXT_IN: Final = {
     "withdrawn": ("bad", "enter opens it: it can be approved anew, or rejected for good"),
 }
 
+_CUT: Final = frozenset({"signed", "written"})
+
 
 @dataclass(frozen=True)
 class Carried:
@@ -47,6 +49,8 @@ class Carried:
     next: tuple[str, str]
     digest: str
     why: str = ""
+    cut: bool = False
+    """Whether it was signed here and its media can be cut again."""
 
 
 def outgoing(one: OutgoingBundle) -> Carried:
@@ -58,7 +62,7 @@ def outgoing(one: OutgoingBundle) -> Carried:
     role, text = _NEXT_OUT.get(word, ("note", safe(word)))
     return Carried(
         one.id, one.stream.partition(".")[2], word, one.since or one.created, told, one.places, (role, text),
-        one.digest or "", one.why or (f"superseded by {one.by}" if one.by else ""),
+        one.digest or "", one.why or (f"superseded by {one.by}" if one.by else ""), one.state in _CUT,
     )  # fmt: skip
 
 

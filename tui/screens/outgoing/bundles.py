@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 from urllib.parse import quote
@@ -11,10 +11,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from appliance.api.audit import CustodyRecord
-from appliance.api.bundles import OutgoingBundle
+from appliance.api.bundles import Medium, OutgoingBundle
 from appliance.api.common import Page
 from appliance.api.intake import IntakeEntry
 from bundles.io.display import safe
+from tui.decisions.building import check_medium, check_path
+from tui.dialogs.form import Field, Form
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import moment
 from tui.widgets.line_rows import LineRows
@@ -151,6 +153,28 @@ class BundlesScreen(StationScreen):
         one = self.table.current
         if one is not None:
             self.console_app.open_thing("bundle" if self.table is self.sent else "intake", one.id)
+
+    def do_recut(self) -> None:
+        """Ask which medium of the bundle failed, and where it is written again."""
+        one = self.table.current
+        if one is not None:
+            self.ask(lambda station: station.media(), lambda media: self._ask_medium(one, media), group="act")
+
+    def _ask_medium(self, one: Carried, media: Sequence[Medium]) -> None:
+        free = next((safe(medium.path) for medium in media if not medium.read_only), "")
+        fields = (
+            Field("medium", "medium", "1" if len(one.media) == 1 else "", "its number, as on its label", check_medium),
+            Field("out", "written to", free, "the folder that a medium is mounted at", check_path),
+        )
+        explain = f"Nothing is signed anew; its other media stay good. It was written to {media_of(one)}."
+        self.console_app.push_screen(
+            Form(f"Recut a medium of {safe(one.id)}", fields, explain),
+            lambda said: self._recut(one.id, said) if said else None,
+        )
+
+    def _recut(self, bundle: str, said: Mapping[str, str]) -> None:
+        params = {"id": bundle, "media": [int(said["medium"])], "out": [said["out"]]}
+        self.ask(lambda station: station.start_job("recut", params), self.console_app.open_begun, group="act")
 
     def copied(self) -> str:
         one = self.table.current

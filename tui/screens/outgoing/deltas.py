@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from textual.app import ComposeResult
 
-from appliance.api.bundles import Delta, MadeReceipt, Want
+from appliance.api.bundles import Delta, MadeReceipt, TakenStatement, Want
 from appliance.api.common import Page
 from appliance.api.jobs import Job
 from bundles.io.display import safe
+from tui.decisions.building import check_path
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import LAST
 from tui.screens.station_screen import StationScreen
@@ -19,6 +20,7 @@ from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
+from tui.wording.statements import taken_statement
 
 
 def known_by(delta: Delta) -> str:
@@ -161,7 +163,20 @@ class DeltasScreen(StationScreen):
                 params = {"out": path}
                 self.ask(lambda station: station.start_job("receipt", params), self._begun, group="act")
 
-        self.console_app.push_screen(Prompt("Write the receipt where?", explain, check=_check_path), answered)
+        self.console_app.push_screen(Prompt("Write the receipt where?", explain, check=check_path), answered)
+
+    def do_delta_take(self) -> None:
+        """Record what came back: its signature is checked by the station, and an older one is refused as a replay."""
+        explain = "Its file on the medium that came back. It is recorded once; an older one after it is refused."
+        prompt = Prompt("Take in which receipt or want-list?", explain, check=check_path)
+        self.console_app.push_screen(prompt, lambda path: self._take(path) if path else None)
+
+    def _take(self, path: str) -> None:
+        self.ask(lambda station: station.take_statement(path), self._taken, group="act")
+
+    def _taken(self, taken: TakenStatement) -> None:
+        self.load()
+        self.say(*taken_statement(taken))
 
     def _begun(self, job: Job) -> None:
         self.console_app.open_begun(job)
@@ -186,7 +201,3 @@ def _delta_lines(delta: Delta, wants: Sequence[Want]) -> list[list[Span]]:
         fact("confirmed", f"{confirmed}; carried there in all: {carried}", name_width=10),
         fact("wanted", listed or (f"{delta.want_lists} want-lists" if delta.want_lists else "nothing"), name_width=10),
     ]
-
-
-def _check_path(text: str) -> str:
-    return "" if text.startswith("/") else "a path begins with /"
