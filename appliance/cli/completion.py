@@ -162,7 +162,36 @@ class SiteName(click.ParamType[str]):
         return [CompletionItem(one["site"]) for one in found if one["site"].startswith(incomplete)]
 
 
+class HostName(click.ParamType[str]):
+    """A transfer host of the running station's config.toml, with a folder behind a colon where one is given."""
+
+    name = "host"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The hosts, each with its address, where the station runs and says them; Tab never fails."""
+        from click.shell_completion import CompletionItem
+
+        root = ctx.params.get("root")
+        try:
+            found = call(Path(root) if root else None, self._ask)
+        except (LockgateError, OSError, TimeoutError, KeyError, click.ClickException):
+            return []
+        return [
+            CompletionItem(one["name"], help=safe(one["address"]))
+            for one in found if str(one["name"]).startswith(incomplete)
+        ]  # fmt: skip
+
+    async def _ask(self, client: ControlClient) -> list[dict[str, Any]]:
+        import asyncio
+
+        async with asyncio.timeout(_PATIENCE):
+            answer = await client.get("/v1/transfer-hosts")
+        hosts: list[dict[str, Any]] = answer["items"]
+        return hosts
+
+
 KEY: Final = KeyName()
+HOST: Final = HostName()
 JOB: Final = JobId()
 JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.bundle.build import check_folders
+from appliance.cli.completion import HOST
 from appliance.cli.shared.context import call, detach_option, json_option, megabytes, show, station_option, table
 from bundles.io.display import safe, some
 
@@ -61,7 +62,7 @@ def _watched(folders: list[dict[str, Any]]) -> str:
 
 
 @sftp.command("list")
-@click.argument("host", metavar="HOST[:FOLDER]")
+@click.argument("host", type=HOST, metavar="HOST[:FOLDER]")
 @_secret_option
 @station_option
 @json_option
@@ -80,7 +81,9 @@ def list_(root: Path | None, host: str, secret_fd: int | None, as_json: bool) ->
 
 @sftp.command()
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--to", required=True, metavar="HOST[:FOLDER]", help="A transfer host, and another folder than its own.")
+@click.option(
+    "--to", required=True, type=HOST, metavar="HOST[:FOLDER]", help="A transfer host, and another folder than its own."
+)
 @_secret_option
 @detach_option
 @station_option
@@ -116,7 +119,9 @@ def _pushed(result: dict[str, Any]) -> str:
 
 @sftp.command()
 @click.argument("name", metavar="ID")
-@click.option("--from", "from_", required=True, metavar="HOST[:FOLDER]", help="A transfer host, or a folder of it.")
+@click.option(
+    "--from", "from_", required=True, type=HOST, metavar="HOST[:FOLDER]", help="A transfer host, or a folder of it."
+)
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path),
     help="The folder that the bundle's folder is made in; it must be there.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -20,9 +20,13 @@ from appliance.jobs.handed import Handed
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.params import check_params
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
+from appliance.sftp.names import check_bundle, find_host
 from appliance.store.reads.sites import require_known
 from bundles.errors import UsageError
 from bundles.oci.reference import Reference
+
+_HOST_AT: Final = {"sftp-list": "at", "sftp-pull": "from", "sftp-push": "to"}
+"""Which parameter of a transfer names its host."""
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -47,6 +51,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         if kind == "build" and isinstance(sent.get("to"), str):
             check_destination(sent["to"], control.station.config.site)
             require_known(control.station.reader, sent["to"], new=sent.get("new_site") is True)
+        if kind in _HOST_AT and isinstance(sent.get(_HOST_AT[kind]), str):
+            find_host(control.station.config.transfer_hosts, sent[_HOST_AT[kind]])
+        if kind == "sftp-pull" and isinstance(sent.get("id"), str):
+            check_bundle(sent["id"])
         plain, handed = take_job(request, control.handles, kind, sent)
         if kind == "build":
             try:
