@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from textual.widgets import Input
 
 from bundles.errors import UsageError
 from tui.screens.jobs.list import JobsScreen
+from tui.widgets.linear_regex import Pattern
 from tui.widgets.narrowing import answers, parse
 
 CELLS = {"": "sha256:77aa", "state": "[!!] failed", "bundle": "Alpha.bravo-000007", "waits for": "approvals"}
@@ -27,10 +30,62 @@ def test_a_row_answers_a_filter(text: str, found: bool) -> None:
     assert answers(parse(text, tuple(CELLS)), CELLS) == found
 
 
-@pytest.mark.parametrize("text", ["~(", "~(a+)+$", "~(a|a)*b", "~a*b*c*d", "~x{99999999999}", "a" * 101])
-def test_a_filter_that_cannot_be_read_or_could_take_long_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "~(",
+        "~)",
+        "~*",
+        "~[a",
+        "~[b-a]",
+        "~a{3,2}",
+        "~\\1",
+        "~(?=a)",
+        "~x{99999999999}",
+        "~((){1000}){1000}",
+        "~" + "(" * 40,
+        "a" * 101,
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
         parse(text, ())
+    assert caught.value.diagnostics().count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a?" * 33 + "a" * 33, "(a|a)" * 19 + "b", "(a+)+$", "(a*)*b", ".*.*.*.*x", "(a|aa)+$"]
+)
+def test_no_pattern_makes_a_text_slow(pattern: str) -> None:
+    """Each of these takes Python's own `re` longer than the age of the universe, or hours, on so long a text."""
+    for text in ("a" * 5000, "a" * 5000 + "!"):
+        Pattern(pattern).found(text)
+
+
+def test_a_pattern_finds_what_python_finds() -> None:
+    """Some thousand patterns and texts, drawn from a fixed seed, against `re`."""
+    chance = random.Random(7)
+    pieces = ["a", "B", "1", "-", r"\.", r"\d", r"\W", ".", "[ab]", "[^a-c]", "[]a]", "[a-]", r"[\d-]"]
+    signs = ["*", "+", "?", "{2}", "{1,2}", "{0}", "{1,}"]
+
+    def drawn(depth: int = 0) -> str:
+        kind = chance.random()
+        if depth > 3 or kind < 0.35:
+            return chance.choice(pieces)
+        if kind < 0.6:
+            return drawn(depth + 1) + drawn(depth + 1)
+        if kind < 0.72:
+            return f"({drawn(depth + 1)}|{drawn(depth + 1)})"
+        if kind < 0.9:
+            return f"(?:{drawn(depth + 1)}){chance.choice(signs)}"
+        return f"^{drawn(depth + 1)}" if kind < 0.95 else f"{drawn(depth + 1)}$"
+
+    for _ in range(800):
+        pattern = drawn()
+        stock, ours = re.compile(pattern, re.IGNORECASE), Pattern(pattern)
+        for _ in range(4):
+            text = "".join(chance.choices("abC1-. ]", k=chance.randrange(9)))
+            assert ours.found(text) == (stock.search(text) is not None), (pattern, text)
 
 
 async def typed(console: Any, text: str) -> list[str]:

@@ -34,6 +34,7 @@ async def test_every_check_of_a_real_station_is_within_reach_and_failing_ones_ar
             names = [check.name for check in console.app.status.health.checks]
             seen = await read_through(console, health)
             assert len(names) > 5
+            assert health.title == f"Health: {len(names)} checks hold", "checks are counted, and not lines"
             assert all(f"[ok] {name}" in seen for name in names), seen
 
             (bravo.folder / "trust" / "broken.json").write_text("{")

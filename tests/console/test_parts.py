@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import pytest
+
 from appliance.api.jobs import Part
 from tests.console.keys import PASSPHRASE
 from tui.terminal.look import Look
@@ -130,3 +133,22 @@ async def test_several_media_are_read_at_once_and_one_alone_needs_no_mark(drive:
         await console.until(lambda: console.name == "job", "the job")
         await console.until(lambda: console.app.shown.job is not None, "its first word")
         assert console.app.shown.job.params == {"paths": ["/media/usb-red/alpha.bravo-000008"]}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_very_many_volumes_leave_the_log_in_view_and_are_walked_through(
+    drive: Any, size: tuple[int, int]
+) -> None:
+    async with drive(size=size) as console:
+        await console.press("5", "enter")
+        shown = console.app.shown
+        parts = tuple(volume(n, n // 40, "damaged" if n == 1999 else "verified") for n in range(2000))
+        shown.job_heard(msgspec.structs.replace(shown.job, kind="import", parts=parts))
+        await console.rest()
+        log, grid = shown.query_one("#log"), shown.query_one("#parts")
+        assert console.app.focused is log
+        assert log.region.bottom <= shown.query_one("#body").region.bottom
+        assert log.size.height >= 4, console.screen()
+        grid.focus()
+        await console.press("end")
+        assert "X damaged" in console.screen()

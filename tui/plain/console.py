@@ -32,6 +32,7 @@ from tui.station.port import NotLoggedInError, Station, StationLostError
 from tui.station.troubles import troubles
 from tui.terminal.look import Look
 from tui.terminal.texts import span
+from tui.wording.health import summary
 from tui.wording.next_action import suggestions
 
 LEAVING: Final = 2.0
@@ -216,8 +217,8 @@ class PlainConsole(Desk):
         for check in status.health.checks:
             if not check.ok:
                 self.say("bad", f"Health: {safe(check.name)} FAILS: {safe(check.detail)}")
-        if status.health.checks and all(check.ok for check in status.health.checks):
-            self.say("ok", f"Health: all {len(status.health.checks)} checks hold")
+        role, text = summary(status)
+        self.say(role, f"Health: {text}")
         denied = self.who.denied if self.who is not None else {}
         jobs = await self.ask(lambda station: station.jobs(limit=20))
         wrong = await self.ask(troubles)

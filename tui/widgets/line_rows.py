@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.terminal.look import Look
+from tui.terminal.texts import number
 from tui.widgets.nothing import Known
 from tui.widgets.panel import wrapped
 from tui.widgets.rows import RowList, Span
@@ -39,10 +40,16 @@ class LineRows(RowList):
             self.title = title
         elif fresh == self.lines:
             return
+        grown = len(fresh) != len(self.lines)
         self.lines = fresh
         self._wrapped_at = 0
         self.resized()
         self.changed()
+        if grown and self.styles.is_auto_height:
+            self.refresh(layout=True)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(wrapped(self.lines, max(width - 2, 1))) + (1 if self.title else 0)
 
     def forget(self) -> None:
         self.lines, self._rows, self._wrapped_at = (), [], 0
@@ -58,10 +65,12 @@ class LineRows(RowList):
         return self._rows[index]
 
     def _counted(self) -> tuple[str, str]:
-        """A block that is seen whole counts nothing; one that goes on below says how to get there."""
+        """A block that is seen whole counts nothing; one that goes on below says how to get there. What is counted are
+        lines on the screen, and not what they tell of."""
         if self.row_count <= self.page:
             return "", self.note
-        return super()._counted()[0], self.note if self.has_focus else MORE
+        place = f"line {number(self.cursor + 1)} of {self.row_total}"
+        return (place, self.note) if self.has_focus else ("", MORE)
 
     def as_text(self) -> str:
         lines = ["".join(text for text, _ in line) for line in self.lines]

@@ -2,24 +2,22 @@
 
 Terms stand apart by spaces, and a row must answer each. A term is looked for in every column, whatever its case;
 `NAME:` before it looks in the column that begins so, `!` before it wants rows without it, and behind `~` stands a
-regular expression.
+regular expression (`tui.widgets.linear_regex`), which no text makes slow.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from bundles.errors import UsageError
+from tui.widgets.linear_regex import Pattern
 
 Cells = Mapping[str, str]
 """A row's texts by column; what belongs to no column stands under the empty name."""
 _MOST: Final = 100
 """Characters of a filter."""
-_QUANTIFIED: Final = re.compile(r"(?<!\\)(?:\\\\)*([*+{])")
-_GROUP_REPEATS: Final = re.compile(r"\)\s*[*+{]")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class Term:
 
 
 def parse(text: str, columns: tuple[str, ...]) -> tuple[Term, ...]:
-    """The terms of a filter. Raises UsageError for a regular expression that cannot be read, or that could take long
-    on a hostile text."""
+    """The terms of a filter. Raises UsageError for a regular expression that cannot be read."""
     if len(text) > _MOST:
         raise UsageError("the filter is too long", thing=f"{len(text)} characters", remedy=f"use {_MOST}")
     return tuple(_term(word, columns) for word in text.split())
@@ -57,17 +54,6 @@ def _term(word: str, columns: tuple[str, ...]) -> Term:
         column = next((name for name in columns if name.casefold().startswith(named.casefold())), "")
         word = rest if column else word
     if word.startswith("~"):
-        return Term(_regex(word[1:]), column, without)
+        return Term(Pattern(word[1:]).found, column, without)
     wanted = word.casefold()
     return Term(lambda text: wanted in text.casefold(), column, without)
-
-
-def _regex(pattern: str) -> Callable[[str], bool]:
-    """A search for a pattern: two repetitions at most, and none of a group, so that no text makes it slow."""
-    if len(_QUANTIFIED.findall(pattern)) > 2 or _GROUP_REPEATS.search(pattern):
-        raise UsageError("the filter repeats too much", thing=pattern, remedy="use at most two of * + {, none behind )")
-    try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-    except (re.error, OverflowError) as error:
-        raise UsageError("the filter cannot be read", thing=f"{pattern}: {error}", remedy="mend it") from None
-    return lambda text: compiled.search(text) is not None

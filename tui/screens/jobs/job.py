@@ -25,11 +25,12 @@ from tui.screens.station_screen import Refusal
 from tui.station.port import Station, StationLostError
 from tui.terminal.texts import moment, percent, size, span, words
 from tui.terminal.workers import begin
+from tui.widgets.line_rows import LineRows
 from tui.widgets.log_rows import LogRows
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.parts import medium_lines, transfer_lines, volume_lines
-from tui.widgets.rows import Span
+from tui.widgets.rows import RowList, Span
 from tui.widgets.volumes import grid
 from tui.wording.checklists import of_import
 from tui.wording.job_results import after_job, opens, result_lines
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 _PARTS: Final = {"import": (volume_lines, "Volumes"), "collect": (transfer_lines, "Blobs and failed sources")}
 """How the parts of a job are shown, by its kind; others write media."""
+
+_LEAST_PARTS: Final = 6
+"""Rows of the volumes on a low screen, with their title."""
 
 RETRY = 2.0
 """Seconds before a lost stream of events is asked for again."""
@@ -63,6 +67,7 @@ class Checked(Message):
 
 class JobScreen(JobActs):
     name_of: ClassVar[str] = "job"
+    AUTO_FOCUS = "#log"
 
     def __init__(self, job_id: str, begun: Job | None = None) -> None:
         """`begun`: the job as it was begun on this console; only such a one asks for a signature that it waits for by
@@ -78,8 +83,8 @@ class JobScreen(JobActs):
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Job {safe(self.job_id)}", ident="job")
         yield Panel(self.look, "Checks", ident="checks")
-        yield Panel(self.look, "Volumes", ident="volumes")
-        yield Panel(self.look, "Media", ident="parts")
+        yield LineRows(self.look, "Volumes", ident="volumes")
+        yield LineRows(self.look, "Media", ident="parts")
         yield LogRows(self.look, "Log")
 
     def load(self) -> None:
@@ -87,6 +92,13 @@ class JobScreen(JobActs):
 
     def state_changed(self) -> None:
         """Its own events tell how the job stands."""
+
+    def rearrange(self) -> None:
+        """Volumes and media get the rows they need, up to a part of the screen: the log always keeps its own."""
+        for rows in self.query(LineRows):
+            rows.styles.max_height = max(self.size.height // 4, _LEAST_PARTS)
+            if not rows.display and self.last_list is rows:
+                self.query_one(LogRows).focus()
 
     async def _follow(self) -> None:
         """Hear the job's events until it ends, over and over when the station goes away."""
@@ -134,7 +146,7 @@ class JobScreen(JobActs):
 
     def _show_checks(self, job: Job) -> None:
         """An import's checklist fills as it verifies; the volumes are a grid once the signatures held."""
-        checks, volumes = self.query_one("#checks", Panel), self.query_one("#volumes", Panel)
+        checks, volumes = self.query_one("#checks", Panel), self.query_one("#volumes", LineRows)
         checks.display = job.kind == "import"
         volumes.display = job.kind == "import" and self.volumes is not None and not job.parts
         if job.kind != "import":
@@ -147,17 +159,17 @@ class JobScreen(JobActs):
     def _show_parts(self, job: Job) -> None:
         """A bar per medium that fills while it is written and compared, or per blob that is fetched; a grid of volumes
         that fills as they are read."""
-        panel = self.query_one("#parts", Panel)
-        panel.display = bool(job.parts)
+        rows = self.query_one("#parts", LineRows)
+        rows.display = bool(job.parts)
         lines, title = _PARTS.get(job.kind, (medium_lines, "Media"))
-        panel.show(lines(self.look, job.parts), title)
+        rows.show(lines(self.look, job.parts), title)
 
     def _show_volumes(self, entry: IntakeDetail | None) -> None:
         if entry is not None:
             self.volumes = entry.volumes
-            panel = self.query_one("#volumes", Panel)
-            panel.display = True
-            panel.show(grid(self.look, entry.volumes))
+            rows = self.query_one("#volumes", LineRows)
+            rows.display = True
+            rows.show(grid(self.look, entry.volumes))
 
     def _lines(self, job: Job) -> list[list[Span]]:
         word, role = self.look.state(job.state)
@@ -266,7 +278,8 @@ class JobScreen(JobActs):
 
     def as_text(self) -> str:
         panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
-        return "\n".join([*panels, self.query_one(LogRows).as_text()])
+        lists = [rows.as_text() for rows in self.query(RowList) if rows.display]
+        return "\n".join([*panels, *lists])
 
 
 async def _entry_of(station: Station, job: Job) -> IntakeDetail | None:

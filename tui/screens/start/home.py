@@ -26,6 +26,7 @@ from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
+from tui.wording.health import summary
 from tui.wording.next_action import Suggestion, suggestions
 
 
@@ -142,9 +143,7 @@ class HomeScreen(StationScreen):
             rows.changed()
         self.query_one("#running", Panel).show(self._job_lines())
         self.query_one("#station", LineRows).show(self._station_lines(status))
-        checks = status.health.checks
-        failing = sum(not check.ok for check in checks)
-        title = f"Health: {failing} of {count(len(checks), 'check')} FAIL" if failing else "Health"
+        title = f"Health: {summary(status)[1]}"
         self.query_one("#health", LineRows).show(self._health_lines(status), title)
         self.moved(rows)
         alerts = self.query_one("#alerts", MarkRows)
