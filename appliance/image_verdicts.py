@@ -10,6 +10,7 @@ from typing import Final
 from appliance.advisories.match import UNDECIDED, Matches, Verdict, judge, match_package
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
+from appliance.advisories.seals import DAMAGED
 from appliance.advisories.vex.statements import Claim, is_about, package_key, resolve
 from appliance.store.ports import Reader
 from appliance.store.reads import advisories, components, vex
@@ -23,11 +24,12 @@ _LOOKED_UP: Final = 256
 
 
 class Advisories:
-    """The advisories at hand, as they stand while this is used. `pending` is the source and the generation of a load
-    whose entries are taken in the place of that source's: what stands once it is made current."""
+    """The advisories at hand, as they stand while this is used, and the key by which the index is known (`index_key`).
+    `pending` is the source and the generation of a load whose entries are taken in the place of that source's: what
+    stands once it is made current."""
 
-    def __init__(self, reader: Reader, pending: tuple[str, int] | None = None) -> None:
-        self._reader, self._pending = reader, pending
+    def __init__(self, reader: Reader, key: bytes, pending: tuple[str, int] | None = None) -> None:
+        self._reader, self.key, self._pending = reader, key, pending
         self.sources = advisories.sources(reader)
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
         self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
@@ -76,36 +78,43 @@ class Advisories:
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
     """An image: `state` is SCANNED where the station's own SBOM was held against the advisories, CARRIED where others'
-    documents alone are here (shown, not counted), NOT_SCANNED where there is none. `why` says what is missing."""
+    documents alone are here (shown, not counted), NOT_SCANNED where there is none. `why` says what is missing;
+    `damaged`: what the index has of it is not what the station wrote, so that nothing is known of it."""
 
     image: str
     state: str
     why: str = ""
     at: str = ""
     verdict: Verdict | None = None
+    damaged: bool = False
 
 
 def verdict_on(reader: Reader, image: str, known: Advisories) -> ImageVerdict:
     """The verdict on an image, by its digest."""
-    listed = components.sboms_of(reader, image)
+    listed = components.sboms_of(reader, known.key, image)
     own = next((one for one in listed if one.origin == "own"), None)
+    if own is not None and not own.sealed:
+        return ImageVerdict(image, NOT_SCANNED, DAMAGED, damaged=True)
     if own is not None and own.state == "indexed":
-        packages = components.packages_of(reader, own.number)
-        if len(packages) != own.packages:
-            return ImageVerdict(image, NOT_SCANNED, "rows of the index are missing", own.at)
+        packages = components.packages_of(reader, own)
+        if packages is None:
+            return ImageVerdict(image, NOT_SCANNED, DAMAGED, own.at, damaged=True)
         return ImageVerdict(image, SCANNED, own.why, own.at, judge(packages, known.matches, known.covers))
     why = own.why if own is not None else ""
     carried = [one for one in listed if one.origin != "own" and one.state == "indexed"]
     if not carried:
-        return ImageVerdict(image, NOT_SCANNED, why or next((one.why for one in listed if one.why), ""))
-    packages = list(dict.fromkeys(found for one in carried for found in components.packages_of(reader, one.number)))
-    return ImageVerdict(image, CARRIED, why, carried[0].at, judge(packages, known.matches, known.covers))
+        return ImageVerdict(image, NOT_SCANNED, why or next((one.why for one in listed if one.sealed and one.why), ""))
+    every = [components.packages_of(reader, one) for one in carried]
+    if None in every:
+        return ImageVerdict(image, NOT_SCANNED, DAMAGED, damaged=True)
+    told = list(dict.fromkeys(found for one in every if one is not None for found in one))
+    return ImageVerdict(image, CARRIED, why, carried[0].at, judge(told, known.matches, known.covers))
 
 
 def gaps_of(found: ImageVerdict, known: Advisories) -> Iterator[str]:
     """What keeps an image without findings from being clean, by codes."""
     if found.state != SCANNED or found.verdict is None:
-        yield "not-scanned"
+        yield "damaged-packages" if found.damaged else "not-scanned"
         return
     verdict = found.verdict
     if found.why:

@@ -68,6 +68,11 @@ class StationPaths:
         return self.keys / "outbox.key"
 
     @property
+    def index_key(self) -> Path:
+        """The key that authenticates the index of packages, mode 0600, made by the first scan."""
+        return self.keys / "index.key"
+
+    @property
     def refresh_key(self) -> Path:
         """The key that authenticates refresh tokens, mode 0600, made by the first start with accounts."""
         return self.keys / "refresh.key"

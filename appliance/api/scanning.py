@@ -94,7 +94,7 @@ class Scan(Shape, frozen=True, kw_only=True):
     """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity, without those
     that VEX documents call not_affected or fixed: `set_aside` counts these by that status. `complete` is
     true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-packages,
-    no-advisories, unnamed-packages, undecided, malformed-advisories)."""
+    no-advisories, unnamed-packages, undecided, malformed-advisories, damaged-packages)."""
 
     reference: str
     digest: str

@@ -30,6 +30,7 @@ GAPS: Final[Mapping[str, str]] = {
     "unnamed-packages": "some of its packages have no package URL",
     "undecided": "some versions could not be compared",
     "malformed-advisories": "advisories about it could not be read",
+    "damaged-packages": "what the index has of it is not what was written",
 }
 """What keeps content from being known, by its code."""
 _CLOSES: Final[Mapping[str, str]] = {
@@ -39,8 +40,9 @@ _CLOSES: Final[Mapping[str, str]] = {
     "no-advisories": "load the advisories: lockgate advisories load FILE",
     "undecided": "see which: lockgate scan REF",
     "malformed-advisories": "load a newer export: lockgate advisories load FILE",
+    "damaged-packages": "scan it again: lockgate scan REF",
 }
-"""What closes a gap, by its code; of others the policy's `allow_gaps` alone."""
+"""What closes a gap, by its code; of others the policy's `allow_gaps` alone, which takes no damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def _inspected(asked: _Question) -> _Said | None:
     if not content.runs:
         gaps = [NOT_AN_IMAGE]
     elif content.state != SCANNED:
-        gaps = ["not-scanned"]
+        gaps = ["damaged-packages" if "damaged-packages" in content.gaps else "not-scanned"]
     else:
         gaps = list(content.gaps)
     open_, allowed = list[str](), list[str]()

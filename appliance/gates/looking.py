@@ -20,9 +20,10 @@ from bundles.oci.manifest import Manifest
 class Looking:
     """Looks things up, by what is known while it is used. Blocking."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, key: bytes) -> None:
+        """`key` is the station's, by which it knows its own rows (`index_key`)."""
         self._reader = reader
-        self._known = Advisories(reader)
+        self._known = Advisories(reader, key)
 
     @property
     def knowledge(self) -> Knowledge:
@@ -34,8 +35,8 @@ class Looking:
     ) -> ContentFacts:
         """What is known of a manifest that is no index, which is in indexes of the digests `also`."""
         name, kind, runs = str(digest), kind_of_manifest(manifest), is_runnable(manifest)
-        listed = sboms_of(self._reader, name)
-        indexed = [one.origin for one in listed if one.state == "indexed"]
+        listed = sboms_of(self._reader, self._known.key, name)
+        indexed = [one.origin for one in listed if one.state == "indexed" and one.sealed]
         sbom = "own" if "own" in indexed else "carried" if indexed else ""
         if not runs:
             return ContentFacts(name, kind, runs, "not-scanned", platform, sbom=sbom, also=also)

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from appliance import limits as station_limits
+from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.facts import ContentFacts, Knowledge, Line
 from appliance.gates.looking import Looking
 from appliance.image_signatures.evidence import is_evidence
 from appliance.image_signatures.subjects import read_manifest
+from appliance.paths import StationPaths
 from appliance.settings.gates import Gate, PolicyException
 from appliance.store.ports import Blobs, Reader
 from appliance.store.reads.left_out import left_out_platform
@@ -55,7 +57,7 @@ def gated(blobs: Blobs, metadata: Metadata, reader: Reader, repository: str, fac
     that it was left out. Raises RefusedError for what names too much or is nested too deep, and for a manifest whose
     bytes are not its digest's; NotFoundError for one that is not in the store.
     """
-    looking = Looking(reader)
+    looking = Looking(reader, index_key(StationPaths(metadata.path.parent)))
     contents, indexes, evidence = list[ContentFacts](), dict[Digest, frozenset[str]](), set[Digest]()
     seen: set[Digest] = {facts.digest}
     todo: deque[tuple[ManifestFacts, str, frozenset[str], int]] = deque([(facts, "", frozenset(), 0)])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance import clock, limits
+from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.looking import Looking
 from appliance.image_signatures.evidence import holds_documents, is_evidence, lists_evidence
@@ -15,6 +16,7 @@ from appliance.image_signatures.naming import Remembered, TooManyError, naming
 from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.standing import Gates, Rules, Standing
+from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
@@ -74,7 +76,7 @@ class Judge:
     def looking(self, metadata: Metadata) -> Looking:
         """What is known of packages and advisories. Kept: a load of advisories ends the standing."""
         if self._looking is None or self._looking[0] is not metadata:
-            self._looking = (metadata, Looking(metadata.connection))
+            self._looking = (metadata, Looking(metadata.connection, index_key(StationPaths(metadata.path.parent))))
         return self._looking[1]
 
     def verdict(self, blobs: Blobs, metadata: Metadata, repository: str, digest: Digest, kind: Kind) -> Known:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from appliance import clock
+from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.facts import Line
 from appliance.gates.looking import Looking
@@ -48,7 +49,7 @@ def lines(
     if not any(gates.values()):
         return []
     named, keys = _above(every), {key_of(one) for one in released}
-    looking, now = Looking(station.reader), clock.now()
+    looking, now = Looking(station.reader, index_key(station.paths)), clock.now()
     known, found = looking.knowledge, list[tuple[Checked, Line]]()
     for one in signable(station.blobs, every):
         place = one.artifact.repository

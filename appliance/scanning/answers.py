@@ -9,6 +9,7 @@ from appliance import clock, limits
 from appliance.advisories.match import Match, Owners, superseded
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
+from appliance.advisories.seals import index_key
 from appliance.advisories.severity import LEVELS
 from appliance.advisories.vex.statements import SET_ASIDE, Claim
 from appliance.api.scanning import (
@@ -59,7 +60,7 @@ def scan_of(station: Station, reference: Reference) -> Scan:
 
 
 def _scan(station: Station, reference: Reference, digest: Digest, images: list[Image]) -> Scan:
-    known = Advisories(station.reader)
+    known = Advisories(station.reader, index_key(station.paths))
     shown, gaps, counts = list[ScannedImage](), set[str](), dict.fromkeys(LEVELS, 0)
     aside = dict[str, int]()
     for image in images:
@@ -147,7 +148,8 @@ def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound
                 uses.append(use)
             else:
                 left += 1
-    missing = not_scanned(station, places)
+    key = index_key(station.paths)
+    missing = not_scanned(station, places) + damaged(station, key, places)
     return ComponentsFound(
         name=text, items=tuple(uses), left_out=left, not_scanned=missing,
         complete=complete and not missing and not left,
@@ -169,6 +171,16 @@ def not_scanned(station: Station, places: Places) -> int:
     """How many images the caller may see of which this station made no SBOM."""
     waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]
     return sum(1 for image in waiting if is_image(station, image))
+
+
+def damaged(station: Station, key: bytes, places: Places) -> int:
+    """How many images the caller may see of which the index has something else than the station wrote: what is in them
+    is not known."""
+    return sum(
+        1
+        for image, sbom in components.images_indexed(station.reader, key)
+        if components.packages_of(station.reader, sbom) is None and places.of(image)
+    )
 
 
 def _named(station: Station, text: str, name: str) -> list[tuple[int, Package]]:
@@ -225,7 +237,7 @@ def find_vulnerability(station: Station, text: str, shows: Shows) -> Vulnerabili
 
 
 def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) -> VulnerabilityFound:
-    known = Advisories(station.reader)
+    known = Advisories(station.reader, index_key(station.paths))
     about = advisories.entries_about(station.reader, text)
     ids = {name for _, entry in about for name in entry.ids}
     places, hits, left = Places(station, shows), list[Hit](), 0
@@ -244,7 +256,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                     hits.append(Hit(use=use, finding=finding_of(known, match, use.path, frozenset({use.image}))))
                 else:
                     left += 1
-    missing = not_scanned(station, places)
+    missing = not_scanned(station, places) + damaged(station, known.key, places)
     return VulnerabilityFound(
         id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(about) and not missing and not left, advisories=sources(known),
@@ -260,10 +272,8 @@ class OwnPackages:
 
     def superseded(self, use: Use, package: Package, match: Match) -> bool:
         if use.image not in self._owners:
-            listed = components.sboms_of(self._station.reader, use.image)
-            numbers = [one.number for one in listed if one.origin == use.origin]
-            self._owners[use.image] = Owners(
-                found for number in numbers for found, _ in components.packages_of(self._station.reader, number)
-            )
+            listed = components.sboms_of(self._station.reader, self._known.key, use.image)
+            every = [components.packages_of(self._station.reader, one) for one in listed if one.origin == use.origin]
+            self._owners[use.image] = Owners(found for each in every if each is not None for found, _ in each)
         owners = self._owners[use.image]
         return superseded(package, use.path, match, owners, lambda one: self._known.matches(one).known)

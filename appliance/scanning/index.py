@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from appliance import limits
+from appliance.advisories.seals import index_key
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.station import Station
 from appliance.store.reads.components import not_indexed
@@ -26,15 +27,16 @@ def bring_in(station: Station) -> bool:
 
 
 def _bring_in(station: Station) -> bool:
+    key = index_key(station.paths)
     waiting = not_indexed(station.reader, limits.SCAN_INDEXED)
     until = time.monotonic() + limits.SCAN_INDEX_TIME
     for sbom, image in waiting:
         if time.monotonic() > until:
             return False
         try:
-            write = index_write(image, sbom, _document(station, Digest.parse(sbom)), "carried")
+            write = index_write(key, image, sbom, _document(station, Digest.parse(sbom)), "carried")
         except LockgateError as error:
-            write = unreadable(image, sbom, error.what, "carried")
+            write = unreadable(key, image, sbom, error.what, "carried")
         station.writer.submit(write)
     return len(waiting) < limits.SCAN_INDEXED
 

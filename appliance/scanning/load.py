@@ -19,12 +19,13 @@ import msgspec
 from appliance import clock, limits
 from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
+from appliance.advisories.seals import DAMAGED, index_key
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collected_file import collected_file
 from appliance.scanning import exploitation, vex
 from appliance.scanning.exports import Export, ZipExport, open_export
-from appliance.scanning.rematch import rematch
+from appliance.scanning.rematch import Rematched, rematch
 from appliance.scanning.staged import staged
 from appliance.store.reads import advisories as held
 from appliance.store.writes.advisories import (
@@ -130,7 +131,7 @@ class _Load:
         self._source = source
         self._counts = _Counts()
         self._latest = clock.after(limits.ADVISORY_AHEAD)
-        self._matched = (0, 0)
+        self._matched = Rematched()
 
     def run(self) -> Result:
         context, counts = self._context, self._counts
@@ -225,7 +226,11 @@ class _Load:
         def advance(done: int, total: int) -> None:
             self._context.progress("match", done, total)
 
-        self._matched = rematch(self._station.reader, pending, keep, advance)
+        key = index_key(self._station.paths)
+        self._matched = rematch(self._station.reader, key, pending, keep, advance)
+        if self._matched.damaged:
+            what = some(self._matched.damaged, "image has", "images have")
+            self._context.log(f"[!!] {what} no known packages, since {DAMAGED}; scan them again: lockgate scan REF")
 
     def _forget(self) -> None:
         """Take away what the index has of images that nothing shows any more."""
@@ -237,7 +242,6 @@ class _Load:
         counts = self._counts
         if unchanged:
             self._rematch(None)
-        images, affected = self._matched
         facts: Mapping[str, Any] = {} if source is None else {
             "digest": source.digest, "dated": source.dated, "records": source.records, "withdrawn": source.withdrawn,
             "malformed": source.malformed, "entries": source.entries, "ecosystems": dict(source.ecosystems),
@@ -245,7 +249,7 @@ class _Load:
         return {
             "source": self._source, **facts, "malformed_named": counts.named, "unchanged": unchanged,
             "without_versions": counts.without_versions, "not_ordered": sorted(counts.not_ordered),
-            "images": images, "affected": affected, "unmatched": 0,
+            "images": self._matched.images, "affected": self._matched.affected, "unmatched": 0,
         }  # fmt: skip
 
 

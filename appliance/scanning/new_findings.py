@@ -9,10 +9,11 @@ from typing import NamedTuple
 from appliance import limits
 from appliance.advisories.match import Match, match_package
 from appliance.advisories.packages import Package
+from appliance.advisories.seals import index_key
 from appliance.advisories.severity import LEVELS
 from appliance.api.scanning import Hit, NewFindings, Use
 from appliance.image_verdicts import Advisories
-from appliance.scanning.answers import OwnPackages, Places, Shows, finding_of, not_scanned, sources
+from appliance.scanning.answers import OwnPackages, Places, Shows, damaged, finding_of, not_scanned, sources
 from appliance.scanning.index import bring_in
 from appliance.station import Station
 from appliance.store.reads import advisories, components, news
@@ -38,7 +39,7 @@ def new_findings(station: Station, shows: Shows) -> NewFindings:
 
 
 def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
-    known, places = Advisories(station.reader), Places(station, shows)
+    known, places = Advisories(station.reader, index_key(station.paths)), Places(station, shows)
     packages = components.packages_by_number(station.reader)
     rated = dict[int, dict[str, tuple[bool, int, str]]]()
     count = 0
@@ -81,7 +82,7 @@ def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
         )  # fmt: skip
         if not own.superseded(use, package, match):
             hits.append(Hit(use=use, finding=finding_of(known, match, one.path, frozenset({one.image}))))
-    missing, left = not_scanned(station, places), count - len(first)
+    missing, left = not_scanned(station, places) + damaged(station, known.key, places), count - len(first)
     return NewFindings(
         items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(known.sources) and not missing and not left, advisories=sources(known),

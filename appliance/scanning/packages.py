@@ -8,6 +8,7 @@ from typing import Final
 from appliance.advisories import purl as purls
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
+from appliance.advisories.seals import DAMAGED, index_key
 from appliance.api.scanning import CarriedSbom, ImagePackages, ListedPackage, Packages
 from appliance.image_verdicts import CARRIED, NOT_SCANNED, SCANNED
 from appliance.scanning.images import Image, images_of
@@ -28,31 +29,35 @@ def packages_of(station: Station, reference: Reference) -> Packages:
     digest, images = images_of(station, reference)
     bring_in(station)
     with advisories.one_state(station.reader):
-        shown = tuple(_image(station.reader, image) for image in images)
+        key = index_key(station.paths)
+        shown = tuple(_image(station.reader, key, image) for image in images)
     complete = all(one.state == SCANNED and not one.why and one.packages for one in shown)
     return Packages(reference=str(reference), digest=str(digest), complete=complete, images=shown)
 
 
-def _image(reader: Reader, image: Image) -> ImagePackages:
+def _image(reader: Reader, key: bytes, image: Image) -> ImagePackages:
     digest, platform = str(image.digest), image.platform
     if not image.held:
         return ImagePackages(digest=digest, platform=platform, state="not-held")
-    listed = components.sboms_of(reader, digest)
+    listed = components.sboms_of(reader, key, digest)
     own = next((one for one in listed if one.origin == "own"), None)
     carried = [one for one in listed if one.origin != "own"]
-    if own is not None and own.state == "indexed":
-        found = components.packages_of(reader, own.number)
-        if len(found) == own.packages:
-            return ImagePackages(
-                digest=digest, platform=platform, state=SCANNED, why=own.why, at=own.at, packages=_shown(found),
-                carried=tuple(_compared(reader, one, found) for one in carried),
-            )  # fmt: skip
-        return ImagePackages(digest=digest, platform=platform, state=NOT_SCANNED, why="rows of the index are missing")
+    damaged = ImagePackages(digest=digest, platform=platform, state=NOT_SCANNED, why=DAMAGED)
+    if own is not None and (own.state == "indexed" or not own.sealed):
+        found = components.packages_of(reader, own)
+        if found is None:
+            return damaged
+        return ImagePackages(
+            digest=digest, platform=platform, state=SCANNED, why=own.why, at=own.at, packages=_shown(found),
+            carried=tuple(_compared(reader, one, found) for one in carried),
+        )  # fmt: skip
     why = own.why if own is not None else next((one.why for one in carried if one.why), "")
-    numbers = [one.number for one in carried if one.state == "indexed"]
-    if not numbers:
+    every = [components.packages_of(reader, one) for one in carried if one.state == "indexed"]
+    if not every:
         return ImagePackages(digest=digest, platform=platform, state=NOT_SCANNED, why=why)
-    together = list(dict.fromkeys(one for number in numbers for one in components.packages_of(reader, number)))
+    if None in every:
+        return damaged
+    together = list(dict.fromkeys(one for each in every if each is not None for one in each))
     return ImagePackages(digest=digest, platform=platform, state=CARRIED, why=why, packages=_shown(together))
 
 
@@ -63,9 +68,10 @@ def _shown(found: _Listed) -> tuple[ListedPackage, ...]:
 def _compared(reader: Reader, sbom: Indexed, own: _Listed) -> CarriedSbom:
     """What an SBOM from elsewhere does not list of what the station found: each package by its type, name and version,
     whatever the qualifiers of its URL."""
-    if sbom.state != "indexed":
-        return CarriedSbom(digest=sbom.sbom, why=sbom.why)
-    told = {_identity(one) for one, _ in components.packages_of(reader, sbom.number)}
+    listed = components.packages_of(reader, sbom)
+    if sbom.state != "indexed" or listed is None:
+        return CarriedSbom(digest=sbom.sbom, why=DAMAGED if listed is None else sbom.why)
+    told = {_identity(one) for one, _ in listed}
     missing = dict.fromkeys(f"{one.label}@{one.version}" for one, _ in own if _identity(one) not in told)
     return CarriedSbom(
         digest=sbom.sbom, packages=sbom.packages, left_out=tuple(missing)[:_NAMED], left_out_count=len(missing)

@@ -6,7 +6,7 @@ of its source's: what it writes down belongs to the load, and counts with it or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -25,15 +25,11 @@ Advance = Callable[[int, int], object]
 
 
 class _Image:
-    """An image's packages: their numbers, and read when first asked for, themselves and who owns whom."""
+    """An image's packages, their numbers, and who owns whom."""
 
-    def __init__(self, reader: Reader, sbom: int) -> None:
-        self._reader, self._sbom = reader, sbom
-        self.numbers = set(components.package_numbers(reader, sbom))
-
-    @cached_property
-    def packages(self) -> list[tuple[Package, str]]:
-        return components.packages_of(self._reader, self._sbom)
+    def __init__(self, found: Sequence[tuple[int, Package, str]]) -> None:
+        self.numbers = {number for number, _, _ in found}
+        self.packages = [(package, path) for _, package, path in found]
 
     @cached_property
     def owners(self) -> Owners:
@@ -70,17 +66,27 @@ class _Sought:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rematched:
+    """How many images the station has an SBOM of its own of, how many of them have findings, and of how many more the
+    index has something else than the station wrote."""
+
+    images: int = 0
+    affected: int = 0
+    damaged: int = 0
+
+
 def rematch(
-    reader: Reader, pending: tuple[str, int] | None, keep: Keep, advance: Advance = lambda *_: None
-) -> tuple[int, int]:
-    """How many images the station has an SBOM of its own of, and how many of them have findings by the advisories that
-    count, with those of the load `pending` (source, generation) in the place of its source's.
+    reader: Reader, key: bytes, pending: tuple[str, int] | None, keep: Keep, advance: Advance = lambda *_: None
+) -> Rematched:
+    """Hold the images by the advisories that count, with those of the load `pending` (source, generation) in the place
+    of its source's. `key` is the station's (`index_key`).
 
     `keep` is told what the load finds anew: findings that are severe (`SEVERE`) or exploited, of vulnerabilities of
     which nothing such was found in the package before. Each package is looked at once, however many images have it;
     packages of one name follow one another, so that their advisories are read once.
     """
-    before, after = Advisories(reader), Advisories(reader, pending)
+    before, after = Advisories(reader, key), Advisories(reader, key, pending)
     exploited = news.exploited(reader)
     total = components.packages_count(reader)
     every, fresh, told = _Sought(_known(after)), _Sought(_known(after)), list[tuple[int, str]]()
@@ -100,12 +106,12 @@ def rematch(
             told = []
     if told:
         keep(tuple(told), ())
-    return _count(reader, every, fresh, keep)
+    return _count(reader, key, every, fresh, keep)
 
 
-def newly_exploited(reader: Reader, pending: tuple[str, int], keep: Keep) -> None:
+def newly_exploited(reader: Reader, key: bytes, pending: tuple[str, int], keep: Keep) -> None:
     """Tell `keep` of the findings that a load of the KEV catalogue is the first to call exploited."""
-    known = Advisories(reader)
+    known = Advisories(reader, key)
     fresh = _Sought(_known(known))
     for name in news.exploited_since(reader, pending[1]):
         packages = dict[int, Package]()
@@ -117,7 +123,7 @@ def newly_exploited(reader: Reader, pending: tuple[str, int], keep: Keep) -> Non
             if found:
                 fresh.add(number, package, found)
                 keep(tuple((number, match.entry.id) for match in found), ())
-    _count(reader, _Sought(_known(known)), fresh, keep)
+    _count(reader, key, _Sought(_known(known)), fresh, keep)
 
 
 def _known(advisories: Advisories) -> Callable[[Package], set[str]]:
@@ -145,13 +151,17 @@ def _news(after: Matches, before: Matches, exploited: frozenset[str]) -> list[Ma
     return [match for match in after.found if counts(match) and told.isdisjoint(match.entry.ids)]
 
 
-def _count(reader: Reader, every: _Sought, fresh: _Sought, keep: Keep) -> tuple[int, int]:
-    images, affected, hit = components.images_indexed(reader), 0, list[str]()
+def _count(reader: Reader, key: bytes, every: _Sought, fresh: _Sought, keep: Keep) -> Rematched:
+    images, affected, damaged, hit = components.images_indexed(reader, key), 0, 0, list[str]()
     for image, sbom in images:
-        held = _Image(reader, sbom)
+        found = components.numbered_packages(reader, sbom)
+        if found is None:
+            damaged += 1
+            continue
+        held = _Image(found)
         affected += every.is_in(held)
         if fresh.is_in(held):
             hit.append(image)
     for start in range(0, len(hit), limits.NEWS_BATCH):
         keep((), tuple(hit[start : start + limits.NEWS_BATCH]))
-    return len(images), affected
+    return Rematched(len(images) - damaged, affected, damaged)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from appliance.advisories.seals import DAMAGED, index_key
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import JobContext, Result
@@ -15,7 +16,8 @@ from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.outgoing.sbom.make import describe
 from appliance.outgoing.sbom.syft import Sbom, UndescribedError
 from appliance.scanning.images import images_of
-from appliance.store.reads.components import sboms_of
+from appliance.store.reads.components import packages_of, sboms_of
+from appliance.store.writes.components import ForgetSbom
 from bundles.errors import LockgateError, UsageError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
@@ -46,19 +48,25 @@ def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, 
     """Describe images that are in the store, whether something shows them or not, and that have no SBOM of the
     station's own; with `again` those too that have one. `thing` is what the event names. The result is `run`'s."""
     station, failed, made = context.station, list[dict[str, str]](), 0
+    key = index_key(station.paths)
 
     def keep(image: Digest, sbom: Sbom | UndescribedError) -> None:
         nonlocal made
         if isinstance(sbom, UndescribedError):
             failed.append({"image": str(image), "why": sbom.what})
             context.log(f"[!!] {image}: {sbom.what}; {sbom.remedy}")
-            station.writer.submit(unreadable(str(image), f"none:{image}", sbom.what, "own"))
+            station.writer.submit(unreadable(key, str(image), f"none:{image}", sbom.what, "own"))
             return
         made += 1
-        station.writer.submit(index_write(str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
+        station.writer.submit(index_write(key, str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
         context.log(f"{image}: described by {sbom.tool}")
 
-    waiting = [image for image in images if again or not _described(context, image)]
+    for image in images:
+        for one in sboms_of(station.reader, key, str(image)):
+            if packages_of(station.reader, one) is None:
+                context.log(f"[!!] {image}: {DAMAGED}; they are made anew")
+                station.writer.submit(ForgetSbom(number=one.number))
+    waiting = [image for image in images if again or not _described(context, key, image)]
     if waiting:
         detail = {"images": [str(image) for image in waiting]}
         with context.recording(AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
@@ -66,5 +74,6 @@ def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, 
     return {"images": len(images), "made": made, "failed": failed}
 
 
-def _described(context: JobContext, image: Digest) -> bool:
-    return any(one.origin == "own" and one.state == "indexed" for one in sboms_of(context.station.reader, str(image)))
+def _described(context: JobContext, key: bytes, image: Digest) -> bool:
+    listed = sboms_of(context.station.reader, key, str(image))
+    return any(one.origin == "own" and one.state == "indexed" for one in listed)

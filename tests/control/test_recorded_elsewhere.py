@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from appliance.access.certificates import make_ca, make_server
+from appliance.advisories.seals import index_key
 from appliance.control.api import CONTROL
 from appliance.handles.giving import document_of
 from appliance.lifecycle import scrub
@@ -118,7 +119,7 @@ def test_no_image_is_scanned_that_cannot_be_recorded(tmp_path: Path, log: str) -
         job = outside.context("scan", {"references": [reference]})
         with pytest.raises(FailedError, match=UNWRITABLE):
             scan_job.run(broken(job, log, tmp_path))
-        assert sboms_of(outside.station.reader, described["digest"]) == []
+        assert sboms_of(outside.station.reader, index_key(outside.station.paths), described["digest"]) == []
 
 
 @pytest.mark.parametrize("log", sorted(LOGS))

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.advisories.record import read_record
+from appliance.advisories.seals import index_key
 from appliance.audit.port import MemoryAudit
 from appliance.control.api import ANYBODY, CONTROL, Control
 from appliance.control.callers import Callers
@@ -402,7 +403,11 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
         writer = desk.app[CONTROL].station.writer
         for content in desk.images.values():
             image = str(content.digest)
-            writer.submit(index_write(image, image, cyclonedx("pkg:pypi/requests@2.19"), "own"))
+            writer.submit(
+                index_write(
+                    index_key(desk.app[CONTROL].station.paths), image, image, cyclonedx("pkg:pypi/requests@2.19"), "own"
+                )
+            )
         load_rows(writer, "PYSEC-1", [str(content.digest) for content in desk.images.values()])
         for grants, seen in ((("reader team/**",), [OURS]), (("reader",), [OURS, THEIRS])):
             desk.be(*grants)

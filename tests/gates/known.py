@@ -10,7 +10,9 @@ import msgspec
 from appliance import clock
 from appliance.advisories.exploitation import KEV, Rating
 from appliance.advisories.record import lookup_of, read_record
+from appliance.advisories.seals import index_key
 from appliance.outgoing.sbom.index import index_write
+from appliance.paths import StationPaths
 from appliance.store.writes.advisories import AddAdvisories, BeginAdvisories, EntryRow, SourceFacts, SwitchAdvisories
 from appliance.store.writes.exploitation import AddExploitation
 from appliance.store.writes.write import Write
@@ -23,13 +25,15 @@ PURL = "pkg:pypi/requests@2.19"
 CRITICAL = {"database_specific": {"severity": "CRITICAL"}}
 
 
-def scan(submit: Submit, digest: Digest | str, *purls: str) -> None:
+def scan(submit: Submit, paths: StationPaths, digest: Digest | str, *purls: str) -> None:
     """As the `scan` job does with what syft found."""
     document = cyclonedx(*(purls or (PURL,)))
-    submit(index_write(str(digest), str(Digest.of(document)), document, "own"))
+    submit(index_write(index_key(paths), str(digest), str(Digest.of(document)), document, "own"))
 
 
-def load(submit: Submit, *records: dict[str, Any], source: str = "osv-pypi", dated: str = "") -> None:
+def load(
+    submit: Submit, paths: StationPaths, *records: dict[str, Any], source: str = "osv-pypi", dated: str = ""
+) -> None:
     """As the `advisories` job does with an export."""
     entries = [entry for one in records for entry in read_record(canonical(one)).entries]
     rows = tuple(
@@ -53,7 +57,7 @@ def critical(name: str = "PYSEC-2026-1", **more: Any) -> dict[str, Any]:
     return record(name, "requests", "2.20", **CRITICAL, **more)
 
 
-def catalogue(submit: Submit, *names: str) -> None:
+def catalogue(submit: Submit, paths: StationPaths, *names: str) -> None:
     """CISA's catalogue with these CVEs."""
     generation = submit(BeginAdvisories(KEV, "job-kev", clock.now()))
     submit(AddExploitation(generation, tuple(Rating(name, "2026-01-01", None) for name in names)))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.advisories.seals import index_key
 from appliance.image_signatures.applied import sign
 from appliance.intake import inspection
 from appliance.settings.gates import Gate, PolicyException
@@ -41,7 +42,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         patched.setattr(limits, "PULL_POLICY_LOOK", 3600.0)  # acts alone say when something changed
         patched.setattr(limits, "PULL_OBJECTION_KEPT", 0.0)
         with Held(tmp_path_factory.mktemp("held")) as opened:
-            load(opened.submit, harmless())
+            load(opened.submit, opened.paths, harmless())
             yield opened
 
 
@@ -65,10 +66,10 @@ def test_new_advisories_stop_pulls_where_the_policy_says_so_and_nowhere_else(hel
     digest = held.push(image, "1")
     held.push(image, "1", repository=free)
     assert held.statuses("manifests/1") == {403}  # nobody has scanned it
-    scan(held.submit, digest)
+    scan(held.submit, held.paths, digest)
     assert status(held) == 200
     assert {held.pull(f"blobs/{blob}").status for blob in blobs_of(image.subject.raw)} == {200}
-    load(held.submit, harmless(), critical())
+    load(held.submit, held.paths, harmless(), critical())
     assert status(held) == 403
     assert status(held, f"manifests/{digest}", worker=1) == 403
     assert {held.pull(f"blobs/{blob}").status for blob in blobs_of(image.subject.raw)} == {403}
@@ -79,22 +80,22 @@ def test_new_advisories_stop_pulls_where_the_policy_says_so_and_nowhere_else(hel
     assert "PYSEC-2026-1" in detail["why"]
     assert held.refusals()[-1]["detail"]["digest"] == str(digest)
     assert held.pull("manifests/1", name="dev", actions="pull,push").status == 200  # who may push repairs it
-    load(held.submit, harmless())
+    load(held.submit, held.paths, harmless())
     assert status(held) == 200
     held.submit(RemoveAdvisories("osv-pypi"))
     assert status(held) == 403  # nothing is known any more
-    load(held.submit, harmless())
+    load(held.submit, held.paths, harmless())
 
 
 def test_an_exception_stops_counting_at_once(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = held.push(Image(text=held.team), "1")
-    scan(held.submit, digest)
-    load(held.submit, harmless(), critical())
+    scan(held.submit, held.paths, digest)
+    load(held.submit, held.paths, harmless(), critical())
     held.apply(gate=[AT_PULL], exception=[excepting(clock.after(3600), advisory="PYSEC-2026-1")])
     assert status(held) == 200
     held.apply(gate=[AT_PULL], exception=[excepting(clock.now(), advisory="PYSEC-2026-1")])
     assert status(held) == 403
-    load(held.submit, harmless())
+    load(held.submit, held.paths, harmless())
 
 
 def test_an_index_gives_out_no_image_that_its_gate_holds_back(held: Held) -> None:
@@ -104,7 +105,7 @@ def test_an_index_gives_out_no_image_that_its_gate_holds_back(held: Held) -> Non
     for one in (good, bad):
         held.push(one)
     held.put(index_of(good.subject.raw, bad.subject.raw), "1")
-    scan(held.submit, good.subject.digest)
+    scan(held.submit, held.paths, good.subject.digest)
     assert held.pull("manifests/1").status == 200
     assert held.pull(f"manifests/{good.subject.digest}").status == 200
     assert held.pull(f"manifests/{bad.subject.digest}").status == 403
@@ -143,8 +144,8 @@ def test_a_release_passes_the_gates_or_shows_nothing(tmp_path: Path, monkeypatch
         gate = Gate(repositories=["production/**"], max_severity="high", exploited="never", advisories_days=30)
         for key in (anna, boris):
             sign(inside.root, PolicyRules(gate=[gate]), key)
-        load(submit, harmless())
-        catalogue(submit, "CVE-2020-1")
+        load(submit, inside.station.paths, harmless())
+        catalogue(submit, inside.station.paths, "CVE-2020-1")
         with pytest.raises(RefusedError, match="not-scanned") as refused:
             inside.release(name_of())
         assert refused.value.code == "policy-gate"
@@ -154,17 +155,19 @@ def test_a_release_passes_the_gates_or_shows_nothing(tmp_path: Path, monkeypatch
 
         def described(context: Any, images: Any, keep: Any) -> None:
             for image in images:
-                scan(submit, image)
+                scan(submit, inside.station.paths, image)
 
         monkeypatch.setattr("appliance.scanning.scan_job.describe", described)
         assert inspection.run(inside.context(id=name_of(), scan=True))["images"] == 1
         assert inside.station.reader.execute("SELECT report_digest FROM intake").fetchone() == report
         submit(ForgetUnshown())
-        assert sboms_of(inside.station.reader, str(digest))  # what is in quarantine stays known
-        load(submit, harmless(), critical(aliases=["CVE-2020-1"]))
+        assert sboms_of(
+            inside.station.reader, index_key(inside.station.paths), str(digest)
+        )  # what is in quarantine stays known
+        load(submit, inside.station.paths, harmless(), critical(aliases=["CVE-2020-1"]))
         with pytest.raises(RefusedError, match="PYSEC-2026-1"):
             inside.release(name_of())
-        load(submit, harmless())
+        load(submit, inside.station.paths, harmless())
         inside.release(name_of())
         assert inside.station.metadata.linked_manifest("production/app", digest) is not None
 
@@ -187,9 +190,9 @@ def test_a_policy_is_explained_line_by_line_and_its_exceptions_take_two_people(r
         root = held.paths.root
         digest = held.push(Image(), "1", repository="team/app")
         held.push(Image(text="unknown"), "2", repository="production/other")
-        scan(held.submit, digest)
-        load(held.submit, harmless(), critical(aliases=["CVE-2020-1"]))
-        catalogue(held.submit)
+        scan(held.submit, held.paths, digest)
+        load(held.submit, held.paths, harmless(), critical(aliases=["CVE-2020-1"]))
+        catalogue(held.submit, held.paths)
         test = ("policy", "test", "team/app:1", "-C", root, "--file", file, "--json")
         assert run(*test).status == 0  # no gate is about it where it stands
         ended = run(*test, "--to", "production")

@@ -19,6 +19,7 @@ from appliance.audit.folder_acts import recording
 from appliance.audit.reading import tail
 from appliance.control.api import CONTROL
 from appliance.image_signatures.applied import sign
+from appliance.paths import StationPaths
 from appliance.permissions import Caller, Grant, Role, Rules
 from appliance.settings.gates import Gate, Stage
 from appliance.settings.image_policy import PolicyRules
@@ -54,6 +55,10 @@ class Desk:
     name: str = ""
     refused: list[str] = field(default_factory=list)
 
+    @property
+    def paths(self) -> StationPaths:
+        return StationPaths(self.root)
+
     def submit(self, write: Write) -> Any:
         with under_event():
             return self.app[CONTROL].station.writer.submit(write)
@@ -73,7 +78,7 @@ class Desk:
             self.push(child, scanned=scanned, stage=stage)
         push(_Pushing(self), f"{stage}/{self.name}", content, *tags)  # type: ignore[arg-type]
         if scanned and not content.children:
-            scan(self.submit, content.digest)
+            scan(self.submit, self.paths, content.digest)
         return content
 
     def image(self, *tags: str, scanned: bool = True, stage: str = "dev") -> Content:
@@ -127,7 +132,7 @@ def desk(root: Path) -> Iterator[Desk]:
     """The station in a folder, served."""
     with Inside(root, approvals_needed=1) as inside:
         people = [inside.officer("Anna"), inside.officer("Boris")]
-        load(inside.writer.submit, harmless())
+        load(inside.writer.submit, inside.station.paths, harmless())
     for key in people:
         sign(root, RULES, key)
     with serving(root) as (base, app):

@@ -99,7 +99,7 @@ def test_a_rollback_passes_the_gate_again(at: Desk) -> None:
     status, refused = at.rollback(f"staging/{at.name}:next")
     assert (status, "blocked" in refused["what"]) == (403, True)
     record(at, Act.UNBLOCK, str(old.digest), Unblock(digest=str(old.digest)))
-    load(at.submit, harmless(), critical())
+    load(at.submit, at.paths, harmless(), critical())
     assert at.rollback(f"staging/{at.name}:next")[0] == 403
     allowed = PolicyException(id="one", owner="Anna", reason="no fix", repositories=["staging/**"], rule="severity",
                               until="2099-01-01T00:00:00Z")  # fmt: skip
@@ -107,7 +107,7 @@ def test_a_rollback_passes_the_gate_again(at: Desk) -> None:
     status, done = at.rollback(f"staging/{at.name}:next")
     assert (status, done["digest"]) == (201, str(old.digest))
     assert at.events(Act.ROLLBACK)[-1]["detail"]["exceptions"] == ["one"]
-    load(at.submit, harmless())
+    load(at.submit, at.paths, harmless())
     at.apply(RULES)
 
 

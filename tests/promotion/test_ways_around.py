@@ -61,21 +61,26 @@ def not_scanned(at: Desk) -> Answer:
 
 def carried_evidence_alone(at: Desk) -> Answer:
     """An SBOM from elsewhere describes it, and says that nothing is in it."""
+    from appliance.advisories.seals import index_key
     from appliance.outgoing.sbom.index import index_write
     from tests.scanning.exports import cyclonedx
 
     content = at.image("1", scanned=False)
-    at.submit(index_write(str(content.digest), str(Digest.of(b"other")), cyclonedx("pkg:pypi/x@1"), "carried"))
+    at.submit(
+        index_write(
+            index_key(at.paths), str(content.digest), str(Digest.of(b"other")), cyclonedx("pkg:pypi/x@1"), "carried"
+        )
+    )
     return at.promote("dev:1", "staging")
 
 
 def vulnerable(at: Desk) -> Answer:
     at.image("1")
-    load(at.submit, harmless(), critical())
+    load(at.submit, at.paths, harmless(), critical())
     try:
         return at.promote("dev:1", "staging")
     finally:
-        load(at.submit, harmless())
+        load(at.submit, at.paths, harmless())
 
 
 def an_index_with_a_blocked_child(at: Desk) -> Answer:
@@ -92,7 +97,7 @@ def an_index_with_a_blocked_layer(at: Desk) -> Answer:
 
 def an_index_with_a_child_that_nobody_scanned(at: Desk) -> Answer:
     content = at.push(index([image(), image()]), "1", scanned=False)
-    scan(at.submit, content.children[0].digest)
+    scan(at.submit, at.paths, content.children[0].digest)
     return at.promote("dev:1", "staging")
 
 
@@ -148,7 +153,7 @@ def a_digest_that_nothing_shows(at: Desk) -> Answer:
     station = at.app[CONTROL].station
     for body in (*content.blobs, content.manifest):
         station.blobs.put(body, Digest.of(body))
-    scan(at.submit, content.digest)
+    scan(at.submit, at.paths, content.digest)
     return at.promote(f"dev@{content.digest}", "staging", tag="1")
 
 
@@ -275,13 +280,13 @@ def test_what_changes_between_the_judging_and_the_moving_does_not_slip_through(
                 shut = Stage(name="staging", sources=["production"])
                 at.apply(msgspec.structs.replace(RULES, stage=[RULES.stage[0], shut, RULES.stage[2]]))
             else:
-                load(at.submit, harmless(), critical())
+                load(at.submit, at.paths, harmless(), critical())
         return signed(*args)
 
     monkeypatch.setattr(route, "sign_summary", moved)
     status, refused = at.promote("dev:latest", "staging")
     at.apply(RULES)
-    load(at.submit, harmless())
+    load(at.submit, at.paths, harmless())
     assert (status, len(calls)) == (403, 1), refused
     assert at.target("staging", "latest") is None
     assert at.links("staging") == set()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from appliance.advisories.seals import index_key
 from appliance.outgoing.sbom.index import index_write
 from appliance.scanning import load
 from appliance.scanning.new_findings import new_findings
@@ -45,7 +46,9 @@ def served(outside: Outside, layout: Layout) -> dict[str, Any]:
     layout.tag("1", described)
     outside.collect_layout(layout.folder, "1")
     document = cyclonedx("pkg:pypi/requests@2.19", "pkg:pypi/flask@1.0")
-    outside.writer.submit(index_write(described["digest"], "sha256:" + "0" * 64, document, "own"))
+    outside.writer.submit(
+        index_write(index_key(outside.station.paths), described["digest"], "sha256:" + "0" * 64, document, "own")
+    )
     return described
 
 
@@ -107,7 +110,9 @@ def test_a_finding_that_a_distribution_decides_about_hits_nothing(
         b'"version": "2.19"}', b'"version": "2.19", "properties": [{"name": "syft:location:0:path", "value":'
         b' "/usr/lib/python3/dist-packages/requests.egg-info"}]}', 1,
     )  # fmt: skip
-    outside.writer.submit(index_write(served["digest"], "sha256:" + "1" * 64, document, "own"))
+    outside.writer.submit(
+        index_write(index_key(outside.station.paths), served["digest"], "sha256:" + "1" * 64, document, "own")
+    )
     fixed = record("DEBIAN-CVE-2024-1", "requests", "2.19-1", ecosystem="Debian:12", aliases=["CVE-2024-1"])
     loaded(outside, tmp_path, [fixed])
     loaded(outside, tmp_path, [record("PYSEC-1", aliases=["CVE-2024-1"]), record("PYSEC-2", "flask")])

@@ -14,6 +14,7 @@ import pytest
 from packaging.version import Version
 
 from appliance import limits
+from appliance.advisories.seals import index_key
 from appliance.api.scanning import Scan
 from appliance.control import indexing
 from appliance.outgoing.sbom.index import index_write, unreadable
@@ -135,7 +136,11 @@ def image(outside: Outside, layout: Layout) -> tuple[str, dict[str, Any]]:
 
 
 def index(outside: Outside, described: dict[str, Any], *purls: str, origin: Any = "own") -> None:
-    outside.writer.submit(index_write(described["digest"], "sha256:" + "0" * 64, cyclonedx(*purls), origin))
+    outside.writer.submit(
+        index_write(
+            index_key(outside.station.paths), described["digest"], "sha256:" + "0" * 64, cyclonedx(*purls), origin
+        )
+    )
 
 
 def test_what_the_other_side_says_is_shown_and_never_counted(
@@ -222,8 +227,10 @@ def test_an_image_that_could_not_be_described_and_an_index_that_lost_rows_are_no
     with outside.writer_connection() as db:
         db.execute("DELETE FROM image_packages WHERE package IN (SELECT number FROM packages WHERE label = 'requests')")
     scan = known(outside, reference)
-    assert (scan.images[0].state, scan.gaps) == ("not-scanned", ("not-scanned",))
-    outside.writer.submit(unreadable(described["digest"], "none", "syft met a bound", "own"))
+    assert (scan.images[0].state, scan.gaps) == ("not-scanned", ("damaged-packages",))
+    outside.writer.submit(
+        unreadable(index_key(outside.station.paths), described["digest"], "none", "syft met a bound", "own")
+    )
     scan = known(outside, reference)
     assert (scan.images[0].state, scan.images[0].why) == ("not-scanned", "syft met a bound")
 
@@ -248,7 +255,11 @@ def test_every_image_of_an_index_is_judged_and_one_that_is_not_held_is_said(
     (reference,) = outside.collect_layout(layout.folder)
     advisories(outside, zipped(tmp_path / "1.zip", [record("PYSEC-1")]))
     index(outside, images[0], "pkg:pypi/requests@2.19")
-    outside.writer.submit(index_write(images[1]["digest"], "own", cyclonedx("pkg:pypi/requests@2.30"), "own"))
+    outside.writer.submit(
+        index_write(
+            index_key(outside.station.paths), images[1]["digest"], "own", cyclonedx("pkg:pypi/requests@2.30"), "own"
+        )
+    )
     scan = known(outside, reference)
     assert [(one.platform, len(one.findings)) for one in scan.images] == [("linux/amd64", 1), ("linux/arm64", 0)]
     assert (scan.complete, sum(scan.counts.values())) == (True, 1)
@@ -271,14 +282,16 @@ def test_a_documents_packages_take_the_place_of_what_it_listed_before_and_the_st
 ) -> None:
     image = "sha256:" + "1" * 64
     for purl in ("pkg:pypi/a@1", "pkg:pypi/b@1"):
-        outside.writer.submit(index_write(image, "one", cyclonedx(purl), "own"))
-    outside.writer.submit(index_write(image, "one", cyclonedx("pkg:pypi/c@1"), "carried"))
+        outside.writer.submit(index_write(index_key(outside.station.paths), image, "one", cyclonedx(purl), "own"))
+    outside.writer.submit(
+        index_write(index_key(outside.station.paths), image, "one", cyclonedx("pkg:pypi/c@1"), "carried")
+    )
     assert outside.station.reader.execute(
         "SELECT p.label, s.origin FROM image_packages i JOIN sboms s ON s.number = i.sbom"
         " JOIN packages p ON p.number = i.package"
     ).fetchall() == [("b", "own")]
-    assert isinstance(index_write(image, "one", b"no sbom", "own"), IndexSbom)
-    assert index_write(image, "one", b"no sbom", "own").state == "unreadable"
+    assert isinstance(index_write(b"k", image, "one", b"no sbom", "own"), IndexSbom)
+    assert index_write(b"k", image, "one", b"no sbom", "own").state == "unreadable"
 
 
 def test_a_verdict_is_of_one_moment_whatever_is_loaded_meanwhile(
@@ -319,7 +332,9 @@ def test_a_finding_that_a_distribution_decides_about_counts_in_no_image(
     path = {"name": "syft:location:0:path", "value": "/usr/lib/python3/dist-packages/requests.egg-info"}
     document["components"][0]["properties"] = [path]
     raw = json.dumps(document).encode()
-    outside.writer.submit(index_write(described["digest"], "sha256:" + "0" * 64, raw, "own"))
+    outside.writer.submit(
+        index_write(index_key(outside.station.paths), described["digest"], "sha256:" + "0" * 64, raw, "own")
+    )
     fixed = record("DEBIAN-CVE-2024-1", "requests", "2.19-1", ecosystem="Debian:12")
     upstream = record("PYSEC-1", aliases=["CVE-2024-1"])
     assert advisories(outside, zipped(tmp_path / "1.zip", [upstream]))["affected"] == 1
@@ -341,7 +356,7 @@ def test_sboms_that_are_shown_are_indexed_without_a_question(
 
     async def look() -> None:
         looking = asyncio.create_task(indexing.keep_looking(control))  # type: ignore[arg-type]
-        while len(sboms_of(outside.station.reader, described["digest"])) < 3:
+        while len(sboms_of(outside.station.reader, index_key(outside.station.paths), described["digest"])) < 3:
             assert not looking.done()
             await asyncio.sleep(0)
         looking.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from appliance.advisories.seals import index_key
 from appliance.api.scanning import Scan
 from appliance.outgoing.sbom.index import index_write
 from appliance.scanning import load
@@ -39,7 +40,9 @@ def image(outside: Outside, layout: Layout, tmp_path: Path) -> str:
     layout.tag("1", described)
     outside.collect_layout(layout.folder, "1")
     document = cyclonedx(REQUESTS, "pkg:pypi/flask@1.0")
-    outside.writer.submit(index_write(described["digest"], "sha256:" + "0" * 64, document, "own"))
+    outside.writer.submit(
+        index_write(index_key(outside.station.paths), described["digest"], "sha256:" + "0" * 64, document, "own")
+    )
     flaws = [record("PYSEC-1", aliases=["CVE-2024-1000"]), record("PYSEC-2", "flask", "2", aliases=["CVE-2024-1000"])]
     loaded(outside, zipped(tmp_path / "all.zip", flaws))
     return str(described["digest"])

@@ -23,6 +23,7 @@ _GAPS: Final = {
     "unnamed-packages": "some packages have no package URL",
     "undecided": "some versions could not be compared",
     "malformed-advisories": "some records of the advisories could not be read",
+    "damaged-packages": "what the index has of an image is not what was written: scan it again",
 }
 """What keeps a verdict from being complete, by its code."""
 

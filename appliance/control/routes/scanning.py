@@ -7,7 +7,9 @@ import asyncio
 from aiohttp import web
 
 from appliance import limits
+from appliance.advisories.seals import index_key
 from appliance.api.common import Page
+from appliance.api.scanning import AdvisorySource
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, answer, caller, delete, get, require
@@ -19,9 +21,14 @@ from appliance.scanning.answers import find_component, find_vulnerability, scan_
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
 from appliance.scanning.staged import DROPS
+from appliance.station import Station
 from appliance.store.writes.advisories import RemoveAdvisories
 from bundles.errors import NotFoundError
 from bundles.oci.reference import Reference
+
+
+def _sources(own: Station) -> tuple[AdvisorySource, ...]:
+    return sources(Advisories(own.reader, index_key(own.paths)))
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -55,7 +62,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return answer(await asyncio.to_thread(on_own_station, station, lambda own: packages_of(own, reference)))
 
     async def listed(_: web.Request) -> web.Response:
-        found = await asyncio.to_thread(on_own_station, station, lambda own: sources(Advisories(own.reader)))
+        found = await asyncio.to_thread(on_own_station, station, _sources)
         return answer(Page(found))
 
     async def remove(request: web.Request) -> web.Response:

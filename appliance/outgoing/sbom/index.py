@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from appliance import clock
+from appliance.advisories.packages import Package
 from appliance.advisories.sbom import read_sbom
+from appliance.advisories.seals import list_sum, sbom_seal
 from appliance.store.writes.components import IndexSbom
 from bundles.errors import MalformedError
 from bundles.io.display import some
@@ -13,21 +16,33 @@ from bundles.io.display import some
 _WHY: Final = 300
 
 
-def index_write(image: str, sbom: str, raw: bytes, origin: Literal["own", "carried"]) -> IndexSbom:
-    """The write that brings a document's packages into the index. One that cannot be read is `unreadable` there: an
-    image whose packages are not known is never clean. Layers that were not looked into are named in `why`."""
+Origin = Literal["own", "carried"]
+
+
+def index_write(key: bytes, image: str, sbom: str, raw: bytes, origin: Origin) -> IndexSbom:
+    """The write that brings a document's packages into the index, sealed by `key` (`index_key`). One that cannot be
+    read is `unreadable` there: an image whose packages are not known is never clean. Layers that were not looked into
+    are named in `why`."""
     try:
         listed = read_sbom(raw)
     except MalformedError as error:
-        return unreadable(image, sbom, error.what, origin)
+        return unreadable(key, image, sbom, error.what, origin)
     left = listed.unread_layers
     why = f"{some(len(left), 'layer was', 'layers were')} not looked into: {', '.join(left[:3])}" if left else ""
-    packages = tuple((tuple(package), path) for package, path in listed.packages)
-    return IndexSbom(
-        image=image, sbom=sbom, origin=origin, state="indexed", at=clock.now(), why=why[:_WHY], packages=packages
-    )
+    return _sealed(key, image, sbom, origin, "indexed", why, listed.packages)
 
 
-def unreadable(image: str, sbom: str, why: str, origin: Literal["own", "carried"]) -> IndexSbom:
+def unreadable(key: bytes, image: str, sbom: str, why: str, origin: Origin) -> IndexSbom:
     """The write that says that an image's packages are not known, and why."""
-    return IndexSbom(image=image, sbom=sbom, origin=origin, state="unreadable", at=clock.now(), why=why[:_WHY])
+    return _sealed(key, image, sbom, origin, "unreadable", why, ())
+
+
+def _sealed(
+    key: bytes, image: str, sbom: str, origin: Origin, state: str, why: str, packages: Sequence[tuple[Package, str]]
+) -> IndexSbom:
+    at, why, listed = clock.now(), why[:_WHY], list_sum(packages)
+    return IndexSbom(
+        image=image, sbom=sbom, origin=origin, state=state, at=at, why=why,
+        packages=tuple((tuple(package), path) for package, path in packages),
+        listed=listed, seal=sbom_seal(key, image, sbom, origin, state, why, at, listed),
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Final
 
 from appliance import clock
 from appliance import limits as station_limits
+from appliance.advisories.seals import index_key
 from appliance.archives.contents import look
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
@@ -188,4 +189,5 @@ def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -
         station.writer.submit(
             AddArtifacts(repository=repository, blobs=tuple(rows), manifests=(manifest,), tags=(), at=clock.now())
         )
-    station.writer.submit(index_write(str(subject), str(digest), sbom.document, "own"))
+    key = index_key(station.paths)
+    station.writer.submit(index_write(key, str(subject), str(digest), sbom.document, "own"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from appliance.advisories.packages import Package
+from appliance.advisories.seals import is_sealed, list_sum, sbom_seal
 from appliance.store.ports import Reader
 from bundles.oci.kinds import SBOM_TYPES
 from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST
@@ -22,7 +23,8 @@ _KEPT: Final = 4096
 @dataclass(frozen=True, slots=True)
 class Indexed:
     """An SBOM in the index: `origin` is `own` where this station made it, else `carried`; `why` says what could not be
-    read of one that is `unreadable`."""
+    read of one that is `unreadable`. `sealed`: the row is what this station wrote; `listed` is the sum of what it lists
+    (appliance.advisories.seals)."""
 
     number: int
     sbom: str
@@ -31,26 +33,43 @@ class Indexed:
     why: str
     at: str
     packages: int
+    listed: str
+    sealed: bool
 
 
-def sboms_of(reader: Reader, image: str) -> list[Indexed]:
-    """What is indexed of an image, the station's own first."""
+def sboms_of(reader: Reader, key: bytes, image: str) -> list[Indexed]:
+    """What is indexed of an image, the station's own first; `key` is the station's (`index_key`)."""
     rows = reader.execute(
-        "SELECT number, sbom, origin, state, why, at, packages FROM sboms WHERE image = ?"
+        "SELECT number, sbom, origin, state, why, at, packages, listed, seal FROM sboms WHERE image = ?"
         " ORDER BY origin = 'own' DESC, number",
         (image,),
     )
-    return [Indexed(*row) for row in rows]
+    return [_indexed(key, image, row) for row in rows]
 
 
-def packages_of(reader: Reader, number: int) -> list[tuple[Package, str]]:
-    """The packages of an indexed SBOM, each with its path."""
+def _indexed(key: bytes, image: str, row: Sequence[Any]) -> Indexed:
+    number, sbom, origin, state, why, at, packages, listed, seal = row
+    sealed = is_sealed(seal, sbom_seal(key, image, sbom, origin, state, why, at, listed))
+    return Indexed(number, sbom, origin, state, why, at, packages, listed, sealed)
+
+
+def packages_of(reader: Reader, sbom: Indexed) -> list[tuple[Package, str]] | None:
+    """The packages of an indexed SBOM, each with its path; None where they are not what was written."""
+    found = numbered_packages(reader, sbom)
+    return None if found is None else [(package, path) for _, package, path in found]
+
+
+def numbered_packages(reader: Reader, sbom: Indexed) -> list[tuple[int, Package, str]] | None:
+    """As `packages_of`, each with its number before it."""
+    if not sbom.sealed:
+        return None
     rows = reader.execute(
-        f"SELECT {_PACKAGE}, i.path FROM image_packages i JOIN packages p ON p.number = i.package"  # noqa: S608
+        f"SELECT p.number, {_PACKAGE}, i.path FROM image_packages i JOIN packages p ON p.number = i.package"  # noqa: S608
         " WHERE i.sbom = ? ORDER BY p.label, p.version",
-        (number,),
+        (sbom.number,),
     )
-    return [(Package(*row[:-1]), row[-1]) for row in rows]
+    found = [(row[0], Package(*row[1:-1]), row[-1]) for row in rows]
+    return found if list_sum((package, path) for _, package, path in found) == sbom.listed else None
 
 
 def packages_by_number(reader: Reader) -> Callable[[int], Package | None]:
@@ -119,19 +138,14 @@ def packages_count(reader: Reader) -> int:
     return int(reader.execute("SELECT count(*) FROM packages").fetchone()[0])
 
 
-def package_numbers(reader: Reader, sbom: int) -> list[int]:
-    """The packages of an indexed SBOM, by their numbers."""
-    rows = reader.execute("SELECT package FROM image_packages WHERE sbom = ?", (sbom,))
-    return [int(number) for (number,) in rows]
-
-
-def images_indexed(reader: Reader) -> list[tuple[str, int]]:
-    """Each image that a repository shows and that has an SBOM of the station's own, and the number of that."""
+def images_indexed(reader: Reader, key: bytes) -> list[tuple[str, Indexed]]:
+    """Each image that a repository shows and that has an SBOM of the station's own, and that."""
     rows = reader.execute(
-        "SELECT s.image, s.number FROM sboms s WHERE s.origin = 'own' AND s.state = 'indexed' AND EXISTS"
+        "SELECT s.image, s.number, s.sbom, s.origin, s.state, s.why, s.at, s.packages, s.listed, s.seal FROM sboms s"
+        " WHERE s.origin = 'own' AND s.state = 'indexed' AND EXISTS"
         " (SELECT 1 FROM links l WHERE l.digest = s.image AND l.kind = 'manifest') ORDER BY s.image"
     )
-    return [(str(image), int(number)) for image, number in rows]
+    return [(str(row[0]), _indexed(key, row[0], row[1:])) for row in rows]
 
 
 def not_indexed(reader: Reader, limit: int) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ class IndexSbom(Write, frozen=True):
 
     `origin` is `own` for a document that this station made from the image's bytes, else `carried`. `state` is
     `indexed`, or `unreadable` with `why`. `packages` are pairs of the eight fields of a package
-    (appliance.advisories.packages.Package) and its path.
+    (appliance.advisories.packages.Package) and its path; `listed` and `seal` are of appliance.advisories.seals.
     """
 
     unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
@@ -24,6 +24,8 @@ class IndexSbom(Write, frozen=True):
     origin: str
     state: str
     at: str
+    listed: str
+    seal: str
     why: str = ""
     packages: tuple[tuple[tuple[str, ...], str], ...] = ()
 
@@ -43,10 +45,13 @@ class IndexSbom(Write, frozen=True):
                 _forget(db, number)
                 bump(db)  # verdicts rest on what it listed
         (number,) = db.execute(
-            "INSERT INTO sboms (image, sbom, origin, state, why, at, packages) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " RETURNING number",
-            (self.image, self.sbom, self.origin, self.state, self.why, self.at, len(self.packages)),
-        ).fetchone()
+            "INSERT INTO sboms (image, sbom, origin, state, why, at, packages, listed, seal)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+            (
+                self.image, self.sbom, self.origin, self.state, self.why, self.at, len(self.packages), self.listed,
+                self.seal,
+            ),
+        ).fetchone()  # fmt: skip
         db.executemany(
             "INSERT INTO packages (purl, label, version, ecosystem, release, name, source, source_version)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -58,6 +63,17 @@ class IndexSbom(Write, frozen=True):
             " AND source = ? AND source_version = ? ON CONFLICT DO NOTHING",
             [(number, path, *package) for package, path in self.packages],
         )
+
+
+class ForgetSbom(Write, frozen=True):
+    """Take away what the index has of one SBOM, which is not what was written."""
+
+    unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
+    number: int
+
+    def apply(self, db: Connection) -> None:
+        _forget(db, self.number)
+        bump(db)
 
 
 class ForgetUnshown(Write, frozen=True):
