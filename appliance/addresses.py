@@ -9,6 +9,9 @@ from typing import Final
 
 from bundles.errors import UsageError
 
+OWN_ACCOUNT: Final = "127.0.0.1"
+"""The address of whoever comes by a worker's own Unix socket: this machine's, as at the listener."""
+
 _LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 _NUMBERS: Final = re.compile(r"[0-9.]+\Z")
 

@@ -847,6 +847,22 @@ READY_KEPT: Final = 1.0
 READY_CONTROL: Final = 1.0
 """Seconds in which the control process takes a connection: it does so between two milliseconds of work."""
 
+PROBE_TIME: Final = 30.0
+PROBE_SILENCE: Final = 10.0
+"""Seconds in which a canary is pulled through one door, and without a byte of it."""
+
+PROBE_BYTES: Final = 32 * MIB
+PROBE_ANSWER: Final = 64 * KIB
+PROBE_CHILDREN: Final = 100
+"""Bytes of a canary; of a token's or an error's answer; manifests of an index that are asked for until one is here."""
+
+PROBE_FIRST: Final = 5.0
+PROBE_THREADS: Final = 16
+"""Seconds from the control process's start to the first probe, which the workers are ready by; doors at once."""
+
+PROBE_MINUTES: Final = 24 * 60
+"""The most minutes between two probes."""
+
 JOB_END: Final = 32 * KIB
 """Disk kept for the record of a job's end, from before it runs. Most ends have some hundred bytes."""
 

@@ -73,6 +73,11 @@ class StationPaths:
         return self.keys / "index.key"
 
     @property
+    def probe_secret(self) -> Path:
+        """The secret of the robot that pulls the canary (appliance.control.canary); optional."""
+        return self.keys / "probe.secret"
+
+    @property
     def refresh_key(self) -> Path:
         """The key that authenticates refresh tokens, mode 0600, made by the first start with accounts."""
         return self.keys / "refresh.key"
@@ -208,6 +213,10 @@ class StationPaths:
     def writer_socket(self) -> Path:
         """Where workers and jobs hand their writes to the control process."""
         return self.run / "writer.sock"
+
+    def worker_socket(self, number: int) -> Path:
+        """Where a worker itself answers the registry's requests, for probes of the station's own account."""
+        return self.run / f"worker-{number}.sock"
 
     def import_lock(self, stream: str) -> Path:
         """Locked (flock) by the one import of a stream that runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import socket
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +17,7 @@ from appliance.access.passwords import BusyError
 from appliance.access.rate_limits import Buckets, Empty
 from appliance.access.scopes import Scope
 from appliance.access.token_cache import Bearers
-from appliance.addresses import origin_of
+from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.paths import StationPaths
@@ -68,6 +69,14 @@ def ticket_of(request: web.Request) -> Ticket:
     return request[_TICKET]
 
 
+def address_of(request: web.Request) -> str:
+    """Where a request comes from: by a worker's own Unix socket from this machine; "" where that is not known."""
+    if request.remote:
+        return request.remote
+    link = None if request.transport is None else request.transport.get_extra_info("socket")
+    return OWN_ACCOUNT if link is not None and link.family == socket.AF_UNIX else ""
+
+
 class AccountAccess:
     """The registry's `Access` of a station with accounts; one worker's."""
 
@@ -94,7 +103,7 @@ class AccountAccess:
 
     async def admit(self, request: web.Request) -> WireError | None:
         """Find out who sends the request; None where it may go on to be looked at."""
-        address = request.remote or ""
+        address = address_of(request)
         sent = request.headers.getall("Authorization", _NONE)
         kept = None
         if len(sent) == 1 and sent[0].startswith(_BEARER):  # nearly every request of a pull
@@ -242,7 +251,7 @@ class AccountAccess:
     async def prove(self, request: web.Request, name: str, secret: str) -> Known | WireError:
         """The account that a name and a secret prove, or the answer."""
         try:
-            known = await self.identity.identify(name, secret, origin_of(request.remote or ""))
+            known = await self.identity.identify(name, secret, origin_of(address_of(request)))
         except LockedError as locked:
             return _slow_down(request, Empty(locked.seconds, locked.first))
         except BusyError:
@@ -251,13 +260,13 @@ class AccountAccess:
             return self.unexplained(request, error)
         if known is not None:
             return known
-        request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=request.remote or "")
+        request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=address_of(request))
         return self._unauthorized(request, "")
 
     def unexplained(self, request: web.Request, error: UnexplainedError) -> WireError:
         """The answer to who proved an account that the audit log does not explain: it opens nothing."""
         ticket = request[_TICKET]
-        ticket.caller = Caller(f"unproved {str(error.thing)[:64]!r}", "anonymous", address=request.remote or "")
+        ticket.caller = Caller(f"unproved {str(error.thing)[:64]!r}", "anonymous", address=address_of(request))
         ticket.why = error.what
         return WireError(403, "DENIED", "the account was changed outside of the station: ask an administrator")
 

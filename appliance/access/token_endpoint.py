@@ -24,7 +24,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import UnexplainedError
 from appliance.access.passwords import new_secret, same
-from appliance.access.request_gate import AccountAccess, ticket_of
+from appliance.access.request_gate import AccountAccess, address_of, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
 from appliance.audit.acts import Act
@@ -107,7 +107,7 @@ class TokenEndpoint:
             known = await self._gate.prove(request, form.get("username", ""), form.get("password", ""))
             if isinstance(known, WireError):
                 return known, []
-            return await self._give(asked, _Login(known.account.caller(request.remote or ""), known.secret))
+            return await self._give(asked, _Login(known.account.caller(address_of(request)), known.secret))
         if kind == "refresh_token":
             try:
                 login = await self._renew(request, form.get("refresh_token", ""), asked.offline)
@@ -127,7 +127,7 @@ class TokenEndpoint:
         if kept is None or account is None:
             return None
         await self._gate.identity.require_explained(account.name)
-        caller = account.caller(request.remote or "")
+        caller = account.caller(address_of(request))
         if not rotate and kept.used is None:
             return _Login(caller, kept.family, token, kept.expires)
         fresh_id, fresh = secrets.token_hex(16), new_secret()

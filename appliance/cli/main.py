@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "job": ("appliance.cli.station.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.station.audit:audit", "The audit log"),
     "metrics": ("appliance.cli.station.metrics:metrics", "What monitoring loads: rules, dashboard"),
+    "probe": ("appliance.cli.keys.probe:probe", "Pull a canary image through every door of the registry"),
     "webhook": ("appliance.cli.station.webhook:webhook", "Endpoints that are told of acts: list, replay"),
     "guide": ("appliance.cli.station.guide:guide", "Each role's way, command by command"),
     "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),

@@ -62,6 +62,7 @@ from appliance.api.people import (
     TokenId,
     Who,
 )
+from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Promotion, PromotionDone
 from appliance.api.recall import Recall
 from appliance.api.scanning import (
@@ -153,6 +154,8 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/drop-folders": Page[DropFolder],
     "GET /v1/webhooks": Page[Webhook],
     "POST /v1/webhooks/{name}/replay": WebhookReplayed,
+    "GET /v1/probe": ProbeResult,
+    "POST /v1/probe": ProbeResult,
     "GET /v1/destination": Destination,
     "POST /v1/sites": SiteChange,
     "DELETE /v1/sites/{site}": SiteChange,

@@ -22,6 +22,7 @@ from appliance.audit.folder_acts import cover, recording_async
 from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.budgets import Budgets
 from appliance.control.callers import Callers, peer_uid, system_name
+from appliance.control.canary import Canary
 from appliance.control.carried import CarriedTimes
 from appliance.control.drop_folders import DropFolders
 from appliance.control.handle_socket import Handles
@@ -91,6 +92,7 @@ class Control:
         slots, paths = self.measures.slots, self.station.paths
         self.follower = LogFollower(paths)
         self.drops = DropFolders(self.station, self.jobs)
+        self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
 
     @property
@@ -100,6 +102,10 @@ class Control:
 
     called: Callable[[Control, Caller, Permission], Awaitable[None]] = _ignored
     """Told of each caller, and of the permission that the route takes, before its handler runs."""
+    workers: int = 0
+    """How many processes serve the registry."""
+    canary: Canary = field(init=False)
+    """The probes of the station's own canary."""
     drops: DropFolders = field(init=False)
     """The folders that bundles are dropped into."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)

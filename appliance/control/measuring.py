@@ -7,6 +7,7 @@ from typing import Any
 
 from appliance import clock
 from appliance.api.scanning import Scan
+from appliance.control.canary_pull import Pulled
 from appliance.jobs.documents import Job
 from appliance.measures import catalogue
 from appliance.measures.slots import CONTROL, Slots
@@ -38,6 +39,10 @@ class ControlMeasures:
         for event in events:
             if event.get("act") in catalogue.ACTS and event.get("outcome") in catalogue.OUTCOMES:
                 self._counts.add(self._at("lockgate_acts", event["act"], event["outcome"]))
+
+    def probed(self, pulled: Pulled) -> None:
+        """The canary was pulled through a door, well or not."""
+        self._counts.add(self._at("lockgate_probes", pulled.door.partition("-")[0], pulled.reason))
 
     def webhook(self, result: str) -> None:
         """A message was delivered, was not taken (`failed`), or was given up (`dead`)."""

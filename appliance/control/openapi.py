@@ -125,6 +125,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         },
     },
     "POST /v1/upstreams": {"references!": {"type": "array", "items": _TEXT}},
+    "POST /v1/probe": {"image": _TEXT},
     "POST /v1/sites": {"site!": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
     "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},

@@ -58,6 +58,7 @@ from appliance.control.routes import (
     media,
     metrics,
     plans,
+    probe,
     promotions,
     receipts,
     repositories,
@@ -106,7 +107,7 @@ _MODULES = (
     status, repositories, repository_acts, promotions, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
-    upstreams, webhook_routes,
+    upstreams, webhook_routes, probe,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")
@@ -123,20 +124,21 @@ def application(control: Control) -> web.Application:
     async def describe(_: web.Request) -> web.Response:
         return web.json_response(openapi.document(app))
 
-    probe = Probe(control.station.paths, control.station.metadata, asks_control=False)
+    asked = Probe(control.station.paths, control.station.metadata, asks_control=False)
     app.add_routes([get(openapi.PATH, "status", describe)])
-    app.add_routes([anybody("GET", READYZ, probe.readyz), anybody("GET", HEALTHZ, probe.healthz)])
+    app.add_routes([anybody("GET", READYZ, asked.readyz), anybody("GET", HEALTHZ, asked.healthz)])
     return app
 
 
 def run(
-    root: Path, listen: str, ready: Callable[[], object], slots: Slots, starting: Callable[[], bool] = lambda: False
-) -> None:
+    root: Path, listen: str, ready: Callable[[], object], slots: Slots, starting: Callable[[], bool] = lambda: False,
+    workers: int = 0,
+) -> None:  # fmt: skip
     """Run until SIGTERM; `ready` is called when the sockets answer. `slots`: what the station's processes count in;
-    `starting`: whether some of them start now."""
+    `starting`: whether some of them start now; `workers`: how many serve the registry."""
     starter = JobStarter.begin()
     try:
-        gone = asyncio.run(_serve(root, listen, ready, slots, starter, starting))
+        gone = asyncio.run(_serve(root, listen, ready, slots, starter, starting, workers))
         if gone is not None:
             raise FailedError(
                 "a socket of the station was removed", thing=str(gone), remedy="it is made again, and the jobs go on"
@@ -156,6 +158,7 @@ async def _serve(
     slots: Slots,
     starter: JobStarter,
     starting: Callable[[], bool],
+    workers: int,
 ) -> Path | None:
     """Until SIGTERM, or until a part of the process is lost; the socket that somebody removed, if that was it."""
     stop = asyncio.Event()
@@ -196,6 +199,7 @@ async def _serve(
                 by_log=by_log,
                 measures=measures,
                 starting=starting,
+                workers=workers,
             )
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
@@ -283,6 +287,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)
+    if control.station.config.probe.image and control.station.config.probe.minutes:
+        yield control.canary.keep_probing()
     if control.drops.folders:
         yield control.drops.keep_looking()
     yield control.follower.keep_following(functools.partial(_told, control))

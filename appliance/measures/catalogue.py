@@ -53,6 +53,9 @@ JOB_KINDS: Final = (
     "sftp-list",
 )
 JOB_ENDS: Final = FINAL_STATES
+PROBES: Final = ("ok", "connect", "tls", "time", "token", "denied", "name", "answer", "digest", "large")
+"""How a probe of one door ends."""
+
 SCANS: Final = ("pass", "findings", "unknown")
 JOB_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0)
 
@@ -107,5 +110,7 @@ def _jobs() -> list[Family]:
         family(
             "lockgate_scanned_images", "Images held against the advisories (M5)", result=("pass", "findings", "unknown")
         ),
+        family("lockgate_probes", "Pulls of the canary, by how they ended (F1)",
+               door=("listener", "worker"), reason=PROBES),
         family("lockgate_webhook_deliveries", "Attempts to tell webhooks", result=("delivered", "failed", "dead")),
-    ]
+    ]  # fmt: skip

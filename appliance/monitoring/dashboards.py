@@ -70,6 +70,9 @@ _PANELS: Final[dict[str, tuple[Panel, ...]]] = {
               ((_failing("pulls"), "{{slo}} {{reason}}"),)),
         Panel("Failing pushes by reason", "ops",
               ((_failing("pushes"), "{{slo}} {{reason}}"),)),
+        Panel("Canary, pulls that failed by door and reason", "none", ((
+            f'sum by (door, reason) (increase(lockgate_probes_total{{{_SITE},reason!="ok"}}[15m]))',
+            "{{door}} {{reason}}"),)),
         Panel("Checks that are not well", "none", ((f"lockgate_health{{{_SITE}}} == 0", "{{site}} {{check}}"),)),
         Panel("Log-ins that fail, beside rotations (M6)", "ops", (
             (f'sum by (scheme, result) (rate(lockgate_authentications_total{{{_SITE},result!="good"}}[5m]))',

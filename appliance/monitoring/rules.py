@@ -186,6 +186,8 @@ def _station(settings: SloSettings) -> Iterator[Rule]:
          "the {{ $labels.certificate }} certificate ends within 3 days"),
         ("LockgateBundleWaits", "ticket", "lockgate_stream_waiting_seconds > 259200", "1h",
          "a bundle of {{ $labels.stream }} has not been released for 3 days"),
+        ("LockgateProbeFails", "page", 'increase(lockgate_probes_total{reason!="ok"}[15m]) > 0', "5m",
+         "the canary does not come through a {{ $labels.door }}: {{ $labels.reason }}"),
         ("LockgateJobsFail", "ticket", 'increase(lockgate_jobs_ended_total{state="failed"}[1h]) > 0', "0m",
          "a job failed: {{ $labels.kind }}"),
     )  # fmt: skip

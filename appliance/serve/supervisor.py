@@ -85,11 +85,15 @@ def serve(root: Path, listen: str | None = None) -> int:
         note_listening(paths, address)
         as_json = config.log.format == "json"
         roles = [
-            Role(CONTROL, lambda ready: server.run(paths.root, address, ready, slots, starting.is_set), as_json),
+            Role(
+                CONTROL,
+                lambda ready: server.run(paths.root, address, ready, slots, starting.is_set, config.workers),
+                as_json,
+            ),
             *(
                 Role(
                     f"worker {number}",
-                    functools.partial(_work, paths.root, listener, slots, objectives, f"worker-{number}"),
+                    functools.partial(_work, paths.root, listener, slots, objectives, number),
                     as_json,
                 )
                 for number in range(1, config.workers + 1)
@@ -114,9 +118,10 @@ def serve(root: Path, listen: str | None = None) -> int:
 
 
 def _work(
-    root: Path, listener: socket.socket, slots: Slots, objectives: Objectives, slot: str, ready: Callable[[], object]
+    root: Path, listener: socket.socket, slots: Slots, objectives: Objectives, number: int, ready: Callable[[], object]
 ) -> None:
-    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), objectives), slots.keep_filed)
+    measures = RegistryMeasures(slots.open(f"worker-{number}"), objectives)
+    worker.run(root, listener, ready, measures, slots.keep_filed, number)
 
 
 def _warn_of_keys(paths: StationPaths) -> None:

@@ -14,15 +14,17 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance import limits
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.request_gate import AccountAccess
 from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
-from appliance.addresses import origin_of
+from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.port import FileAudit
 from appliance.door import Door
 from appliance.image_signatures.pulls import StationPulls
+from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
@@ -45,16 +47,16 @@ from bundles.errors import LockgateError
 
 def run(
     root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures,
-    lasting: Callable[[], Coroutine[Any, Any, None]],
+    lasting: Callable[[], Coroutine[Any, Any, None]], number: int = 1,
 ) -> None:  # fmt: skip
-    """Serve until SIGTERM; `lasting` goes on meanwhile."""
+    """Serve until SIGTERM; `lasting` goes on meanwhile. `number`: which of the station's workers this is."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(root, listener, ready, measures, lasting))
+        runner.run(_serve(root, listener, ready, measures, lasting, number))
 
 
 async def _serve(
     root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures,
-    lasting: Callable[[], Coroutine[Any, Any, None]],
+    lasting: Callable[[], Coroutine[Any, Any, None]], number: int,
 ) -> None:  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -84,14 +86,16 @@ async def _serve(
         runner = make_runner(app)
         await runner.setup()
         front = Front(
-            runner, listener, None if config.open else lambda: server_context(config, paths), measures.connection
-        )
+            runner, listener, None if config.open else lambda: server_context(config, paths), measures.connection,
+            paths.worker_socket(number),
+        )  # fmt: skip
         await front.open()
         loop.add_signal_handler(signal.SIGHUP, front.reload_soon)
-        beside = asyncio.create_task(lasting())
+        beside = [asyncio.create_task(lasting()), asyncio.create_task(front.keep_own_socket())]
         ready()
         await stop.wait()
-        beside.cancel()
+        for task in beside:
+            task.cancel()
         front.close()
         await runner.cleanup()
         await asyncio.to_thread(pulls.close)
@@ -132,9 +136,13 @@ class Front:
         listener: socket.socket,
         context: Callable[[], ssl.SSLContext] | None,
         count: Callable[[str], object] = lambda _: None,
+        own: Path | None = None,
     ) -> None:
+        """`own`: where this worker alone answers the same requests, on a Unix socket for the station's account."""
         assert runner.server is not None  # noqa: S101  the runner was set up
+        self._server = runner.server
         self._door = Door(runner.server, listener, _address, count=count)
+        self._own, self._own_door = own, None if own is None else self._open_own(own)
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -142,10 +150,38 @@ class Front:
         """Accept connections. Raises FailedError where TLS cannot start."""
         await self._load()
         self._door.open()
+        if self._own_door is not None:
+            self._own_door.open()
+
+    def _open_own(self, path: Path) -> Door | None:
+        """None where the disk takes no socket: the listener serves all the same."""
+        try:
+            path.parent.mkdir(mode=0o710, exist_ok=True)
+            listener = listen_at(path)
+        except (OSError, LockgateError):
+            return None
+        listener.setblocking(False)
+        return Door(self._server, listener, lambda _, __: OWN_ACCOUNT)
+
+    async def keep_own_socket(self) -> None:
+        """Make this worker's own socket again where somebody removed it. Until cancelled."""
+        while self._own is not None:
+            await asyncio.sleep(limits.RESERVE_LOOK)
+            if self._own.is_socket():
+                continue
+            if self._own_door is not None:
+                self._own_door.close()
+                self._own_door.listener.close()
+            self._own_door = self._open_own(self._own)
+            if self._own_door is not None:
+                self._own_door.context = self._door.context
+                self._own_door.open()
 
     async def _load(self) -> None:
         if self._context is not None:
             self._door.context = await asyncio.to_thread(self._context)
+            if self._own_door is not None:
+                self._own_door.context = self._door.context
 
     def reload_soon(self) -> None:
         """Take up the certificate's files as they are now; a bad one leaves things as they were, and says so."""
@@ -162,6 +198,8 @@ class Front:
     def close(self) -> None:
         """Accept no more."""
         self._door.close()
+        if self._own_door is not None:
+            self._own_door.close()
 
 
 def _address(_: socket.socket, peer: tuple[str, int]) -> str:

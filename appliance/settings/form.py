@@ -28,7 +28,7 @@ from appliance.settings.webhooks import check_url
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError
 from bundles.io import toml
-from bundles.oci.reference import check_registry, check_site
+from bundles.oci.reference import Reference, check_registry, check_site
 
 REFERENCE: Final = "see docs/reference/configuration.md"
 _SHOWN: Final = 80
@@ -37,6 +37,8 @@ _STREAM: Final = re.compile(r"[a-z0-9.*?-]{1,65}\Z")
 _GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?\Z")
 _ACT: Final = re.compile(r"[a-z][a-z.-]{0,39}\*?\Z|\*\Z")
 _OBJECTIVE_NAME: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}\Z")
+_ROBOT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _RATE_MOST: Final = 1_000_000
 _ELSEWHERE: Final = frozenset({"rule", "separate", "people", "break_glass", "required_inspectors", "sources"})
@@ -185,6 +187,15 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         ),
         "log.format": choice("text", "json"),
         "log.requests": FLAG,
+        "probe.image": Form('a reference in the station, as "base/canary:1", or "" for none',
+                            text(lambda value: value == "" or passes(Reference.parse)(value))),
+        "probe.minutes": whole(0, station_limits.PROBE_MINUTES, " of minutes"),
+        "probe.account": Form('a robot, as "robot-canary", or "" for nobody',
+                              text(lambda value: value == "" or _ROBOT.match(value) is not None)),
+        "probe.host": Form('a host\'s name or address, as "registry.example", or "" for none',
+                           text(lambda value: value == "" or _HOST.match(value) is not None)),
+        "probe.client_cert": FILE,
+        "probe.client_key": FILE,
         "slo.days": whole(1, 90, " of days"),
         "slo.storage": _percent,
         "slo.authentication_errors": _percent,
@@ -334,7 +345,7 @@ def _in_place(key: str, table: str) -> str:
 
 def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Settings that are right by themselves and not together."""
-    tls, sbom = document.get("tls", {}), document.get("sbom", {})
+    tls = document.get("tls", {})
     needed, is_open = document.get("approvals_needed", 2), document.get("open", False)
     if needed < 2 and not is_open:
         yield Fault("approvals_needed", _written(needed), "a wrong value",
@@ -367,9 +378,15 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
         if upstream.get("plain_http") and (pair[0] or upstream.get("ca")):
             yield Fault(f"{key}.plain_http", "true", "plain HTTP has no certificates",
                         "leave ca, client_cert and client_key out, or plain_http")  # fmt: skip
-    if bool(sbom.get("syft")) is not bool(sbom.get("sha256")):
-        yield Fault(*(("sbom.sha256", '""') if sbom.get("syft") else ("sbom.syft", '""')),
-                    "syft and sha256 go together", "write both, or neither")  # fmt: skip
+    yield from _unpaired(document)
+
+
+def _unpaired(document: Mapping[str, Any]) -> Iterator[Fault]:
+    for table, one, other in (("sbom", "syft", "sha256"), ("probe", "client_cert", "client_key")):
+        found = document.get(table, {})
+        if bool(found.get(one)) is not bool(found.get(other)):
+            missing = other if found.get(one) else one
+            yield Fault(f"{table}.{missing}", '""', f"{one} and {other} go together", "write both, or neither")
 
 
 def _plain(name: str) -> str:

@@ -13,6 +13,7 @@ from appliance.settings.access import AccessSettings, RegistrySettings, TlsSetti
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
+from appliance.settings.probe import ProbeSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
@@ -56,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     webhooks: dict[str, WebhookSettings] = {}
+    probe: ProbeSettings = ProbeSettings()
 
     @property
     def threshold(self) -> int:
@@ -206,6 +208,16 @@ authentication_errors = 0.01
 #   pull_seconds = 2.0
 #   owner = "platform"                # in alarms, with how to reach them
 #   contact = "platform@example"
+
+[probe]
+# A small image that is served here and that the station pulls from itself through its listener and every worker, and
+# the minutes between two probes (docs/howto/observe.md). "" for none.
+image = ""
+minutes = 5
+# The robot that pulls it (its secret is never written here), "" for nobody; and a name that the certificate must be
+# for, "" for none.
+account = ""
+host = ""
 
 [webhooks]
 # Whom the station tells of acts (docs/howto/observe.md). The secret is never written here.

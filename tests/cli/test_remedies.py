@@ -22,6 +22,7 @@ NO_COMMANDS: Final = frozenset({"lockgate demo"})
 """What reads like a command and is a name."""
 
 OTHER_PROGRAMS: Final = (
+    "appliance/access/canary_manifest",
     "appliance/access/node_manifest",
     "appliance/access/snippets",
     "appliance/outgoing/sbom/syft",

@@ -206,6 +206,17 @@ def test_a_question_for_registries_changes_nothing(tmp_path: Path) -> None:
         assert state_of(tmp_path / "bravo") == before
 
 
+def test_a_probe_changes_nothing(tmp_path: Path) -> None:
+    make_station(tmp_path / "bravo", open_=True)
+    with serving(tmp_path / "bravo") as (url, app):
+        before = state_of(tmp_path / "bravo")
+        app[CONTROL].station = replace(app[CONTROL].station, audit=FullLog())
+        answer = requests.post(f"{url}/v1/probe", json={"image": "base/canary:1"}, timeout=30)
+        assert (answer.status_code, answer.json()["thing"]) == (404, "base/canary:1")
+        assert requests.post(f"{url}/v1/probe", json={}, timeout=30).status_code == 400
+        assert state_of(tmp_path / "bravo") == before
+
+
 def test_a_certificate_is_not_loaded_where_it_cannot_be_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

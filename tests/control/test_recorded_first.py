@@ -91,6 +91,7 @@ ELSEWHERE = {
     "POST /v1/signatures": "tests/control/test_signing.py::test_signatures_that_cannot_be_recorded_are_not_shown",
     "POST /v1/session": "tests/access/test_sessions.py::test_a_log_in_that_cannot_be_recorded_opens_no_session",
     "POST /v1/plans": "tests/control/test_recorded_elsewhere.py::test_a_plan_changes_nothing",
+    "POST /v1/probe": "tests/control/test_recorded_elsewhere.py::test_a_probe_changes_nothing",
     "POST /v1/upstreams": "tests/control/test_recorded_elsewhere.py::test_a_question_for_registries_changes_nothing",
     "POST /v1/receipts": "tests/control/test_recorded_elsewhere.py"
     "::test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded",

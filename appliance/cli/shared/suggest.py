@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Final
 
 import click
@@ -125,9 +125,10 @@ def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[
     own += [name for name in names for same in _SAME if {word, name} <= same and name not in own]
     if not own and group is not root and word in _LOOKED_AT and "list" in names:
         own = ["list"]
-    if own:
-        return [f"{path} {name}" for name in own[:_MOST]]
     known = [line for line in _below(root, "lockgate") if line.count(" ") == 2]
+    nearer = [] if group is not root or not own else _nearer(word, own[0], known)
+    if own:
+        return nearer or [f"{path} {name}" for name in own[:_MOST]]
     if group is root or word not in _GENERIC:
         for other in (word, word.removesuffix("s")):  # `lockgate import`, `lockgate bundle approve`
             named = [line for line in known if line.split()[-1] == other]
@@ -142,6 +143,18 @@ def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[
         near = get_close_matches(word, sorted({line.split()[-1] for line in known}), 1, 0.75)
         return [line for line in known if line.split()[-1] in near][:_MOST]
     return []
+
+
+def _nearer(word: str, own: str, known: Sequence[str]) -> list[str]:
+    """The commands of groups whose name looks more like a word than a command of the root does."""
+    near = get_close_matches(word, sorted({line.split()[-1] for line in known}), 1, 0.75)
+    if not near or _likeness(word, near[0]) <= _likeness(word, own):
+        return []
+    return [line for line in known if line.split()[-1] == near[0]][:_MOST]
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, other, one).ratio()
 
 
 def _below(group: click.Group, path: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import msgspec
 from appliance import clock, limits
 from appliance.access.certificate_alerts import expiries
 from appliance.control.api import Control
+from appliance.control.canary_pull import Pulled
 from appliance.control.routes.status import describe
 from appliance.mounts import mounted_media
 from appliance.station import Station
@@ -51,6 +52,7 @@ def gauges(control: Control) -> dict[str, tuple[str, Values]]:
         "lockgate_alerts": _one("Lines of alerts in lockgate status", len(status.alerts)),
         "lockgate_audit_events": _one("Events in the audit log since it began (M10)", control.follower.count),
         **dict(_budgets(control)),
+        **dict(_probes(control)),
         "lockgate_health": ("1 where the check is well", checks),
         "lockgate_certificate_seconds_left": ("Seconds until a certificate ends", _certificates(station)),
     }
@@ -112,6 +114,17 @@ def _budgets(control: Control) -> Iterator[tuple[str, tuple[str, Values]]]:
         "lockgate_slo_budget_left_ratio",
         ("Share of the error budget that is left (M12)", {by[one.key]: one.left for one in slo}),
     )
+
+
+def _probes(control: Control) -> Iterator[tuple[str, tuple[str, Values]]]:
+    latest = control.canary.latest
+    doors: dict[tuple[tuple[str, str], ...], Pulled] = (
+        {} if latest is None else {(("door", one.door),): one for one in latest.doors}
+    )
+    at = 0.0 if latest is None else float(clock.seconds(latest.at))
+    yield "lockgate_probe_success", ("1 where the canary came", {door: float(one.ok) for door, one in doors.items()})
+    yield "lockgate_probe_seconds", ("How long its pull took", {door: one.seconds for door, one in doors.items()})
+    yield "lockgate_probe_timestamp_seconds", _one("When it was last pulled, 0 for never", at)
 
 
 def _one(text: str, value: float) -> tuple[str, Values]:

@@ -78,7 +78,9 @@ def describe(control: Control) -> Status:
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
     drops = control.drops.check()
-    found = [*checks(station), policy_watch.check(control.policy), *([drops] if drops else [])]
+    probe = control.canary.check()
+    further = [one for one in (drops, probe) if one is not None]
+    found = [*checks(station), policy_watch.check(control.policy), *further]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
     last = last_received(station.reader)
