@@ -232,6 +232,13 @@ TURN_LOOK: Final = 0.002
 GC_BATCH: Final = 256
 """Blobs taken away while pushes and imports wait; some tens of milliseconds."""
 
+GC_SORTED: Final = 200_000
+"""Names of blobs that a collection sorts at a time, of 120 bytes each."""
+
+READ_ALL_PAGES: Final = 64 * MIB
+"""Pages of the database that a collection and a scrub may keep in memory: rows are held against indexes, which lie in
+another order."""
+
 GC_PAGE: Final = 1_000
 """Rows that a collection reads, and files that it looks up, at a time: memory must not grow with the store."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
@@ -42,6 +42,7 @@ from appliance.making_room import Emptied
 from appliance.release_check.standing_content import StandingContent, standing_content
 from appliance.station import Station
 from appliance.store.collection_lock import CollectionLock, incoming_turn
+from appliance.store.engine import engine_of
 from appliance.store.integrity import damaged
 from appliance.store.reads import garbage
 from appliance.store.reserve import Reserve
@@ -127,6 +128,7 @@ class _Collection:
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
+        engine_of(self._station.reader).keep_pages(self._station.reader, limits.READ_ALL_PAGES)
         self._station.blobs.require_here()
         require_whole(self._station.paths, self._station.config)
         if self._now and (why := shut_since_a_restore(self._station)):
@@ -272,9 +274,11 @@ class _Collection:
                 self._context.progress("collect", min(total * seen // max(count, 1), total), total)
 
     def _files(self) -> Iterator[str]:
-        """Every blob that has a file. Its bytes are asked for where it is garbage: a stat each costs as much as all
-        else."""
-        return map(str, self._station.blobs.list_blobs())
+        """Every blob that has a file, many at a time in their order, which is the database's. Its bytes are asked for
+        where it is garbage: a stat each costs as much as all else."""
+        names = self._station.blobs.list_names()
+        while some_names := sorted(islice(names, limits.GC_SORTED)):
+            yield from some_names
 
     def _rows(self) -> Iterator[str]:
         """Every blob that has only a row. Read after the last file was looked at: a row goes before its file."""
@@ -289,9 +293,8 @@ class _Collection:
         except NotFoundError:
             return 0
 
-    def _garbage(self, digests: Iterable[str]) -> list[str]:
-        rows = garbage.unpinned(self._station.reader, digests)
-        found = [digest for digest, links in rows if links <= self._unlinked[digest] and digest not in self._builds]
+    def _garbage(self, digests: Sequence[str]) -> list[str]:
+        found = self._unkept(digests)
         clear = [digest for digest in found if not self._doubtful.may_mean(digest)]
         self._taken.doubtful += len(found) - len(clear)
         found = clear
@@ -306,6 +309,15 @@ class _Collection:
                 " since a bundle's release or import stands in the audit log; see: lockgate intake check"
             )
         return gone
+
+    def _unkept(self, digests: Sequence[str]) -> list[str]:
+        """Those that nothing shows, pins or waits for. What a trial would have unlinked counts as unlinked."""
+        reader = self._station.reader
+        found = garbage.unkept(reader, digests)
+        if self._unlinked and (would_go := [digest for digest in digests if digest in self._unlinked]):
+            rows = garbage.unpinned(reader, would_go)
+            found += [digest for digest, links in rows if 0 < links <= self._unlinked[digest]]
+        return [digest for digest in found if digest not in self._builds]
 
     def _take(self, sizes: dict[str, int]) -> None:
         if self._dry_run:

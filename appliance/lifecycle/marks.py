@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from types import MappingProxyType
 
 from appliance import limits as station_limits
@@ -18,7 +17,7 @@ from appliance.store.writes.lifecycle import shown_manifests
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import parse_manifest
+from bundles.oci.named_digests import named_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class _Named:
     def __init__(self) -> None:
         self._found = array("Q")
 
-    def add(self, digest: str) -> None:
-        self._found.append(_beginning(digest))
+    def add(self, digests: Iterable[str]) -> None:
+        self._found.extend(map(_beginning, digests))
 
     def sort(self) -> None:
         """Call once after the last `add`."""
@@ -63,7 +62,7 @@ class _Named:
 
 
 def _beginning(digest: str) -> int:
-    return int(digest.partition(":")[2][:16], 16)
+    return int(digest[7:23], 16)  # behind "sha256:" or "sha512:"
 
 
 def unreferenced(
@@ -74,7 +73,7 @@ def unreferenced(
     it, and nothing of it is given. Reads every manifest of a repository that links a blob, but for those of `without`,
     by repository, which would be gone."""
     for repository, name in garbage.repositories(station.reader):
-        if next(garbage.linked(station.reader, repository, "blob"), None) is None:
+        if not garbage.links_any(station.reader, repository, "blob"):
             continue
         shown = shown_manifests(station.reader, repository)
         named = _Named()
@@ -82,19 +81,24 @@ def unreferenced(
             for digest in garbage.linked(station.reader, repository, "manifest"):
                 if digest in without.get(name, ()):
                     continue
-                for each in named_by(station, Digest.parse(digest)):
-                    named.add(each)
+                named.add(named_by(station, Digest.parse(digest)))
         except LockgateError as error:
             yield f"{name}: nothing was unlinked: {error.diagnostics()}"
             continue
         named.sort()
-        old = (digest for digest in garbage.linked(station.reader, repository, "blob", before) if digest not in named)
-        while blobs := tuple(islice(old, station_limits.GC_PAGE)):
-            yield Unreferenced(name, blobs, shown)
-        young, newest = 0, ""
-        for digest, at in garbage.linked_since(station.reader, repository, "blob", before):
-            if digest not in named:
+        old, young, newest = list[str](), 0, ""
+        for digest, at in garbage.linked_since(station.reader, repository, "blob"):
+            if digest in named:
+                continue
+            if at >= before:
                 young, newest = young + 1, max(newest, at)
+                continue
+            old.append(digest)
+            if len(old) == station_limits.GC_PAGE:
+                yield Unreferenced(name, tuple(old), shown)
+                old.clear()
+        if old:
+            yield Unreferenced(name, tuple(old), shown)
         if young:
             yield Waiting(name, young, newest)
 
@@ -105,9 +109,7 @@ def named_by(station: Station, digest: Digest) -> set[str]:
         raw = file.read(limits.OCI_MANIFEST + 1)
     if Digest.of(raw, digest.algorithm) != digest:
         raise FailedError("a manifest is damaged on disk", thing=str(digest), remedy="run: lockgate scrub")
-    manifest = parse_manifest(raw)
-    named = [*manifest.layers, *manifest.manifests, *([manifest.config] if manifest.config else [])]
-    return {str(descriptor.digest) for descriptor in named}
+    return named_digests(raw)
 
 
 @dataclass(slots=True)

@@ -26,9 +26,9 @@ from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
-from bundles.errors import CancelledError, MalformedError, NoSpaceError, NotFoundError, RefusedError
+from bundles.errors import CancelledError, NoSpaceError, NotFoundError, RefusedError
 from bundles.io.work_threads import WorkThread
-from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
+from bundles.oci.digest import ALGORITHMS, Digest, is_hex_of, new_hasher
 from bundles.volumes.cache import Trail
 
 _HASHED_LATER: Final = 3
@@ -325,16 +325,17 @@ class BlobStore:
             raise explain(error, path) from None
 
     def list_blobs(self) -> Iterator[Digest]:
-        """Every blob that has a file, in no order, read as the caller goes; left out is a name that is no digest, and
-        what is no file.
-        Raises OSError where a folder cannot be read."""
+        """Every blob that has a file, as `list_names`."""
+        return map(Digest.parse, self.list_names())
+
+    def list_names(self) -> Iterator[str]:
+        """Every blob that has a file by its digest's text, in no order, read as the caller goes; left out is a name
+        that is no digest, and what is no file. Raises OSError where a folder cannot be read."""
         for algorithm in ALGORITHMS:
             with os.scandir(self._paths.blobs / algorithm) as entries:
                 for entry in entries:
-                    with contextlib.suppress(MalformedError):
-                        digest = Digest(algorithm, entry.name)
-                        if entry.is_file(follow_symlinks=False):
-                            yield digest
+                    if is_hex_of(algorithm, entry.name) and entry.is_file(follow_symlinks=False):
+                        yield f"{algorithm}:{entry.name}"
 
     def remove(self, digest: Digest) -> None:
         """Remove the blob's bytes for good. A collection buries them (`Graveyard.bury`)."""

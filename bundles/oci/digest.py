@@ -16,6 +16,11 @@ ALGORITHMS: Final = {"sha256": 64, "sha512": 128}
 _WELL_FORMED: Final = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z").match for name, length in ALGORITHMS.items()}
 
 
+def is_hex_of(algorithm: str, text: str) -> bool:
+    """Whether `text` may stand behind the colon of a registered algorithm's digest."""
+    return _WELL_FORMED[algorithm](text) is not None
+
+
 class Hasher(Protocol):
     """What hashlib objects do: bytes in, hex out."""
 

@@ -128,6 +128,32 @@ def test_a_row_that_is_not_what_was_written_is_not_served_is_named_and_is_put_ri
     assert all(kept.held(Digest.of(raw))[0] for each in images for raw in (each.manifest, *each.blobs))
 
 
+@pytest.mark.parametrize("table", ["links", "tags"])
+def test_the_work_of_a_check_grows_with_the_rows_of_a_repository(kept: Kept, table: str) -> None:
+    """Each page goes on where the last one ended, whatever the size of one repository."""
+
+    def steps() -> int:
+        told = [0]
+        findings(kept.inside.station.reader, lambda: told.__setitem__(0, told[0] + 1))
+        return told[0]
+
+    def add(begin: int, end: int) -> None:
+        with edited(kept) as database:
+            database.execute("PRAGMA foreign_keys = OFF")
+            (number,) = database.execute("SELECT min(id) FROM repositories").fetchone()
+            for each in range(begin, end):
+                row = (number, f"sha256:{each:064x}", "blob", "2020-01-01T00:00:00Z")
+                if table == "tags":
+                    row = (number, f"v{each:06}", f"sha256:{1:064x}", "2020-01-01T00:00:00Z")
+                database.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?, NULL)", row)
+
+    image().push(kept.server, "team/app", "v1")
+    add(0, 12_000)
+    once = steps()
+    add(12_000, 24_000)
+    assert steps() < 2.6 * once
+
+
 def test_a_row_that_cannot_be_read_is_named_too(kept: Kept) -> None:
     """A text that is no text: SQLite gives it, and nobody can decode it."""
     content = image()

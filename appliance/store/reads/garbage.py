@@ -16,15 +16,26 @@ from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
 _UNKEPT: Final = (
+    "SELECT j.value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM links WHERE digest = j.value)"
+    " AND NOT EXISTS (SELECT 1 FROM pins WHERE digest = j.value)"
+    " AND NOT EXISTS (SELECT 1 FROM tags WHERE digest = j.value)"
+)
+_UNPINNED: Final = (
     "SELECT j.value, (SELECT count(*) FROM links WHERE digest = j.value) FROM json_each(?) j"
     " WHERE NOT EXISTS (SELECT 1 FROM pins WHERE digest = j.value)"
     " AND NOT EXISTS (SELECT 1 FROM tags WHERE digest = j.value)"
 )
 
 
+def unkept(reader: Reader, digests: Iterable[str]) -> list[str]:
+    """Of `digests`, those that no link, no pin and no tag stands on, in their order. Quickest where they are sorted: a
+    page of the database is then asked for once."""
+    return [digest for (digest,) in reader.execute(_UNKEPT, (json.dumps(list(digests)),))]
+
+
 def unpinned(reader: Reader, digests: Iterable[str]) -> list[tuple[str, int]]:
     """Of `digests`, those that no pin and no tag stands on, in their order, each with its number of links."""
-    return [(digest, links) for digest, links in reader.execute(_UNKEPT, (json.dumps(list(digests)),))]
+    return [(digest, links) for digest, links in reader.execute(_UNPINNED, (json.dumps(list(digests)),))]
 
 
 def with_rows(reader: Reader, digests: Iterable[str]) -> set[str]:
@@ -103,19 +114,25 @@ def linked(reader: Reader, repository: int, kind: str, before: str = "9") -> Ite
             return
 
 
-def linked_since(reader: Reader, repository: int, kind: str, since: str) -> Iterator[tuple[str, str]]:
-    """Digests that the repository links as `kind` since `since` or later, and when. Reads as `linked`."""
+def linked_since(reader: Reader, repository: int, kind: str) -> Iterator[tuple[str, str]]:
+    """Digests that the repository links as `kind`, and since when. Reads as `linked`, a link that goes or comes
+    meanwhile among them or not."""
     after = ""
     while True:
         page = reader.execute(
-            "SELECT digest, created FROM links WHERE repository_id = ? AND digest > ? AND kind = ? AND created >= ?"
+            "SELECT digest, created FROM links WHERE repository_id = ? AND digest > ? AND kind = ?"
             " ORDER BY digest LIMIT ?",
-            (repository, after, kind, since, limits.GC_PAGE),
+            (repository, after, kind, limits.GC_PAGE),
         ).fetchall()
         yield from page
         if len(page) < limits.GC_PAGE:
             return
         after = page[-1][0]
+
+
+def links_any(reader: Reader, repository: int, kind: str) -> bool:
+    """Whether the repository links anything as `kind`."""
+    return next(linked_since(reader, repository, kind), None) is not None
 
 
 def running_builds(reader: Reader, final: Iterable[str]) -> list[str]:
