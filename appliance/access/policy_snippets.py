@@ -195,6 +195,17 @@ def _unsaid_by_keys(rule: Rule, program: str) -> list[str]:
         found.append(f"{head} cannot ask for annotations")
     if asks.attestations:
         found.append(f"{head} cannot ask for attestations")
+    return found + _unsaid_of_content(rule, program)
+
+
+def _unsaid_of_content(rule: Rule, program: str) -> list[str]:
+    """What is asked of the content of what was signed, which no program is told."""
+    asks, head = rule.asks, f"rule {rule.number}: {program}"
+    found = []
+    if asks.builders or asks.sources:
+        found.append(f"{head} is not told of builders and sources of a provenance")
+    if asks.signed_days or asks.attested_days:
+        found.append(f"{head} is not told how old signatures and attestations may be")
     return found
 
 
@@ -271,7 +282,7 @@ def _unsaid_by_kyverno(rule: Rule) -> list[str]:
         found.append(f"{head} cannot ask for signers' certificates below a root")
     if any("*" in pattern for pattern in rule.asks.repositories):
         found.append(f"{head} takes * for slashes, too: it may ask of more repositories")
-    return found
+    return found + _unsaid_of_content(rule, "Kyverno")
 
 
 def ratify(rules: Sequence[Rule], host: str, signed_as: str) -> Elsewhere:

@@ -11,7 +11,8 @@ class ImageSignature(Shape, frozen=True, kw_only=True):
     `claim` is `signature` or `attestation`, `carrier` the digest of the manifest that brings it, `tag` the tag that led
     there ("" for a referrer). Where `verified`, `owner`, `keyid` and `fingerprint` are of the pinned key or root, and
     `identity` is the subject of the signer's certificate; else `refusal` is a code (docs/reference/control-api.md) and
-    `reason` says it in words. `predicate` is the short name of `predicate_type`, "" where it has none.
+    `reason` says it in words. `predicate` is the short name of `predicate_type`, "" where it has none. `signed_at` is
+    the time that the signed document gives, "" for none; `builder` and `sources` are what a SLSA provenance says.
     """
 
     format: str
@@ -27,6 +28,8 @@ class ImageSignature(Shape, frozen=True, kw_only=True):
     predicate: str = ""
     signed_at: str = ""
     annotations: dict[str, str] = {}
+    builder: str = ""
+    sources: tuple[str, ...] = ()
     refusal: str = ""
     reason: str = ""
 

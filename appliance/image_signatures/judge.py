@@ -257,7 +257,7 @@ class _Question:
             found = Search(self._blobs, self._metadata, self._repository, pins).alone(facts, raw, manifest)
         except LockgateError as error:
             return self._unread(error.what)
-        said = ((number, objection(rule, found)) for number, rule in self._rules)
+        said = ((number, objection(rule, found, pins.at)) for number, rule in self._rules)
         lacks = {number: why for number, why in said if why is not None}
         shut = self._shut(digest, manifest)
         if shut:  # a scan may open it, and nothing else says so

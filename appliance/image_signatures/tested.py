@@ -83,7 +83,9 @@ class Tester:
         if policy is None:
             return Tested(facts, (), (), content)
         signatures = [
-            SignatureLine(number, rule.mode, str(one.digest), one.platform, objection(rule, one, above), asks(rule))
+            SignatureLine(
+                number, rule.mode, str(one.digest), one.platform, objection(rule, one, self.pins.at, above), asks(rule)
+            )
             for number, rule in policy.rules(place)
             for one, above in _with_above(found)
             if one.digest not in content.evidence

@@ -27,17 +27,17 @@ class Lack:
     why: str
 
 
-def lacks(policy: ImagePolicy, wanted: Sequence[Checked], looked: Looked) -> list[Lack]:
-    """What does not satisfy the rules about its repository. What was not looked at satisfies none."""
+def lacks(policy: ImagePolicy, wanted: Sequence[Checked], looked: Looked, at: str) -> list[Lack]:
+    """What does not satisfy the rules about its repository at a time. What was not looked at satisfies none."""
     found = []
-    answers = _Answers(policy, looked)
+    answers = _Answers(policy, looked, at)
     for one in wanted:
         key = key_of(one)
         mine, by_index = looked.found.get(key), answers.above(key)
         for number, rule in answers.rules(key[0]):
             if mine is not None and rule.children == "index" and by_index >> number & 1:
                 continue
-            why = "not looked at" if mine is None else objection(rule, mine)
+            why = "not looked at" if mine is None else objection(rule, mine, at)
             if why is not None:
                 found.append(Lack(one, number, rule, why))
     return found
@@ -46,8 +46,8 @@ def lacks(policy: ImagePolicy, wanted: Sequence[Checked], looked: Looked) -> lis
 class _Answers:
     """Which rules the indexes satisfy, each index asked once. A set of rules is the bits of their numbers."""
 
-    def __init__(self, policy: ImagePolicy, looked: Looked) -> None:
-        self._policy, self._looked = policy, looked
+    def __init__(self, policy: ImagePolicy, looked: Looked, at: str) -> None:
+        self._policy, self._looked, self._at = policy, looked, at
         self._rules: dict[str, list[tuple[int, ImageRule]]] = {}
         self._own: dict[Key, int] = {}
         self._above: dict[Key, int] = {}
@@ -73,7 +73,9 @@ class _Answers:
             found = self._looked.found.get(key)
             counting = found is not None and any(one.verified for one in found.verdicts)
             rules = self.rules(key[0]) if found is not None and counting else ()
-            self._own[key] = sum(1 << number for number, rule in rules if found and objection(rule, found) is None)
+            self._own[key] = sum(
+                1 << number for number, rule in rules if found and objection(rule, found, self._at) is None
+            )
         return self._own[key]
 
 
@@ -91,7 +93,8 @@ def require_signed(station: Station, every: Sequence[Checked], released: Sequenc
     judged = [one for one in signable(station.blobs, every) if one.artifact.repository in enforced]
     named = [one for one in judged if key_of(one) in keys]
     until = time.monotonic() + limits.RELEASE_SIGNATURES_TIME
-    looked = look(station.blobs, every, with_above(judged, named), Pins.of(station.trust(), clock.now()), until)
+    pins = Pins.of(station.trust(), clock.now())
+    looked = look(station.blobs, every, with_above(judged, named), pins, until)
     if looked.not_looked:
         raise RefusedError(
             f"verifying the signatures of what is released took too long; {len(looked.not_looked)} are left",
@@ -99,7 +102,7 @@ def require_signed(station: Station, every: Sequence[Checked], released: Sequenc
             remedy="release less at a time: lockgate intake release ID --only REF",
             code="image-policy-time",
         )
-    lacking = [one for one in lacks(applied.policy, named, looked) if one.rule.mode == "enforce"]
+    lacking = [one for one in lacks(applied.policy, named, looked, pins.at) if one.rule.mode == "enforce"]
     if lacking:
         first = lacking[0]
         more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""

@@ -27,6 +27,7 @@ from appliance.settings.gates import (
 from bundles import limits
 from bundles.documents.signed import IMAGE_POLICY_TYPE
 from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.image_signatures.provenance import repository_of
 from bundles.io import strict_json, toml
 from bundles.io.files import read_small, require_file
 from bundles.oci.reference import check_site
@@ -40,6 +41,9 @@ _LIST_MOST: Final = 64
 _TEXT_MOST: Final = 300
 _UNWRITTEN: Final = frozenset({"gate", "stage", "exception"})
 """Lists that are not written where they are empty."""
+_RULE_UNWRITTEN: Final = frozenset({"builders", "sources", "signed_days", "attested_days"})
+"""Fields of a rule that are not written where they ask for nothing."""
+_DAYS_MOST: Final = 3650
 
 
 class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,8 +51,10 @@ class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `people`: how many distinct owners must have signed. `owners`, `keys` and `identities` (subjects of certificates, as
     RFC 4514 writes them) say whose signatures count; an empty list says nothing. `annotations` must have been signed.
-    `attestations` are predicate types, each of which must be attested by one whose signature counts. `children`:
-    whether a signed index answers for what it names (`index`), or each needs its own (`own`).
+    `attestations` are predicate types, each of which must be attested by one whose signature counts. `builders` and
+    `sources`: a SLSA provenance that counts must be of one of these builders, and name none but these sources.
+    `signed_days` and `attested_days`: how old a signature or an attestation may be by the time that was signed with it,
+    0 for any. `children`: whether a signed index answers for what it names (`index`), or each needs its own (`own`).
     """
 
     repositories: list[str]
@@ -60,6 +66,10 @@ class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     annotations: dict[str, str] = {}
     attestations: list[str] = []
     children: Literal["index", "own"] = "index"
+    builders: list[str] = []
+    sources: list[str] = []
+    signed_days: int = 0
+    attested_days: int = 0
 
     def names(self, repository: str) -> bool:
         """Whether the rule is about a repository; one that is `off` is about none."""
@@ -84,7 +94,8 @@ class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The document that two people sign: for a site, numbered, each number applied once. A list of gates, stages or
-    exceptions that is empty is not written, so that what earlier versions signed stays the same bytes."""
+    exceptions that is empty is not written, nor what a rule does not ask for of what came later, so that what earlier
+    versions signed stays the same bytes."""
 
     type: str = IMAGE_POLICY_TYPE
     site: str
@@ -175,13 +186,20 @@ def _check_rule(rule: ImageRule) -> None:
         check_pattern(pattern)
     if not 1 <= rule.people <= _PEOPLE_MOST:
         raise UsageError(f"people is from 1 to {_PEOPLE_MOST}", thing=str(rule.people))
+    for name, days in (("signed_days", rule.signed_days), ("attested_days", rule.attested_days)):
+        if not 0 <= days <= _DAYS_MOST:
+            raise UsageError(f"{name} is from 1 to {_DAYS_MOST}, or 0 for any age", thing=str(days))
+    for source in rule.sources:
+        if repository_of(source) != source:
+            raise UsageError("a source is a repository, without git+ and without a revision", thing=source[:120])
     for keyid in rule.keys:
         check_keyid(keyid)
     for owner in rule.owners:
         check_owner(owner)
     lists: Mapping[str, Any] = {
         "repositories": rule.repositories, "owners": rule.owners, "keys": rule.keys, "identities": rule.identities,
-        "attestations": rule.attestations, "annotations": rule.annotations,
+        "attestations": rule.attestations, "annotations": rule.annotations, "builders": rule.builders,
+        "sources": rule.sources,
     }  # fmt: skip
     for name, values in lists.items():
         texts = [*values, *(values.values() if isinstance(values, dict) else ())]
@@ -194,6 +212,10 @@ def _check_rule(rule: ImageRule) -> None:
 def encode(policy: ImagePolicy) -> bytes:
     """Canonical bytes: what is signed and what is hashed."""
     fields: dict[str, Any] = msgspec.to_builtins(policy)
+    fields["image"] = [
+        {name: value for name, value in rule.items() if value or name not in _RULE_UNWRITTEN}
+        for rule in fields["image"]
+    ]
     return strict_json.canonical({name: value for name, value in fields.items() if value or name not in _UNWRITTEN})
 
 

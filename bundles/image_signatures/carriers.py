@@ -234,6 +234,8 @@ def _verdict(carrier: Carrier, found: Format | None, proof: Proof) -> Verdict:
         identity=proof.identity,
         signed_at=proof.signed_at,
         annotations=proof.annotations,
+        builder=proof.builder,
+        sources=proof.sources,
     )
 
 

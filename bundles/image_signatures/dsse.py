@@ -16,6 +16,7 @@ from bundles.image_signatures.verdict import Outcome, Proof, Refusal, Subject, r
 from bundles.oci.descriptor import Descriptor, exact_keys, expect_object, expect_string
 from bundles.oci.digest import Digest
 from bundles.signing.signatures import Hashed
+from bundles.signing.trust import TrustRecord
 
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 FIELDS: Final = frozenset({"payload", "payloadType", "signatures"})
@@ -50,8 +51,14 @@ def verify_fields(fields: dict[str, Any], subject: Subject, pins: Pins) -> list[
             record = pins.signer(signed, either(one.get("sig"), "a signature"))
             if kind != statement.PAYLOAD_TYPE:
                 raise refused(Refusal.WRONG_TYPE, "the envelope holds no in-toto statement", kind[:120])
-            claim, predicate = statement.read(payload, subject)
-            outcomes.append(Proof(record=record, signed=Digest.of(signed.data), claim=claim, predicate_type=predicate))
+            outcomes.append(_proof(record, Digest.of(signed.data), statement.read(payload, subject)))
         except LockgateError as error:
             outcomes.append(error)
     return outcomes
+
+
+def _proof(record: TrustRecord, signed: Digest, said: statement.Statement) -> Proof:
+    return Proof(
+        record=record, signed=signed, claim=said.claim, predicate_type=said.predicate_type, signed_at=said.told.at,
+        builder=said.told.builder, sources=said.told.sources,
+    )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bundles import limits
 from bundles.image_signatures import predicates
 from bundles.image_signatures.encoding import read_object
+from bundles.image_signatures.provenance import Told, told
 from bundles.image_signatures.verdict import SIGN_PREDICATE, Claim, Refusal, Subject, refused
 from bundles.oci.descriptor import exact_keys, expect_object, expect_string, optional_string
 
@@ -20,8 +22,17 @@ _COMPARED: Final = ("sha256", "sha384", "sha512")
 _SUBJECT: Final = frozenset({"name", "uri", "digest", "content", "downloadLocation", "mediaType", "annotations"})
 
 
-def read(payload: bytes, subject: Subject) -> tuple[Claim, str]:
-    """What kind of claim a verified payload makes about `subject`, and its predicate type.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a verified payload says of the image: what kind of claim it is, its predicate type, and what is told."""
+
+    claim: Claim
+    predicate_type: str
+    told: Told
+
+
+def read(payload: bytes, subject: Subject) -> Statement:
+    """What a verified payload says of `subject`.
 
     Raises MalformedError; RefusedError: another type of document, no subject that is the image, or too many, or a
     verification summary that does not say `PASSED` of it.
@@ -35,7 +46,8 @@ def read(payload: bytes, subject: Subject) -> tuple[Claim, str]:
     predicate = expect_string(document.get("predicateType"), "the statement's predicateType")
     _check_subjects(document.get("subject"), subject)
     predicates.check(predicate, document.get("predicate"), subject)
-    return (Claim.SIGNATURE if predicate == SIGN_PREDICATE else Claim.ATTESTATION), predicate
+    claim = Claim.SIGNATURE if predicate == SIGN_PREDICATE else Claim.ATTESTATION
+    return Statement(claim, predicate, told(predicate, document.get("predicate")))
 
 
 def _check_subjects(listed: Any, subject: Subject) -> None:

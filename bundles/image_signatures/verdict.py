@@ -117,6 +117,7 @@ class Proof:
 
     `signed` is the digest of the signed bytes. `identity` is the subject of the signer's certificate, "" for a bare
     key; `signed_at` the time that the document gives, which only its signer vouches for; `annotations` were signed.
+    `builder` and `sources` are what a provenance says (bundles.image_signatures.provenance).
     """
 
     record: TrustRecord
@@ -126,6 +127,8 @@ class Proof:
     identity: str = ""
     signed_at: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    builder: str = ""
+    sources: tuple[str, ...] = ()
 
 
 Outcome = Proof | LockgateError
@@ -153,6 +156,8 @@ class Verdict:
     identity: str = ""
     signed_at: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    builder: str = ""
+    sources: tuple[str, ...] = ()
     refusal: Refusal | None = None
     reason: str = ""
 

@@ -26,7 +26,7 @@ from bundles.oci.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, parse_manif
 from bundles.signing import signatures
 from bundles.signing.keys import create_private
 from tests.image_signatures.shown import Shown
-from tests.image_signatures.signer import Image, envelope_of, pins
+from tests.image_signatures.signer import AT, Image, envelope_of, pins
 from tests.image_signatures.test_evidence import EVIDENCE, IN_TOTO, SUBJECT
 from tests.image_signatures.test_policy import rule, signed_by
 
@@ -184,7 +184,7 @@ def test_an_index_is_asked_once_however_many_images_it_names(monkeypatch: pytest
     monkeypatch.setattr(signature_policy, "objection", counted)
     wanted, looked = layered(width, signed)
     policy = ImagePolicy(site="bravo", number=1, image=[rule("team/**"), rule("team/**", people=2), rule("other/**")])
-    lacking = lacks(policy, wanted, looked)
+    lacking = lacks(policy, wanted, looked, AT)
     assert [one.number for one in lacking] == ([2] if signed else [1, 2]) * width
     assert isinstance(looked.above, Counted)
     assert looked.above.asked == 3 * width

@@ -31,7 +31,7 @@ from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.trust import revoke_key, trust_key
 from tests.bundles.small import MemoryStore
-from tests.image_signatures.signer import INDEX, PROVENANCE, Image, Layout, certify, jws, pins
+from tests.image_signatures.signer import AT, INDEX, PROVENANCE, Image, Layout, certify, jws, pins
 from tests.intake.inside import Inside, carry, name_of
 from tests.outgoing.outside import Outside
 
@@ -79,50 +79,50 @@ def signed_by(*keys: PrivateKey, owners: tuple[str, ...] = ()) -> Found:
     ],
 )  # fmt: skip
 def test_a_rule_is_satisfied_by_the_signatures_it_asks_for(asked: dict[str, Any], satisfied: bool) -> None:
-    assert (objection(rule(**asked), signed_by(ANNA, BORIS)) is None) is satisfied
+    assert (objection(rule(**asked), signed_by(ANNA, BORIS), AT) is None) is satisfied
 
 
 def test_two_keys_of_one_owner_are_one_person_however_the_name_is_spelt() -> None:
     both = signed_by(ANNA, BORIS, owners=("Anna Berg", "ANNA  BERG"))
-    assert objection(rule(people=2), both) == "signed by 1 of 2 that count"
+    assert objection(rule(people=2), both, AT) == "signed by 1 of 2 that count"
 
 
 def test_annotations_count_where_they_were_signed_with_the_signature_that_counts() -> None:
     image = Image()
     image.cosign_by(ANNA)  # signs team=alpha
-    assert objection(rule(annotations={"team": "alpha"}), found(image, pins(ANNA.public))) is None
-    assert objection(rule(annotations={"team": "beta"}), found(image, pins(ANNA.public))) is not None
+    assert objection(rule(annotations={"team": "alpha"}), found(image, pins(ANNA.public)), AT) is None
+    assert objection(rule(annotations={"team": "beta"}), found(image, pins(ANNA.public)), AT) is not None
     image.bundle_by(BORIS)
     both = found(image, pins(ANNA.public, BORIS.public))
-    assert objection(rule(annotations={"team": "alpha"}, people=2), both) == "signed by 1 of 2 that count"
+    assert objection(rule(annotations={"team": "alpha"}, people=2), both, AT) == "signed by 1 of 2 that count"
 
 
 def test_an_attestation_is_no_signature_and_counts_by_its_exact_type() -> None:
     image = Image()
     image.bundle_by(ANNA, image.statement(PROVENANCE))
     known = pins(ANNA.public)
-    assert objection(rule(), found(image, known)) is not None
+    assert objection(rule(), found(image, known), AT) is not None
     image.bundle_by(ANNA)
-    assert objection(rule(attestations=[PROVENANCE]), found(image, known)) is None
-    assert objection(rule(attestations=["https://slsa.dev/provenance/v0.2"]), found(image, known)) is not None
+    assert objection(rule(attestations=[PROVENANCE]), found(image, known), AT) is None
+    assert objection(rule(attestations=["https://slsa.dev/provenance/v0.2"]), found(image, known), AT) is not None
     image.bundle_by(BORIS, image.statement("https://spdx.dev/Document"))
     wanted = rule(attestations=["https://spdx.dev/Document"], owners=["owner 1"])
-    assert objection(wanted, found(image, pins(ANNA.public, BORIS.public))) is not None
+    assert objection(wanted, found(image, pins(ANNA.public, BORIS.public)), AT) is not None
 
 
 def test_an_identity_is_the_subject_of_the_signers_certificate() -> None:
     image, signer = Image(), certify("signer", certify("root", ca=True))
     image.notation(jws(signer, image.target()))
     below = found(image, pins(signer.chain[-1].pinned))
-    assert objection(rule(identities=["CN=signer"]), below) is None
-    assert objection(rule(identities=["CN=Signer"]), below) is not None
+    assert objection(rule(identities=["CN=signer"]), below, AT) is None
+    assert objection(rule(identities=["CN=Signer"]), below, AT) is not None
 
 
 def test_an_index_answers_for_what_it_names_unless_each_needs_its_own() -> None:
     index, child = signed_by(ANNA), Found(Image(text="child").subject.digest, "image", "", ())
-    assert objection(rule(), child, [index]) is None
-    assert objection(rule(children="own"), child, [index]) is not None
-    assert objection(rule(people=2), child, [index]) is not None
+    assert objection(rule(), child, AT, [index]) is None
+    assert objection(rule(children="own"), child, AT, [index]) is not None
+    assert objection(rule(people=2), child, AT, [index]) is not None
 
 
 def test_a_rule_that_is_off_is_about_nothing() -> None:

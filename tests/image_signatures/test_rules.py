@@ -12,7 +12,7 @@ from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.states import Found
 from appliance.settings.image_policy import read_rules
 from bundles.errors import UsageError
-from tests.image_signatures.signer import PROVENANCE, Image, certify, jws, pins
+from tests.image_signatures.signer import AT, PROVENANCE, Image, certify, jws, pins
 from tests.image_signatures.test_policy import ANNA, found, rule
 
 
@@ -29,13 +29,13 @@ def below(*roots: tuple[str, list[str]]) -> Found:
 
 def test_signers_below_one_root_are_people_where_the_rule_names_them() -> None:
     named = {"identities": ["CN=anna", "CN=boris"], "people": 2}
-    assert objection(rule(**named), below(("PKI", ["anna", "boris"]))) is None
-    assert objection(rule(**named), below(("PKI", ["anna", "anna"]))) == "signed by 1 of 2 that count"
-    assert objection(rule(**named), below(("PKI", ["anna", "carla"]))) == "signed by 1 of 2 that count"
-    assert objection(rule(people=2), below(("PKI", ["anna", "boris"]))) == "signed by 1 of 2 that count"
+    assert objection(rule(**named), below(("PKI", ["anna", "boris"])), AT) is None
+    assert objection(rule(**named), below(("PKI", ["anna", "anna"])), AT) == "signed by 1 of 2 that count"
+    assert objection(rule(**named), below(("PKI", ["anna", "carla"])), AT) == "signed by 1 of 2 that count"
+    assert objection(rule(people=2), below(("PKI", ["anna", "boris"])), AT) == "signed by 1 of 2 that count"
     alike = rule(identities=["CN=anna", "CN=ANNA"], people=2)
-    assert objection(alike, below(("PKI", ["anna", "ANNA"]))) == "signed by 1 of 2 that count"
-    assert objection(rule(owners=["PKI"], **named), below(("PKI", ["anna"]), ("PK1", ["boris"]))) is not None
+    assert objection(alike, below(("PKI", ["anna", "ANNA"])), AT) == "signed by 1 of 2 that count"
+    assert objection(rule(owners=["PKI"], **named), below(("PKI", ["anna"]), ("PK1", ["boris"])), AT) is not None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def summary(image: Image, kind: str = VSA, **said: Any) -> str:
     image.bundle_by(ANNA, {**image.statement(kind), "predicate": said})
     known = pins(ANNA.public)
     last = image.verdicts(known)[-1]
-    satisfied = objection(rule(attestations=[kind]), found(image, known)) is None
+    satisfied = objection(rule(attestations=[kind]), found(image, known), AT) is None
     assert satisfied is last.verified
     return "" if last.refusal is None else last.refusal.value
 

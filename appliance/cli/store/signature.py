@@ -68,4 +68,7 @@ def _line(one: dict[str, Any]) -> str:
     if not one["verified"]:
         return f"[!!] {what.strip()}, {one['format']}: {one['refusal']}: {one['reason']}"
     by = f" ({one['identity']})" if one["identity"] else ""
-    return f"{what} by {one['owner']}{by}, key {one['keyid']}, {one['format']}"
+    at = f", at {one['signed_at']}" if one["signed_at"] else ""
+    built = f", built by {one['builder']}" if one["builder"] else ""
+    source = f", from {', '.join(one['sources'])}" if one["sources"] else ""
+    return f"{what} by {one['owner']}{by}, key {one['keyid']}, {one['format']}{at}{built}{source}"

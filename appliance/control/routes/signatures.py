@@ -237,6 +237,8 @@ def _signature(verdict: Verdict) -> ImageSignature:
         predicate=verdict.predicate,
         signed_at=verdict.signed_at,
         annotations=dict(verdict.annotations),
+        builder=verdict.builder,
+        sources=verdict.sources,
         refusal="" if verdict.refusal is None else verdict.refusal.value,
         reason=verdict.reason,
     )

@@ -61,7 +61,7 @@ def inspect(subject: Subject) -> Section:
             index = looked.signed_above(key)
             signed += bool(found.counting or index)
             _list(lists, one, found, None if index is None else str(index.digest))
-    lacking = [] if subject.image_policy is None else lacks(subject.image_policy, artifacts, looked)
+    lacking = [] if subject.image_policy is None else lacks(subject.image_policy, artifacts, looked, subject.pins.at)
     for lack in lacking:
         said = {"image": lack.artifact.name, "rule": lack.number, "mode": lack.rule.mode, "why": _cut(lack.why)}
         lists.add("against_policy", said)
