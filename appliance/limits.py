@@ -472,6 +472,43 @@ FINDINGS_KEPT: Final = 16 * MIB
 LAYERS_TIME: Final = 1_800.0
 """All layers of a bundle; at 200 MB/s this is 360 GB. Who sends more than that to be looked at keeps people waiting."""
 
+MALWARE_ANSWER: Final = 300.0
+"""Seconds that an engine may take to take bytes in, or to answer; clamd gives up on a file after MaxScanTime, two
+minutes."""
+
+MALWARE_CHECK: Final = 5.0
+"""The same where it is only asked whether it can be relied on, with some bytes."""
+
+MALWARE_STATUS: Final = 1.0
+"""The same where somebody waits for the station's state."""
+
+MALWARE_CHECKED: Final = 60.0
+"""Seconds for which the station's checks go by an earlier look at the engine."""
+
+MALWARE_ANSWER_SIZE: Final = 4 * KIB
+"""Of an engine's answer."""
+
+MALWARE_STREAM: Final = 2 * 1024 * MIB - 1
+"""Bytes of one file that an engine is given: clamd looks into no more, whatever it is set to."""
+
+MALWARE_SPOOL: Final = 1024 * MIB
+"""Bytes of an archive inside an archive, which is written to a file without a name to be looked into."""
+
+MALWARE_SPOOL_MEMORY: Final = MIB
+"""The same, held in memory up to here."""
+
+MALWARE_DEPTH: Final = 6
+"""Archives inside archives that are looked into: a layer, a package in it, and what that holds."""
+
+MALWARE_ZIP_DIRECTORY: Final = 16 * MIB
+"""Bytes of a ZIP archive's central directory: some hundred thousand entries."""
+
+MALWARE_FILES: Final = 2_000_000
+"""Files of one blob."""
+
+MALWARE_TIME: Final = 6 * 3600.0
+"""All blobs of a bundle."""
+
 # Collecting and building.
 
 REMOTE_CONNECT: Final = 20.0

@@ -12,9 +12,9 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final, Protocol
 
 from appliance import limits
 from appliance.archives.findings import Looked
@@ -26,7 +26,7 @@ from bundles.io.seven_zip import check_header
 
 MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = 32
-_TURN = threading.Lock()
+_TURN = threading.RLock()
 """One archive at a time in a process: a decoder may hold `limits.SEVEN_ZIP_WINDOW`."""
 _LZMA: Final = b"\x03\x01\x01"
 _LZMA2: Final = b"!"
@@ -61,20 +61,35 @@ def look_into_seven_zip(
     """
     if depth >= limits.SEVEN_ZIP_DEPTH:
         raise MalformedError("archives inside archives, too many of them", thing=f"{depth} levels")
-    if depth:
-        _read(file, size, _Reading(looked, findings, look, deadline, size, depth))
-        return
-    with _TURN:
-        _read(file, size, _Reading(looked, findings, look, deadline, size, depth))
+    read_seven_zip(file, size, _Reading(looked, findings, look, deadline, size, depth))
 
 
 @dataclass(slots=True)
-class _Entry:
+class SevenZipEntry:
     """An entry by its place in the archive: names may be spelled in several ways. `size` is None until it was read."""
 
     name: str
-    is_link: bool
+    is_link: bool = False
     size: int | None = None
+    held: bytearray = field(default_factory=bytearray)
+
+
+class Reading(Protocol):
+    """Who takes in what an archive holds, and sets its ceilings. Each method may raise MalformedError."""
+
+    entries: list[SevenZipEntry]
+
+    def begin(self, files: Sequence[Any]) -> None:
+        """Note each of py7zr's files in `entries`, in their order."""
+
+    def attend(self, count: int) -> None:
+        """So many bytes of an entry were unpacked."""
+
+    def feed(self, entry: SevenZipEntry, data: bytes) -> None:
+        """The next bytes of an entry."""
+
+    def finish(self, entry: SevenZipEntry) -> None:
+        """The entry came to its end; its `size` is known now."""
 
 
 class _Reading:
@@ -84,7 +99,21 @@ class _Reading:
         self.looked, self._findings, self._look = looked, findings, look
         self._deadline, self._depth = deadline, depth
         self._left = max(limits.LAYER_FLOOR, min(limits.LAYER_BYTES, size * limits.LAYER_RATIO))
-        self.entries: list[_Entry] = []
+        self.entries: list[SevenZipEntry] = []
+
+    def begin(self, files: Sequence[Any]) -> None:
+        """Take in each entry's name, kind and mode."""
+        _take_names(files, self)
+
+    def feed(self, entry: SevenZipEntry, data: bytes) -> None:
+        """Hold the beginning of an entry."""
+        room = limits.SEVEN_ZIP_HELD - len(entry.held)
+        entry.held += data[: max(room, 0)]
+
+    def finish(self, entry: SevenZipEntry) -> None:
+        """Look into an entry."""
+        held, entry.held = bytes(entry.held), bytearray()
+        self.take(entry, held, entry.size == len(held))
 
     def attend(self, count: int) -> None:
         """Count bytes of an entry. Raises MalformedError at a ceiling."""
@@ -107,7 +136,7 @@ class _Reading:
             what = {"kind": "symbolic link", "target": target[: limits.FINDING_PATH]}
             self.looked.add("absolute", path=name[: limits.FINDING_PATH], **what)
 
-    def take(self, entry: _Entry, head: bytes, whole: bool) -> None:
+    def take(self, entry: SevenZipEntry, head: bytes, whole: bool) -> None:
         """Look into an entry, by all of its bytes or (`whole` is False) by its beginning. A link is looked into as a
         file, too: some readers make one of it."""
         name = entry.name
@@ -143,20 +172,24 @@ def _may_be_archive(head: bytes) -> bool:
     return any(is_header(lead[at : at + BLOCK]) for at in range(0, len(lead) - BLOCK + 1, BLOCK))
 
 
-def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
+def read_seven_zip(file: BinaryIO, size: int, reading: Reading) -> None:
     """Read an archive to its end. Raises MalformedError with the reason where that cannot be done."""
+    with _TURN:
+        _read(file, size, reading)
+
+
+def _read(file: BinaryIO, size: int, reading: Reading) -> None:
     import py7zr  # here: it is slow to load, and few blobs are 7z archives
     from py7zr.io import Py7zIO, WriterFactory
 
     class Sink(Py7zIO):
-        def __init__(self, entry: _Entry) -> None:
-            self._entry, self._held, self._size = entry, bytearray(), 0
+        def __init__(self, entry: SevenZipEntry) -> None:
+            self._entry, self._size = entry, 0
 
         def write(self, s: bytes | bytearray) -> int:
             reading.attend(len(s))
             self._size += len(s)
-            room = limits.SEVEN_ZIP_HELD - len(self._held)
-            self._held += s[: max(room, 0)]
+            reading.feed(self._entry, bytes(s))
             return len(s)
 
         def read(self, size: int | None = None) -> bytes:
@@ -175,8 +208,7 @@ def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
             if self._entry.size is not None:
                 raise MalformedError("an entry of a 7z archive that is read twice")
             self._entry.size = self._size
-            held, self._held = bytes(self._held), bytearray()
-            reading.take(self._entry, held, self._size == len(held))
+            reading.finish(self._entry)
 
     class Factory(WriterFactory):
         def create(self, filename: str) -> Sink:
@@ -188,7 +220,7 @@ def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
         file.seek(0)
         with py7zr.SevenZipFile(file, max_extract_size=None) as archive:
             _check_methods(archive)
-            _take_names(archive, reading)
+            reading.begin(archive.files)
             _bind(archive)
             sizes = [int(entry.uncompressed) for entry in archive.files]
             archive.extract(path="/", factory=Factory())
@@ -239,10 +271,10 @@ def _window(method: bytes, properties: bytes) -> int:
     return 0
 
 
-def _take_names(archive: Any, reading: _Reading) -> None:
+def _take_names(files: Sequence[Any], reading: _Reading) -> None:
     """Take in each entry's name, kind and mode; two of one name are read differently."""
     seen: set[str] = set()
-    for entry in archive.files:
+    for entry in files:
         reading.attend(0)
         reading.looked.entries += 1
         if reading.looked.entries > limits.LAYER_ENTRIES:
@@ -257,7 +289,7 @@ def _take_names(archive: Any, reading: _Reading) -> None:
         attributes = int(entry.file_properties().get("attributes") or 0)
         unix = attributes >> 16 if attributes & _UNIX else 0
         is_link = stat.S_ISLNK(unix) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
-        reading.entries.append(_Entry(name, is_link))
+        reading.entries.append(SevenZipEntry(name, is_link))
         if is_link and (not unix or (stat.S_ISLNK(unix) and not unix & (stat.S_ISUID | stat.S_ISGID))):
             continue  # its name is taken in with its target
         reading.member(name, _kind(entry, attributes, unix), stat.S_IMODE(unix))
@@ -280,7 +312,7 @@ def _bind(archive: Any) -> None:
             entry.folder.files = held[id(entry.folder)]
 
 
-def _check_all_read(sizes: list[int], reading: _Reading) -> None:
+def _check_all_read(sizes: list[int], reading: Reading) -> None:
     """Whether each entry came with all of its bytes. Raises MalformedError."""
     for size, entry in zip(sizes, reading.entries, strict=True):
         if entry.size != size:

@@ -12,6 +12,7 @@ from appliance.audit.checkpoints import standing_of
 from appliance.audit.noted_head import lost_head
 from appliance.intake.overrides import trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
+from appliance.malware.check import check_engine
 from appliance.station import Station
 from appliance.store.integrity import last_check
 from appliance.store.reads.upkeep import last_reread, last_scrub
@@ -39,6 +40,7 @@ def checks(station: Station) -> list[dict[str, Any]]:
         _record(station),
         *_ledger(station, trust),
         certificates,
+        *_malware(station),
     ]
 
 
@@ -148,6 +150,15 @@ def _record(station: Station) -> dict[str, Any]:
         detail = f"not signed, since it is not what the station wrote: {', '.join(found)}; see: lockgate audit verify"
         return {"name": "log", "ok": False, "detail": detail}
     return {"name": "log", "ok": True, "detail": "every lane is signed"}
+
+
+def _malware(station: Station) -> list[dict[str, Any]]:
+    """Whether the engine that looks for malware can be relied on, where one is named."""
+    settings = station.config.malware
+    if not settings.clamd:
+        return []
+    found = check_engine(settings)
+    return [{"name": "malware", "ok": found.ok, "detail": found.detail}]
 
 
 def _ledger(station: Station, trust: TrustFolder | LockgateError) -> list[dict[str, Any]]:

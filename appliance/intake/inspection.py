@@ -63,6 +63,8 @@ def make_report(station: Station, opened: Opened) -> bytes:
         pins=Pins.of(station.trust(), clock.now()),
         image_policy=image_policy,
         image_policy_error=image_policy_error,
+        malware=station.config.malware,
+        folder=station.paths.jobs,
     )
     report = inspectors.inspect(
         subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS

@@ -29,9 +29,10 @@ FILE: Final = "approvals.toml"
 Separation = Literal["importer-approver", "importer-releaser", "approver-releaser"]
 Refusable = Literal[
     "misnamed", "escaping", "ambiguous", "mislisted", "unread",
-    "capabilities", "devices", "setuid", "absolute", "opaque",
+    "capabilities", "devices", "setuid", "absolute", "opaque", "malware", "uninspected",
 ]  # fmt: skip
-"""What a rule may refuse: the rules of the inspection of layers (appliance.archives.findings)."""
+"""What a rule may refuse: the rules of the inspection of layers (appliance.archives.findings) and of malware
+(appliance.intake.inspectors.malware)."""
 UNKNOWN_KIND: Final = "unknown"
 """Among a bundle's kinds: there is an artifact whose kind cannot be told. It counts as any."""
 _INSPECTOR: Final = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")

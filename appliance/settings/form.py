@@ -172,6 +172,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                           text(lambda value: value == "" or _is_path(value))),
         "sbom.sha256": Form('64 hex digits in lower case, or ""',
                             text(lambda value: value == "" or _SHA256.match(value) is not None)),
+        "malware.clamd": Form('the whole path of clamd\'s socket, as "/run/clamav/clamd.ctl", or ""',
+                              text(lambda value: value == "" or _is_path(value))),
+        "malware.signature_days": whole(0, 366, " of days"),
         "collect.redirects": Form(
             'registries, as references have them and in lower case, with lists of hosts, as'
             ' "registry.example" = ["cdn.example", "*.store.example"]',

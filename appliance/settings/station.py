@@ -13,6 +13,7 @@ from appliance.settings.access import AccessSettings, RegistrySettings, TlsSetti
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
+from appliance.settings.malware import MalwareSettings
 from appliance.settings.probe import ProbeSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
@@ -51,6 +52,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     registry: RegistrySettings = RegistrySettings()
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
+    malware: MalwareSettings = MalwareSettings()
     upstreams: dict[str, UpstreamSettings] = {}
     transfer_hosts: dict[str, TransferHostSettings] = {}
     drop_folders: dict[str, DropFolderSettings] = {}
@@ -162,6 +164,12 @@ push = {push}
 syft = {syft}
 sha256 = {sha256}
 
+[malware]
+# The socket of clamd, as "/run/clamav/clamd.ctl"; empty: nothing is scanned for malware. And how many days old its
+# signatures may be; 0: any age, and signatures without a date.
+clamd = {clamd}
+signature_days = {signature_days}
+
 [upstreams]
 # How a registry is reached, a table for each, for example:
 #   [upstreams."registry.example:5000"]
@@ -246,5 +254,7 @@ def save_config(path: Path, config: Config) -> None:
         "media_roots": json.dumps(config.media_roots),
         "syft": json.dumps(config.sbom.syft),
         "sha256": json.dumps(config.sbom.sha256),
+        "clamd": json.dumps(config.malware.clamd),
+        "signature_days": str(config.malware.signature_days),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)

@@ -21,6 +21,10 @@ class _Kind:
 _REBUILD: Final = "reject the bundle; have the sender build the artifact anew without it"
 _ASK: Final = "ask the sender what it is; reject the bundle where nobody can say"
 _KINDS: Final[Mapping[str, _Kind]] = {
+    "malware": _Kind("fail", "files that a signature of the malware engine matches",
+                     "reject the bundle, and tell the sender what was found where"),
+    "uninspected": _Kind("fail", "files that the malware engine could not look into",
+                         "not clean: have them looked into by other means, raise clamd's limits, or reject"),
     "not_allowed": _Kind("fail", "repositories that the policy does not let its source write",
                          "reject the bundle, or name them for the source under [[sources]] in approvals.toml"),
     "of_another_source": _Kind("fail", "tags that another source put where they are",
@@ -56,6 +60,10 @@ _OVER_CAP: Final = _Kind("fail", "rules that found more than is listed", "nobody
 _POLICY: Final = "have it signed, or have two people change the policy for images"
 _UNLOOKED: Final = _Kind("fail", "an inspector that could not look",
                          "reject the bundle, or fix the station, then: lockgate intake inspect")  # fmt: skip
+NOT_SET_UP: Final = "no-malware-engine"
+"""The code of an inspector that looked at nothing, since it was never set up (appliance.malware.engine)."""
+_NOT_SET_UP: Final = _Kind("note", "an inspector that is not set up: it looked at nothing",
+                           "nobody looked for malware: have it looked for elsewhere, or set an engine up")  # fmt: skip
 OUTCOMES: Final = ("fail", "note")
 
 
@@ -67,7 +75,8 @@ def findings(sections: Mapping[str, Details]) -> dict[str, list[Line]]:
         code = details.take("unlooked")
         if code is not None:
             needed = [f"required: {'yes' if details.take('required') is True else 'no'}", f"code: {code}"]
-            found["fail"] += _group(_UNLOOKED, [Line(f"{inspector}: {', '.join(needed)}")])
+            kind = _NOT_SET_UP if code == NOT_SET_UP else _UNLOOKED
+            found[kind.outcome] += _group(kind, [Line(f"{inspector}: {', '.join(needed)}")])
     for details in sections.values():
         places, left_out = details.listed("over_cap")
         found["fail"] += _group(_OVER_CAP, [_over(one) for one in places], left_out)

@@ -23,7 +23,7 @@ from tests.bundles.small import SmallBundle
 from tests.intake.inside import Context, Inside, name_of, small_bundle
 
 NAME = name_of()
-MALWARE = 'required_inspectors = ["malware"]\n'
+SANDBOX = 'required_inspectors = ["sandbox"]\n'
 
 
 @pytest.fixture
@@ -65,15 +65,15 @@ def context(station: Inside, **params: Any) -> Context:
 
 
 def down(_: Subject) -> Section:
-    raise FailedError("clamd does not answer", thing="/run/clamav/clamd.ctl")
+    raise FailedError("the sandbox does not answer", thing="/run/sandbox")
 
 
 def clean(subject: Subject) -> Section:
-    return Section(inspector="malware", outcome="ok", summary=f"{len(subject.checked)} artifacts", details={})
+    return Section(inspector="sandbox", outcome="ok", summary=f"{len(subject.checked)} artifacts", details={})
 
 
 def with_inspector(monkeypatch: pytest.MonkeyPatch, look: Any, *, always: bool = False) -> None:
-    monkeypatch.setattr(inspectors, "INSPECTORS", (*_OWN, Named("malware", look, always)))
+    monkeypatch.setattr(inspectors, "INSPECTORS", (*_OWN, Named("sandbox", look, always)))
 
 
 _OWN = inspectors.INSPECTORS
@@ -87,11 +87,11 @@ def refused(station: Inside, key: PrivateKey, match: str) -> None:
 def test_a_required_inspector_that_is_missing_blocks_and_is_named(
     strict: Inside, made: SmallBundle, people: list[PrivateKey]
 ) -> None:
-    strict.station.paths.approvals.write_text(MALWARE)
+    strict.station.paths.approvals.write_text(SANDBOX)
     with pytest.raises(FailedError) as caught:
         strict.bring(made.folder)
     said = caught.value.diagnostics()
-    assert "a required inspector is missing on this station: alpha.bravo-000001: malware" in said
+    assert "a required inspector is missing on this station: alpha.bravo-000001: sandbox" in said
     assert f"lockgate intake inspect {NAME}" in said
     entry = find_entry(strict.station.reader, NAME)
     assert (entry.state, entry.report_digest) == ("quarantined", None)
@@ -104,15 +104,15 @@ def test_a_required_inspector_that_is_missing_blocks_and_is_named(
 def test_a_required_inspector_that_is_down_blocks_until_it_is_mended(
     strict: Inside, made: SmallBundle, people: list[PrivateKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict.station.paths.approvals.write_text(MALWARE)
+    strict.station.paths.approvals.write_text(SANDBOX)
     with_inspector(monkeypatch, down)
-    with pytest.raises(FailedError, match="the required inspector malware could not look") as caught:
+    with pytest.raises(FailedError, match="the required inspector sandbox could not look") as caught:
         strict.bring(made.folder)
-    assert "clamd does not answer" in caught.value.diagnostics()
+    assert "the sandbox does not answer" in caught.value.diagnostics()
     refused(strict, people[0], "quarantined")
     with_inspector(monkeypatch, clean)
     result = inspection.run(context(strict))
-    assert {"inspector": "malware", "outcome": "ok"} in result["sections"]
+    assert {"inspector": "sandbox", "outcome": "ok"} in result["sections"]
     for key in people:
         strict.decide(NAME, key)
     assert strict.release(NAME)
@@ -124,9 +124,9 @@ def test_an_inspector_that_is_not_required_and_down_says_so_and_blocks_nothing(
     with_inspector(monkeypatch, down)
     strict.bring(made.folder)
     raw = strict.station.reader.execute("SELECT report FROM intake_documents").fetchone()[0]
-    (section,) = [one for one in json.loads(raw)["sections"] if one["inspector"] == "malware"]
+    (section,) = [one for one in json.loads(raw)["sections"] if one["inspector"] == "sandbox"]
     assert section["outcome"] == "fail"
-    assert "could not look: clamd does not answer" in section["summary"]
+    assert "could not look: the sandbox does not answer" in section["summary"]
     assert strict.decide(NAME, people[0]) == "quarantined"
 
 
@@ -134,7 +134,7 @@ def test_what_is_always_required_blocks_whatever_the_policy_says(
     strict: Inside, made: SmallBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_inspector(monkeypatch, down, always=True)
-    with pytest.raises(FailedError, match="the required inspector malware could not look"):
+    with pytest.raises(FailedError, match="the required inspector sandbox could not look"):
         strict.bring(made.folder)
 
 
@@ -146,8 +146,8 @@ def test_a_rule_that_came_after_the_report_stops_approvals_and_the_release(
     drafted = approvals.draft(strict.station, entry, people[1].public.keyid, "approve", "")
     strict.decide(NAME, people[0])
     strict.decide(NAME, people[1])
-    strict.station.paths.approvals.write_text(MALWARE)
-    with pytest.raises(RefusedError, match="a required inspector has not looked at it: malware"):
+    strict.station.paths.approvals.write_text(SANDBOX)
+    with pytest.raises(RefusedError, match="a required inspector has not looked at it: sandbox"):
         strict.release(NAME)
     refused(strict, people[0], "has not looked")
     with pytest.raises(RefusedError, match="has not looked"):

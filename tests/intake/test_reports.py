@@ -72,6 +72,7 @@ def test_a_report_is_about_one_bundle_at_one_site(inside: Inside, bundle: SmallB
         "evidence",
         "signatures",
         "layers",
+        "malware",
     ]
 
 

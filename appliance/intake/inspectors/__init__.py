@@ -12,8 +12,18 @@ from typing import Final
 
 import msgspec
 
-from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers, signatures
+from appliance.intake.inspectors import (
+    artifacts,
+    changes,
+    differences,
+    evidence,
+    integrity,
+    layers,
+    malware,
+    signatures,
+)
 from appliance.intake.inspectors.port import Named, Subject
+from appliance.malware.engine import NotSetUpError
 from bundles.documents.signed import Report, Section
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.io import strict_json
@@ -31,6 +41,7 @@ INSPECTORS: Final[tuple[Named, ...]] = (
     Named("evidence", evidence.inspect),
     Named("signatures", signatures.inspect),
     Named("layers", layers.inspect),
+    Named("malware", malware.inspect, always=False),
 )
 
 
@@ -41,7 +52,7 @@ def inspect(
 
     `required` are those that the policy names beside the ones that are required always. Raises FailedError where one
     of them is not there, or could not look: then there is no report, and nothing to decide. What another could not
-    look at stands in its section as `fail`.
+    look at stands in its section as `fail`, and that it was never set up as `note`.
 
     An inspector that fails on the content itself, required or not, has a `fail` section with `UNLOOKED` in its details:
     the report is written, so that the bundle can be rejected. It cannot be approved where the inspector is required.
@@ -72,6 +83,8 @@ def _look(each: Named, subject: Subject, *, required: bool) -> Section:
                 thing=f"{bundle}: {error.diagnostics()}",
                 remedy=f"fix it, then: lockgate intake inspect {bundle}",
             ) from None
+        if isinstance(error, NotSetUpError):
+            return _unlooked(each, error.what, error.code, required=False, outcome="note")
         return _unlooked(each, error.diagnostics(), error.code, required=False)
     except (OSError, MemoryError):  # the machine's, not the content's: a new run may do better
         raise
@@ -82,11 +95,11 @@ def _look(each: Named, subject: Subject, *, required: bool) -> Section:
     return section
 
 
-def _unlooked(each: Named, why: str, code: str, *, required: bool) -> Section:
+def _unlooked(each: Named, why: str, code: str, *, required: bool, outcome: str = "fail") -> Section:
     """The section of an inspector that has not looked. `required`: the bundle is not approved by this report."""
     return Section(
         inspector=each.name,
-        outcome="fail",
+        outcome=outcome,
         summary=f"could not look: {why.encode('utf-8', 'replace').decode()[:_WHY]}",
         details={UNLOOKED: code, "required": required},
     )

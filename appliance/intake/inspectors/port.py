@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.layer_cache import Notebook
 from appliance.settings.image_policy import ImagePolicy
+from appliance.settings.malware import MalwareSettings
 from appliance.settings.sources import Source
 from appliance.store.reads.registry import Metadata
 from appliance.store.reads.tag_claims import TagClaim
@@ -33,7 +35,8 @@ class Subject:
     `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write, `owners` gives
     the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
     this station believes for images, `image_policy` the policy for images that two people applied,
-    `image_policy_error` why it cannot be read.
+    `image_policy_error` why it cannot be read. `malware` names the engine that looks for malware, `folder` is where
+    files without a name may be.
     """
 
     opened: Opened
@@ -49,6 +52,8 @@ class Subject:
     pins: Pins = field(default_factory=lambda: Pins((), (), ""))
     image_policy: ImagePolicy | None = None
     image_policy_error: str = ""
+    malware: MalwareSettings = field(default_factory=MalwareSettings)
+    folder: Path | None = None
 
 
 Inspector = Callable[[Subject], Section]
