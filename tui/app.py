@@ -11,11 +11,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundles.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, LockgateError, UsageError
+from bundles.errors import EXIT_DONE, EXIT_FAILED, LockgateError, UsageError
 from tui.terminal import detect
 
 if TYPE_CHECKING:
@@ -25,39 +25,56 @@ if TYPE_CHECKING:
     from tui.shell.crash import Crash
 
 
-def run(root: Path | None, demo: bool, first: FirstAdministrator | None = None) -> int:
-    """The console of the station in `root`, or with `demo` of one in memory; `first` makes the first administrator of
-    a station that has no accounts yet. Returns the exit status.
-
-    Raises UsageError for a configuration file that cannot be read.
-    """
+def refused() -> bool:
+    """Whether no console can be shown on this terminal; why is then on standard error."""
     problem = detect.refusal(os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty())
     if problem:
         sys.stderr.write(f"{problem}\n")
-        return EXIT_USAGE
+    return bool(problem)
+
+
+def require_terminal() -> None:
+    """The console in lines has somebody to ask. Raises UsageError."""
+    if not sys.stdin.isatty():
+        raise UsageError("the console in lines asks at a terminal", thing="standard input is none",
+                         remedy="use the commands in scripts: lockgate --help")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the demo has beside its station: the one across the gap, in `other`, who may log in (`hint`), and `ready`,
+    which waits until the station may be logged in to."""
+
+    other: Path
+    hint: str
+    ready: Callable[[], object]
+
+
+def run(root: Path, first: FirstAdministrator | None = None, training: Training | None = None) -> int:
+    """The console of the station in `root`; `first` makes the first administrator of one that has no accounts yet.
+    Returns the exit status.
+
+    Raises UsageError for a configuration file that cannot be read, and what `training.ready` raises.
+    """
     detect.prepare()
+    from appliance.clock import now
     from tui.actions.keymap import load
-    from tui.demo.keyring import DemoKeyring
     from tui.shell.console import LockgateConsole as Console
+    from tui.station.control_socket import ControlStation
     from tui.station.keyring import FolderKeyring
 
-    look, keymap = detect.look(os.environ), load(root)
-    if demo or root is None:
-        from tui.demo.station import demo_pair
+    look, keymap = detect.look(os.environ), load(None if training is not None else root)
+    if training is not None:
+        training.ready()
 
-        def make(after: Crash | None) -> LockgateConsole:
-            inside, outside = demo_pair()
-            return Console(inside, DemoKeyring(), now=inside.now, look=look, keymap=keymap, other=outside, after=after)
-    else:
-        from appliance.clock import now
-        from tui.station.control_socket import ControlStation
+    def make(after: Crash | None) -> LockgateConsole:
+        other = (ControlStation(training.other), FolderKeyring(training.other)) if training is not None else None
+        return Console(
+            ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first, after=after,
+            other=other, hint=training.hint if training is not None else "",
+        )  # fmt: skip
 
-        def make(after: Crash | None) -> LockgateConsole:
-            return Console(
-                ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first, after=after
-            )
-
-    return _go_on(make)
+    return go_on(make)
 
 
 def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
@@ -68,9 +85,7 @@ def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
     """
     import asyncio
 
-    if not sys.stdin.isatty():
-        raise UsageError("the console in lines asks at a terminal", thing="standard input is none",
-                         remedy="use the commands in scripts: lockgate --help")  # fmt: skip
+    require_terminal()
     detect.prepare()
     from appliance.clock import now
     from tui.plain.console import PlainConsole
@@ -98,7 +113,7 @@ def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
         return EXIT_FAILED
 
 
-def _go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:
+def go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:
     """Run the console, and after a defect of its own another one, which begins with the page that names it, until a
     person leaves. What fails again before anybody pressed a key on that page is not tried again. No exception reaches
     the terminal: not one of a thread or of a task that nobody awaited, either."""

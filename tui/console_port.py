@@ -84,8 +84,10 @@ class ConsolePort(App[int], inherit_bindings=False):
     now: Callable[[], str]
     look: Look
     keymap: Keymap
-    other: Station | None
-    """The station across the gap, which only the demo has."""
+    other: tuple[Station, Keyring] | None
+    """The station across the gap and its keys, which only the demo has."""
+    hint: str
+    """Who may log in, and with what; empty but in the demo."""
     status: Status | None
     moment: Moment
     """A question keeps the moment at which it was asked."""

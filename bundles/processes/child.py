@@ -1,8 +1,9 @@
 """The beginning of a child process: `python -I child.py SPEC (-m MODULE | PROGRAM) ARGUMENT…`.
 
 SPEC is JSON: the parent's process id and the fields of `bundles.processes.start.Bounds`. The child ends where that
-parent is gone, sets its limits, and becomes the module or the program. A script of its own, since code between fork and
-exec of a process with threads may hang; it imports nothing of the program before it is bounded.
+parent is gone, unless it `outlives` it, sets its limits, and becomes the module or the program. A script of its own,
+since code between fork and exec of a process with threads may hang; it imports nothing of the program before it is
+bounded.
 """
 
 import ctypes
@@ -68,7 +69,8 @@ def below(hard: int, wanted: int) -> int:
 
 def _main() -> None:
     spec, words = json.loads(sys.argv[1]), sys.argv[2:]
-    die_with(spec["parent"])
+    if not spec["outlives"]:
+        die_with(spec["parent"])
     limit(spec)
     if words[0] != "-m":
         program = words[0]

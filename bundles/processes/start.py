@@ -4,7 +4,8 @@ A child runs a program by its absolute path, looked for in system folders alone;
 caller's making, with a minimal environment, and inherits no descriptor that is not named. A Python child runs isolated
 (`-I`: no PYTHON* variable, no user site, nothing from the current folder) and takes this program's code from the
 folder that this process has it from. `find_callers_program` looks on the caller's own PATH: for credential helpers, in
-the caller's own process. A child behind `Bounds` dies with the process that started it.
+the caller's own process. A child behind `Bounds` dies with the process that started it, but for one that `outlives`
+it to put things in order.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Bounds:
     in seconds. `data` is a soft limit, so that a child's own child can have another; None lifts the one of the process
     that starts it. `nice` is
     added to the niceness; without `network` the child gets a network namespace of its own where the kernel permits it.
+    One that `outlives` its parent hears of that end by itself, from a pipe that closes.
     """
 
     address_space: int | None = None
@@ -57,6 +59,7 @@ class Bounds:
     cpu: int | None = None
     nice: int = 0
     network: bool = True
+    outlives: bool = False
 
 
 def environment(*passed: str, **values: str) -> dict[str, str]:

@@ -13,10 +13,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.console.doubles.keyring import DemoKeyring
+from tests.console.doubles.pictures import unheard
+from tests.console.doubles.station import DemoStation, demo_pair
 from tui.actions.keymap import Keymap
-from tui.demo.keyring import DemoKeyring
-from tui.demo.pictures import unheard
-from tui.demo.station import DemoStation, demo_pair
 from tui.shell.console import LockgateConsole
 from tui.terminal.look import Look
 
@@ -109,7 +109,7 @@ async def driven(
     inside, outside = demo_pair(seconds)
     app = LockgateConsole(
         station or inside, DemoKeyring(), now=inside.now, look=look or Look(colour=False), keymap=keymap,
-        other=outside, seconds=seconds, first=first,
+        other=(outside, DemoKeyring()), seconds=seconds, first=first,
     )  # fmt: skip
     async with app.run_test(size=size) as pilot:
         driving = Driven(app, pilot, inside, outside, seconds)

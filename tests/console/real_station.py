@@ -21,7 +21,7 @@ from appliance.cli.shared.first_steps import FirstSteps
 from appliance.clock import now
 from tests import forked
 from tests.console.conftest import Driven, Seconds
-from tui.demo.station import demo_pair
+from tests.console.doubles.station import demo_pair
 from tui.screens.people.log_in import LogIn
 from tui.shell.console import LockgateConsole
 from tui.station.control_socket import ControlStation

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from tests.console.doubles import intake
 from tui.actions.further_screens import BY_SCREEN, LISTED, MORE
 from tui.actions.registry import ACTIONS, ROOTS, Action, Context
-from tui.demo import intake
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.jump import Jump

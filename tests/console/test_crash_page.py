@@ -16,7 +16,8 @@ WORDS = "correct horse battery"
 
 BROKEN = f"""
 import asyncio, sys
-from tui.app import run
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.console.doubles.__main__ import run
 from tui.screens.start.home import HomeScreen
 from tui.screens.jobs.list import JobsScreen
 from tui.widgets.panel import Panel
@@ -50,7 +51,7 @@ HomeScreen.do_copy = worker
 HomeScreen.do_save = timer
 JobsScreen.do_copy = painting
 JobsScreen.do_save = task
-sys.exit(run(None, True))
+sys.exit(run())
 """
 
 

@@ -212,13 +212,13 @@ async def test_bring_in_ends_with_a_summary_to_save(drive: Any, tmp_path: Path, 
 
 
 def _released(console: Any) -> Any:
-    from tui.demo import intake
+    from tests.console.doubles import intake
 
     return intake.make(1, "released", console.inside.now(), ("officer", "deputy"))
 
 
 def _import_of(console: Any) -> Any:
-    from tui.demo.jobs import DemoJob, Phase
+    from tests.console.doubles.jobs import DemoJob, Phase
 
     inside = console.inside
     return DemoJob(

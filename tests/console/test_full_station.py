@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from appliance.api.status import ReadOnly, Status
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 
 WHY = "1.0 MB are free, and at least 33.6 MB are needed"
 

@@ -13,7 +13,7 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.common import Page
 from appliance.api.intake import LedgerRow, Stream
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 
 T = TypeVar("T")
 HOSTILE = "\x1b]0;owned\x07\u202egnp.exe\u200b[@click=app.quit]x[/] \n\t漢e\u0301"

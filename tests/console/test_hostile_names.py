@@ -11,7 +11,7 @@ from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry
 from appliance.api.jobs import Job
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 
 ESCAPE, BIDI, ZERO_WIDTH = "\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "safe\u200bname"
 MARKUP = "[@click=app.quit]x[/] [bold]y[/bold]"

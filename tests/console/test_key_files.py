@@ -11,9 +11,9 @@ import pytest
 
 from bundles.errors import UsageError
 from bundles.signing.keys import PublicKey, create_private, save_private
+from tests.console.doubles.data import KEYIDS
 from tests.console.keys import PASSPHRASE
 from tests.peer_tools import require
-from tui.demo.data import KEYIDS
 from tui.station.keyring import FolderKeyring
 
 

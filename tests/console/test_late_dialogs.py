@@ -9,7 +9,7 @@ from textual import _time, events
 
 from appliance.api.bundles import Medium
 from appliance.api.jobs import Job
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.dialog import HELD, REPEATS, Dialog

@@ -9,8 +9,8 @@ import pytest
 from textual.widgets import Input
 
 from bundles.errors import RefusedError
+from tests.console.doubles.station import DemoStation
 from tests.console.keys import PASSPHRASE
-from tui.demo.station import DemoStation
 from tui.screens.people.log_in import Claim, LogIn, LogInForm
 from tui.station.port import NotLoggedInError
 

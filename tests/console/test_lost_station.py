@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 from tui.station.link import Link
 from tui.station.port import StationLostError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.api.common import Page
 from appliance.api.content import Tag
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 
 MANY = 100_000
 IMAGE = "application/vnd.oci.image.manifest.v1+json"

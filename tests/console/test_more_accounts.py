@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from textual.widgets import Input
 
+from tests.console.doubles import accounts
+from tests.console.doubles.state import DemoChange
 from tests.console.keys import PASSPHRASE
-from tui.demo import accounts
-from tui.demo.state import DemoChange
 from tui.dialogs.told import SecretDialog
 
 LONG = [*"a long password"]

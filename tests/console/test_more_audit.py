@@ -8,8 +8,8 @@ from typing import Any
 from appliance.api.audit import Checked
 from appliance.api.status import Head
 from appliance.tour.stage import Station
+from tests.console.doubles import audit as demo_audit
 from tests.console.real import live
-from tui.demo import audit as demo_audit
 from tui.wording.audit import chain_lines
 
 

@@ -14,8 +14,8 @@ from appliance.tour.stage import Station
 from bundles.errors import LockgateError
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder, trust_key
+from tests.console.doubles import data
 from tests.console.real import live
-from tui.demo import data
 from tui.station.station_folder import FolderDesk, Grant
 from tui.wording.fingerprints import word_lines
 

@@ -10,9 +10,9 @@ import pytest
 
 from bundles.documents.signed import Approval, encode
 from bundles.errors import RefusedError
+from tests.console.doubles.data import digest
 from tests.console.keys import PASSPHRASE
 from tui.decisions.deciding import Signed, require_seen
-from tui.demo.data import digest
 
 WAITING = "alpha.bravo-000007"
 

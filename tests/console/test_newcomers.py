@@ -10,9 +10,9 @@ import pytest
 from appliance.api.common import Page
 from appliance.api.content import Repository
 from appliance.api.jobs import Job
+from tests.console.doubles.data import KEYIDS
 from tests.console.keys import PASSPHRASE
 from tui.actions.keymap import Keymap
-from tui.demo.data import KEYIDS
 from tui.screens.start.help import help_text
 from tui.wording.checklists import next_step
 from tui.wording.job_results import opens, result_lines

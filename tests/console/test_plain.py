@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.console.doubles.station import DemoStation
 from tests.console.lines import STEERING, Lines
 from tests.console.real_station import PASSWORD, RealStation
 from tests.console.stations import WORDS, Gap
-from tui.demo.station import DemoStation
 from tui.station.link import Link
 from tui.station.port import StationLostError
 from tui.terminal import qr

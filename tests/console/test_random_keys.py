@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from textual import events
 
-from tui.demo.accounts import accounts
-from tui.demo.data import PASSPHRASE
+from tests.console.doubles.accounts import accounts
+from tests.console.doubles.data import PASSPHRASE
 from tui.screens.people.log_in import LetIn
 
 KEYS = (

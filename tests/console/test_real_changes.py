@@ -13,9 +13,9 @@ import pytest
 from appliance.clock import now
 from bundles.signing.keys import save_private
 from tests.console.conftest import Seconds
+from tests.console.doubles.station import demo_pair
 from tests.console.real_station import PASSWORD, Console
 from tests.release.closed import Closed
-from tui.demo.station import demo_pair
 from tui.shell.console import LockgateConsole
 from tui.station.control_socket import ControlStation
 from tui.station.keyring import FolderKeyring

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from tui.demo.pictures import SCENES, Scene, Stage
+from tests.console.doubles.pictures import SCENES, Scene, Stage
 from tui.terminal.look import Look
 
 COLOUR, MONOCHROME, ASCII = Look(), Look(colour=False), Look(colour=False, ascii=True)

@@ -11,8 +11,8 @@ import pytest
 
 from appliance.api.states import BUNDLE_STATES, ENTRY_STATES, FINAL_STATES, JOB_STATES, ROLES
 from appliance.store.database import open_writer
+from tests.console.doubles.intake import make
 from tui.actions.registry import _approvable, _rejectable, _releasable
-from tui.demo.intake import make
 from tui.guides.bring_in import _DECIDED, _ORDER
 from tui.screens.people.accounts import ROLES as OFFERED
 from tui.terminal.look import STATES

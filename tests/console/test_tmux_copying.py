@@ -12,7 +12,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def test_a_digest_is_copied_to_the_terminals_clipboard_and_saved_to_a_file(tmp_path: Path) -> None:
-    program = (sys.executable, "-m", "appliance.cli.main", "console", "--demo")
+    program = (sys.executable, Path(__file__).with_name("doubles") / "__main__.py")
     with Terminal(*program, folder=tmp_path) as terminal:
         terminal.shows("What next")
         terminal.press("4")

@@ -20,8 +20,12 @@ COLOURS = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|10[0-7]|38|48)[;m]
 BRIGHT = re.compile(r"\x1b\[(?:\d+;)*(?:9[0-7]|10[0-7]|38|48)[;m]")
 
 
-def demo(size: tuple[int, int] = (80, 24), **environment: str) -> Terminal:
-    return Terminal(*PROGRAM, "--demo", size=size, environment=environment)
+DOUBLE = (sys.executable, Path(__file__).with_name("doubles") / "__main__.py")
+"""The console on the double: what is looked at is what reaches the terminal."""
+
+
+def double(size: tuple[int, int] = (80, 24), **environment: str) -> Terminal:
+    return Terminal(*DOUBLE, size=size, environment=environment)
 
 
 def rows(screen: str) -> list[str]:
@@ -30,7 +34,7 @@ def rows(screen: str) -> list[str]:
 
 @pytest.mark.parametrize("size", [(80, 24), (132, 43), (300, 100)])
 def test_it_fills_terminals_of_any_size(size: tuple[int, int]) -> None:
-    with demo(size) as terminal:
+    with double(size) as terminal:
         screen = terminal.shows("What next", "Health", "q Quit", "bravo inside")
         assert "bravo inside" in rows(screen)[0]
         assert rows(screen)[0].endswith("Z")
@@ -44,7 +48,7 @@ def _whole(screen: str, height: int) -> bool:
 
 
 def test_a_terminal_that_changes_its_size_all_the_time_is_painted_whole_in_the_end() -> None:
-    with demo() as terminal:
+    with double() as terminal:
         terminal.shows("What next", "q Quit")
         terminal.press("4")
         terminal.shows("Intake  1 of", "a Approve")
@@ -59,7 +63,7 @@ def test_a_terminal_that_changes_its_size_all_the_time_is_painted_whole_in_the_e
 
 
 def test_a_terminal_too_small_for_it_is_survived_and_grows_again() -> None:
-    with demo() as terminal:
+    with double() as terminal:
         terminal.shows("What next")
         terminal.resize(12, 4)
         terminal.press("4", "1", "2")
@@ -69,7 +73,7 @@ def test_a_terminal_too_small_for_it_is_survived_and_grows_again() -> None:
 
 @pytest.mark.parametrize("term", ["linux", "vt220", "xterm-256color", "screen", "vt100"])
 def test_it_runs_on_terminals_of_many_kinds(term: str) -> None:
-    with demo(TERM=term, NO_COLOR="") as terminal:
+    with double(TERM=term, NO_COLOR="") as terminal:
         terminal.shows("What next", "bravo inside")
         terminal.press("4")
         terminal.shows("Intake  1 of", "alpha.bravo-000007")
@@ -86,7 +90,7 @@ def test_it_runs_on_terminals_of_many_kinds(term: str) -> None:
 
 
 def test_no_color_means_none() -> None:
-    with demo(TERM="xterm-256color", NO_COLOR="1") as terminal:
+    with double(TERM="xterm-256color", NO_COLOR="1") as terminal:
         terminal.shows("What next")
         terminal.press("4")
         terminal.shows("Intake  1 of")
@@ -94,7 +98,7 @@ def test_no_color_means_none() -> None:
 
 
 def test_without_unicode_it_is_all_ascii() -> None:
-    with demo(LANG="C", LC_ALL="C") as terminal:
+    with double(LANG="C", LC_ALL="C") as terminal:
         terminal.shows("What next")
         terminal.press("4")
         terminal.shows("Intake  1 of")

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.api.common import Page
 from appliance.api.content import Repository
-from tui.demo.station import DemoStation
+from tests.console.doubles.station import DemoStation
 
 
 class Overwritten(DemoStation):

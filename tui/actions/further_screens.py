@@ -7,11 +7,10 @@ To add a screen:
    `station.send(SHAPE, "/v1/...", body)`; its shapes are those of `appliance.api`;
 2. one entry in `MORE` below, in the order of the alphabet: it is then in More, in the palette and in the jump, has a
    title, a place in the help, and a picture at 80x24 and 120x40 in the snapshot tests and in docs/screens;
-3. one demo module `tui/demo/<name>.py`, named in the entry, with `answer(station, path, arguments) -> object | None`:
-   the JSON-like document or the shape for a path of yours, None for any other. Nothing in it may be random or late;
-4. one test file `tests/console/test_more_<name>.py` that presses each of its actions; then
-   `pytest tests/console/test_snapshots.py -k <name> --snapshot-update` and
-   `python -m tui.demo.pictures docs/screens <name> more`.
+3. one test file `tests/console/test_more_<name>.py` that presses each of its actions, on a real station where it asks
+   or changes one; for its picture an answer of the test double `tests/console/doubles/<name>.py`, named in
+   `doubles/further_screens.py`; then `pytest tests/console/test_snapshots.py -k <name> --snapshot-update` and
+   `python -m tests.console.doubles.pictures docs/screens <name> more`.
 
 A screen about one thing (of a bundle, of a key) has `listed=False` and is opened by `console_app.open_further(name,
 reference)`. Actions of a screen's own are in its entry, with `may("<permission>", rule)` where the account needs one.
@@ -42,7 +41,6 @@ class Further:
     screen: str
     title: str
     about: str
-    demo: str = ""
     listed: bool = True
     opens: bool = False
     filters: bool = False
@@ -123,7 +121,6 @@ MORE: Final[tuple[Further, ...]] = (
         "ApprovalScreen",
         "Approval",
         "one bundle that waits for people",
-        demo="tui.demo.approvals",
         listed=False,
         opens=True,
         keys=("colon", *"approvals", "enter", "down", "enter"),
@@ -134,7 +131,6 @@ MORE: Final[tuple[Further, ...]] = (
         "ApprovalsScreen",
         "Approvals",
         "what waits for people, and what a signature will do",
-        demo="tui.demo.approvals",
         opens=True,
         filters=True,
     ),
@@ -144,7 +140,6 @@ MORE: Final[tuple[Further, ...]] = (
         "AuditScreen",
         "Audit",
         "who did what and when, and whether the record holds",
-        demo="tui.demo.audit",
         filters=True,
         actions=(
             Action("narrow", ("f",), "Narrow", "by act, who, thing, outcome and time", ("audit",), hint=1),
@@ -159,7 +154,6 @@ MORE: Final[tuple[Further, ...]] = (
         "BlocksScreen",
         "Blocked",
         "digests that are shown to nobody, and why",
-        demo="tui.demo.blocks",
         opens=True,
         filters=True,
         actions=(
@@ -183,7 +177,6 @@ MORE: Final[tuple[Further, ...]] = (
         "BundlesScreen",
         "Bundles",
         "what is carried out and in, and what comes next",
-        demo="tui.demo.audit",
         opens=True,
         filters=True,
         actions=(
@@ -204,7 +197,6 @@ MORE: Final[tuple[Further, ...]] = (
         "CustodyScreen",
         "Custody",
         "through whose hands a bundle went, as a form",
-        demo="tui.demo.audit",
         opens=True,
         filters=True,
         actions=(
@@ -235,7 +227,6 @@ MORE: Final[tuple[Further, ...]] = (
         "Record",
         "one bundle's custody record",
         listed=False,
-        demo="tui.demo.audit",
         keys=("colon", *"custody", "enter", *("down",) * 6, "enter"),
     ),
     Further(
@@ -244,7 +235,6 @@ MORE: Final[tuple[Further, ...]] = (
         "DeltasScreen",
         "Deltas",
         "what each inside is known to hold, since when",
-        demo="tui.demo.deltas",
         actions=DELTAS,
     ),
     Further(
@@ -253,7 +243,6 @@ MORE: Final[tuple[Further, ...]] = (
         "KeyScreen",
         "Key",
         "a pinned key, and what stands on it",
-        demo="tui.demo.station_folder",
         listed=False,
         under="trust",
         keys=("6", "enter"),
@@ -321,7 +310,6 @@ MORE: Final[tuple[Further, ...]] = (
         "Recall",
         "where something went, and who pulled it",
         listed=False,
-        demo="tui.demo.blocks",
         keys=("colon", *"blocked", "enter", "R"),
     ),
     Further(
@@ -343,7 +331,6 @@ MORE: Final[tuple[Further, ...]] = (
         "SitesScreen",
         "Sites",
         "known destinations, and receipts given and taken",
-        demo="tui.demo.blocks",
         actions=(
             Action("site_add", ("n",), "List a site", "make a destination known", ("sites",), may("build"), hint=1),
             Action(

@@ -66,9 +66,10 @@ class Unseen(Message):
 
 
 class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
-    """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
-    station across the gap, which only the demo has; `seconds` counts the time without a key, and `first` makes the
-    first administrator. `after` is the defect that ended the console before this one: its page comes first."""
+    """`station` is the control client; `now` gives the wire time that the clock shows. `other` is the station across
+    the gap with its keys, and `hint` says who may log in: only the demo has them. `seconds` counts the time without a
+    key, and `first` makes the first administrator. `after` is the defect that ended the console before this one: its
+    page comes first."""
 
     CSS_PATH = "lockgate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -83,7 +84,8 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         now: Callable[[], str],
         look: Look | None = None,
         keymap: Keymap | None = None,
-        other: Station | None = None,
+        other: tuple[Station, Keyring] | None = None,
+        hint: str = "",
         seconds: Callable[[], float] = time.monotonic,
         first: FirstAdministrator | None = None,
         after: Crash | None = None,
@@ -98,6 +100,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         self.look = look or Look()
         self.keymap = keymap or Keymap()
         self.other = other
+        self.hint = hint
         self.status: Status | None = None
         self.running_job: Job | None = None
         self.draft = Draft()
@@ -271,7 +274,8 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         """Carry on at the demo's other station, as after a walk with the medium."""
         if self.other is None:
             return
-        self.other, self.link.station = self.link.station, self.other
+        here = self.link.station, self.keyring
+        (self.link.station, self.keyring), self.other = self.other, here
         self.status = self.presence.who = None
         self.forget_person()
         self.show_root("home")

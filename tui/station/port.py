@@ -1,7 +1,7 @@
 """What the console asks of a station: the protocol of the control client.
 
 What comes back are the shapes of `appliance.api`. `appliance.control.client` satisfies the protocol
-over the Unix socket, `tui.demo.station` in memory; nothing else in the console knows which one it talks to.
+over the Unix socket; nothing else in the console knows what it talks to.
 """
 
 from __future__ import annotations

@@ -231,4 +231,5 @@ def make_gate(app: ConsolePort, why: str, kept_for: str) -> LogInForm:
         reason = f"{why[0].upper()}{why[1:]}. " if why else ""
         explain = f"{reason}What was on the screen is kept for {safe(kept_for)}; whoever else logs in begins anew."
         return LogIn("Locked", explain, locked_by=kept_for, values={"account": kept_for})
-    return LogIn("Log in", f"{why[0].upper()}{why[1:]}." if why else "Who are you?")
+    explain = f"{why[0].upper()}{why[1:]}." if why else "Who are you?"
+    return LogIn("Log in", "\n".join(filter(None, (explain, app.hint))))

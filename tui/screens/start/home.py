@@ -234,7 +234,7 @@ class HomeScreen(StationScreen):
 def down_lines(folder: str) -> list[list[Span]]:
     """Which folder it is, and what starts it."""
     if not folder:
-        return [[("the demo's station", "plain")]]
+        return [[("it has no folder here", "plain")]]
     start = f"lockgate serve -C {shlex.quote(folder)}"
     return [
         fact("folder", safe(folder), name_width=8),

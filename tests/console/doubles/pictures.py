@@ -1,4 +1,4 @@
-"""Pictures of every screen, made from the demo: `python -m tui.demo.pictures docs/screens`.
+"""Pictures of every screen, made from the demo: `python -m tests.console.doubles.pictures docs/screens`.
 
 The scenes are also what the snapshot tests look at: the demo's clock stands still, so that a picture changes only when
 the console does.
@@ -15,10 +15,10 @@ from typing import Any, Final
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.console.doubles.data import PASSPHRASE
+from tests.console.doubles.keyring import DemoKeyring
+from tests.console.doubles.station import demo_pair
 from tui.actions.further_screens import LISTED, MORE, Further
-from tui.demo.data import PASSPHRASE
-from tui.demo.keyring import DemoKeyring
-from tui.demo.station import demo_pair
 from tui.screens.jobs.job import JobScreen
 from tui.shell.console import LockgateConsole
 from tui.station.port import Station, StationLostError
@@ -99,7 +99,12 @@ class Stage:
         self.seconds = 1000.0
         inside, outside = demo_pair(lambda: self.seconds)
         self.app = LockgateConsole(
-            inside, DemoKeyring(), now=inside.now, look=look or Look(), other=outside, seconds=lambda: self.seconds
+            inside,
+            DemoKeyring(),
+            now=inside.now,
+            look=look or Look(),
+            other=(outside, DemoKeyring()),
+            seconds=lambda: self.seconds,
         )
 
     async def play(self, pilot: Pilot[Any], scene: Scene) -> None:
@@ -180,7 +185,7 @@ async def paint(scene: Scene, size: tuple[int, int] = _SIZE, look: Look | None =
 def main() -> int:
     """Write every scene, or those named, to the folder named; the exit status."""
     if len(sys.argv) < 2:
-        sys.stderr.write("usage: python -m tui.demo.pictures FOLDER [SCENE ...]\n")
+        sys.stderr.write("usage: python -m tests.console.doubles.pictures FOLDER [SCENE ...]\n")
         return 2
     folder, wanted = Path(sys.argv[1]), sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)

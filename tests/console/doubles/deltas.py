@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tui.demo import data
-from tui.demo.state import DemoState
+from tests.console.doubles import data
+from tests.console.doubles.state import DemoState
 
 
 def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
-    """`tui.demo.further_screens`'s answer to the paths of deltas."""
+    """`tests.console.doubles.further_screens`'s answer to the paths of deltas."""
     inside = station.side == "inside"
     match path.strip("/").split("/"):
         case ["v1", "deltas"]:

@@ -14,8 +14,8 @@ from appliance.api.states import ROLES
 from appliance.permissions import DOES, GIVES, PERMISSIONS, RULES_OUT, Permission, who_may
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.io.secret import Secret
-from tui.demo import changes, data
-from tui.demo.state import DemoState
+from tests.console.doubles import changes, data
+from tests.console.doubles.state import DemoState
 
 TRAINEE: Final = "trainee"
 _IDLE: Final = 15 * 60
@@ -123,7 +123,7 @@ def require(station: DemoState, permission: str) -> None:
 
 
 def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
-    """`tui.demo.further_screens`'s answer to the paths of accounts."""
+    """`tests.console.doubles.further_screens`'s answer to the paths of accounts."""
     parts = path.strip("/").split("/")
     if parts[:2] == ["v1", "account-changes"]:
         allowed, _ = decisions(find(station, station.account))["account"]

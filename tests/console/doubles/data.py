@@ -22,7 +22,7 @@ CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 SIGSTORE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 HYBRID: Final = "ecdsa-p384+ml-dsa-87"
-PASSPHRASE: Final = "lockgate-demo"  # noqa: S105
+PASSPHRASE: Final = "lockgate-demo"
 """What opens the demo's private keys."""
 
 FINGERPRINTS: Final = {

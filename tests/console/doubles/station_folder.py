@@ -16,8 +16,8 @@ from appliance.api.trust import OwnKey, Revoked, TrustedKey
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.ports import Progress
 from bundles.signing.widening import Widening
-from tui.demo import data, intake
-from tui.demo.state import DemoState
+from tests.console.doubles import data, intake
+from tests.console.doubles.state import DemoState
 from tui.station.station_folder import Grant, Heard, KeyFile, Rotated
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class DemoDesk:
         return Rotated(name, made.keyid, fingerprint, kept)
 
     def verify(self, paths: Sequence[str], progress: Progress) -> Findings:
-        from tui.demo.verify import findings
+        from tests.console.doubles.verify import findings
 
         return findings(self._station, paths[0], progress)
 

@@ -9,7 +9,7 @@ import msgspec
 from bundles.documents import signed
 from bundles.io.display import some
 from bundles.oci.digest import Digest
-from tui.demo import data
+from tests.console.doubles import data
 
 _SIZES = {"base/debian": 52_400_000, "platform/postgres": 161_300_000, "team/payments-api": 84_100_000,
           "team/web-portal": 41_700_000, "charts/payments": 38_200}  # fmt: skip

@@ -11,7 +11,7 @@ import msgspec
 from appliance.api.people import AccountChange
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.times import later
-from tui.demo.state import DemoChange, DemoState
+from tests.console.doubles.state import DemoChange, DemoState
 
 _GUARDED: Final = ("security-officer", "administrator")
 _CREDENTIALS: Final = ("password", "bind-key", "enable")

@@ -1,4 +1,4 @@
-"""What the demo answers to the further screens: their demo modules are asked in turn."""
+"""What the double answers to the further screens: its modules are asked in turn."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from bundles.errors import NotFoundError
-from tui.actions.further_screens import MORE
-from tui.demo.state import DemoState
+from tests.console.doubles.state import DemoState
 
 T = TypeVar("T")
-_ALWAYS = ("tui.demo.accounts",)
+_MODULES = tuple(
+    f"tests.console.doubles.{name}" for name in ("accounts", "approvals", "audit", "blocks", "deltas", "station_folder")
+)
 
 
 def answer(station: DemoState, shape: type[T], path: str, arguments: Mapping[str, Any]) -> T:
@@ -21,7 +22,7 @@ def answer(station: DemoState, shape: type[T], path: str, arguments: Mapping[str
 
     Raises NotFoundError where no module knows the path, and what the module itself raises.
     """
-    for name in dict.fromkeys((*_ALWAYS, *(further.demo for further in MORE if further.demo))):
+    for name in _MODULES:
         found = import_module(name).answer(station, path, arguments)
         if found is not None:
             return msgspec.convert(found, shape, from_attributes=True)

@@ -11,7 +11,7 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.intake import CarriedVolume, IntakeDecision, IntakeDetail, IntakeEntry, LedgerRow, Stream
 from appliance.api.states import PENDING_STATES
 from bundles.errors import RefusedError
-from tui.demo import data, reports
+from tests.console.doubles import data, reports
 
 STREAM: Final = "alpha.bravo"
 _OWNERS: Final = {

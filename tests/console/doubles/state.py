@@ -12,8 +12,8 @@ from appliance.api.errors import ErrorDocument
 from appliance.api.intake import IntakeDetail
 from appliance.api.people import AccountChange
 from appliance.api.trust import OwnKey, TrustedKey
-from tui.demo import data
-from tui.demo.jobs import DemoJob
+from tests.console.doubles import data
+from tests.console.doubles.jobs import DemoJob
 
 
 @dataclass

@@ -10,8 +10,8 @@ import msgspec
 from appliance.api.intake import IntakeDetail
 from appliance.api.states import PENDING_STATES
 from bundles.errors import NotFoundError
-from tui.demo import changes, data, intake
-from tui.demo.state import DemoState
+from tests.console.doubles import changes, data, intake
+from tests.console.doubles.state import DemoState
 
 _HOURS: Final = 72
 _LIST: Final = "/v1/approvals"

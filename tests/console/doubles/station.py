@@ -1,4 +1,4 @@
-"""The in-memory station: it serves `lockgate console --demo`, the console's tests and the pictures in docs/screens.
+"""The in-memory station: it serves unit tests of the console's screens, and the pictures in docs/screens.
 
 It keeps the promises of the control API that the console leans on: cursors, refusals with a remedy, jobs that wait
 for a signature, an intake that is visible to nobody before its release. It never stands in for a station in an
@@ -29,13 +29,13 @@ from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.documents import signed
 from bundles.documents.signed import Approval
 from bundles.errors import NotFoundError, RefusedError, UsageError
-from tui.demo import accounts, changes, data, further_screens, scripts
-from tui.demo import approvals as demo_approvals
-from tui.demo import audit as demo_audit
-from tui.demo import intake as demo_intake
-from tui.demo.jobs import DemoJob
-from tui.demo.state import Carried, DemoState
-from tui.demo.station_folder import DemoDesk
+from tests.console.doubles import accounts, changes, data, further_screens, scripts
+from tests.console.doubles import approvals as demo_approvals
+from tests.console.doubles import audit as demo_audit
+from tests.console.doubles import intake as demo_intake
+from tests.console.doubles.jobs import DemoJob
+from tests.console.doubles.state import Carried, DemoState
+from tests.console.doubles.station_folder import DemoDesk
 from tui.station.port import NotLoggedInError
 
 T = TypeVar("T")
@@ -235,7 +235,7 @@ class DemoStation(DemoState):
         return await self.job(job_id)
 
     def _check(self, keyid: str, payload: bytes, signature: bytes) -> None:
-        from tui.demo.keyring import demo_public
+        from tests.console.doubles.keyring import demo_public
 
         public = demo_public(keyid)
         if public is None or not public.verify(payload, signature):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from appliance.api.trust import OwnKey
 from bundles.errors import UsageError
-from tui.demo import data
+from tests.console.doubles import data
 
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned

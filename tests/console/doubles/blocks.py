@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tui.demo import data
-from tui.demo.state import DemoState
+from tests.console.doubles import data
+from tests.console.doubles.state import DemoState
 
 _DIGEST = data.digest("team/web-portal:7.0.3")
 
 
 def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
-    """`tui.demo.further_screens`'s answer to the paths of blocks and receipts."""
+    """`tests.console.doubles.further_screens`'s answer to the paths of blocks and receipts."""
     inside = station.side == "inside"
     match path.strip("/").split("/"):
         case ["v1", "blocks"] if "thing" in arguments:

@@ -17,9 +17,9 @@ from appliance.patterns import covers
 from appliance.permissions import matches
 from bundles.errors import FailedError, NotFoundError, UsageError
 from bundles.format.media import capacity
-from tui.demo import data, intake
-from tui.demo.jobs import DemoJob, Phase, waiting
-from tui.demo.state import DemoState
+from tests.console.doubles import data, intake
+from tests.console.doubles.jobs import DemoJob, Phase, waiting
+from tests.console.doubles.state import DemoState
 from tui.guides.new_bundle import FULL
 
 _TAMPERED: Final = ErrorDocument(

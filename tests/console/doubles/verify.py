@@ -11,9 +11,9 @@ from bundles.format.manifest import TYPE, Artifact, BundleManifest, Format, Tool
 from bundles.ports import Progress
 from bundles.signing.trust import TrustRecord
 from bundles.verifier.examine import Findings
-from tui.demo import data, intake
-from tui.demo.keyring import demo_private
-from tui.demo.state import DemoState
+from tests.console.doubles import data, intake
+from tests.console.doubles.keyring import demo_private
+from tests.console.doubles.state import DemoState
 
 _TAMPERED: Final = "/media/usb-red"
 _SIZES: Final = (4_294_967_295, 4_294_967_295, 1_812_330_415)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from appliance.api.intake import IntakeDetail
 from bundles.io import strict_json
-from tui.demo import data
-from tui.demo.state import DemoState
+from tests.console.doubles import data
+from tests.console.doubles.state import DemoState
 
 _OWNERS: Final = {"officer": "M. Okafor, security officer", "deputy": "T. Lindqvist, deputy officer"}
 _CUSTODY: Final = "/v1/custody"
