@@ -65,6 +65,7 @@ from appliance.api.people import (
 from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Promotion, PromotionDone
 from appliance.api.recall import Recall
+from appliance.api.review import Exposure, ReviewedAccount
 from appliance.api.scanning import (
     AdvisorySource,
     ComponentsFound,
@@ -178,6 +179,8 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/account-changes": Page[AccountChange],
     "POST /v1/account-changes/{id}/confirm": AccountChange,
     "POST /v1/account-changes/{id}/cancel": AccountChange,
+    "GET /v1/access-review": Page[ReviewedAccount],
+    "GET /v1/access-review/exposure": Exposure,
     "GET /v1/tls": Page[Certificate],
     "POST /v1/tls/reload": Page[Certificate],
     "GET /readyz": Probe,

@@ -74,6 +74,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/recall": {"thing!": _TEXT},
     "GET /v1/blocks": _PAGE,
     "GET /v1/accounts": _FILTERED,
+    "GET /v1/access-review": _FILTERED,
     "GET /v1/accounts/{name}/explain": {"repository!": _TEXT, "address": _TEXT},
 }  # fmt: skip
 """Query parameters by route; `!` marks one that must be there."""

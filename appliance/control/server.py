@@ -43,6 +43,7 @@ from appliance.control.listeners import admit_group, monitoring
 from appliance.control.log_follower import Events
 from appliance.control.measuring import ControlMeasures
 from appliance.control.routes import (
+    access_review,
     account_changes,
     accounts,
     approvals,
@@ -107,7 +108,7 @@ _MODULES = (
     status, repositories, repository_acts, promotions, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
-    upstreams, webhook_routes, probe,
+    access_review, upstreams, webhook_routes, probe,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

@@ -33,6 +33,10 @@ _DETAIL: Final = (
 )  # fmt: skip
 
 
+Granted = tuple[str, str, str]
+"""An account, a role and its pattern."""
+
+
 @dataclass(slots=True)
 class HeldAccount:
     """An account by the log, as `appliance.store.reads.account_rows.AccountRow`."""
@@ -129,6 +133,19 @@ class AccountRecord:
                 _apply(found, one)
         return found
 
+    def granted(self) -> dict[Granted, int]:
+        """When each role that stands took effect, in microseconds; not those from before the record began."""
+        found, since = Accounts(), dict[Granted, int]()
+        for one in reversed(self.said):
+            before = _grants(found, one.thing)
+            _apply(found, one)
+            after = _grants(found, one.thing)
+            for role, pattern in before - after:
+                since.pop((one.thing, role, pattern), None)
+            if one.act != Act.ACCOUNTS_STAND:
+                since |= {(one.thing, role, pattern): one.micros for role, pattern in after - before}
+        return since
+
     def last_of(self, names: Collection[str]) -> _Said | None:
         """The newest event that changed what is named so: an account, or a token that was revoked."""
         return next((one for one in self.said if one.thing in names and one.act in _CHANGES), None)
@@ -171,6 +188,11 @@ class AccountRecord:
                 self.unsure |= {str(name) for (name,) in rows}
             case _:
                 pass
+
+
+def _grants(accounts: Accounts, name: str) -> set[tuple[str, str]]:
+    held = accounts.held.get(name)
+    return set() if held is None else set(held.grants)
 
 
 def detail_of(held: HeldAccount, waits: list[Any]) -> dict[str, Any]:

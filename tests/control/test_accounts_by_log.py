@@ -422,3 +422,29 @@ async def test_a_change_that_a_kill_undid_locks_nobody_out(tmp_path: Path) -> No
             patch.setattr("appliance.control.accounts_by_log._IN_FLIGHT", -1)
             await desk.control.by_log.ensure(desk.inside.station)
         assert desk.found() == [("the password of ada", "changed")]
+
+
+async def test_a_review_says_who_holds_what_since_when(tmp_path: Path) -> None:
+    """To administrators and auditors; to nobody else, and that is recorded."""
+    async with a_desk(tmp_path) as desk:
+        ada, before = await desk.log_in("ada"), clock.now()
+        await desk.post(ada, "/v1/accounts/carl/grant", role="writer", pattern="**")
+        await desk.post(ada, "/v1/accounts", name="olga", password=PASSWORD)
+        await desk.post(ada, "/v1/accounts/olga/grant", role="auditor")
+        async with desk.client.get("/v1/access-review", headers=ada, params={"limit": "3"}) as answer:
+            first = await answer.json()
+        async with desk.client.get("/v1/access-review", headers=ada, params={"after": first["next"]}) as answer:
+            accounts = {one["name"]: one for one in [*first["items"], *(await answer.json())["items"]]}
+        assert sorted(accounts) == sorted([*PEOPLE, "olga"])
+        roles = {one["role"]: one["since"] for one in accounts["carl"]["roles"]}
+        assert roles["reader"] is None
+        assert roles["writer"] >= before
+        assert "writes-everywhere" in accounts["carl"]["concerns"]
+        assert accounts["ada"]["seen"] is not None
+        assert HASH not in str(accounts)
+        async with desk.client.get("/v1/access-review/exposure", headers=ada) as answer:
+            assert (await answer.json())["exposed"] == []
+        carl, olga = await desk.log_in("carl"), await desk.log_in("olga")
+        for path in ("/v1/access-review", "/v1/access-review/exposure"):
+            assert await desk.refused(olga, path) == ""
+            assert await desk.refused(carl, path) != ""

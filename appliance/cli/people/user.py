@@ -11,6 +11,7 @@ import click
 from appliance import limits
 from appliance.audit.acts import Act
 from appliance.cli.people.user_pending import cancel, confirm, credential_line, pending, report
+from appliance.cli.people.user_review import review
 from appliance.cli.shared.context import (
     call,
     folder_option,
@@ -58,10 +59,10 @@ def change(root: Path | None, name: str, what: str, as_json: bool, line: str, **
 
 @click.group()
 def user() -> None:
-    """Accounts: create, list, show, password, enable, disable, bind; log in and out; confirm what waits."""
+    """Accounts: create, list, show, password, enable, disable, bind; log in and out; confirm what waits; review."""
 
 
-for command in (pending, confirm, cancel):
+for command in (pending, confirm, cancel, review):
     user.add_command(command)
 
 
