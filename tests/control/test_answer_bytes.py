@@ -136,7 +136,7 @@ def ask_accounts(asking: Asking) -> None:
     asking.ask("POST", "/v1/accounts/ann/password", {"password": f"{PASSWORD} 2"})
     for path in ("/v1/accounts", "/v1/accounts/ann", "/v1/accounts/ann/explain?repository=a/b",
                  "/v1/accounts/robot-ci/tokens", "/v1/account-changes", "/v1/account-changes?state=all",
-                 "/v1/session"):  # fmt: skip
+                 "/v1/access-review", "/v1/access-review/exposure", "/v1/session"):  # fmt: skip
         asking.ask("GET", path)
 
 
