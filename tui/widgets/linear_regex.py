@@ -222,7 +222,7 @@ class _Reader:
 
     def _group(self, depth: int) -> _Part:
         if self._sees("?") and not self._sees(":"):
-            raise _unreadable("(? is understood only as (?:", self.pattern)
+            raise _unreadable("a group begins with ( or (?: alone", self.pattern)
         part = self._choice(depth + 1)
         if not self._sees(")"):
             raise _unreadable("a ( is not closed", self.pattern)

@@ -18,7 +18,7 @@ _CONCERNS: Final = {
     "no-roles": "holds no role",
     "disabled-with-roles": "is disabled and still holds roles",
     "writes-everywhere": "writes to every repository",
-    "foreign-credential": "has a credential that another person set and nobody confirmed; see: lockgate user show",
+    "foreign-credential": "has a credential that another person set and nobody confirmed; see: lockgate user show NAME",
     "key-not-good": "has a key that does not count for releases here; see: lockgate key list",
     "no-good-secret": "is a robot without a secret that is good",
     "long-lived-secret": "has a secret that is good for more than a year",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from aiohttp import web
 
@@ -18,8 +17,6 @@ from appliance.release_check.log_record import read_log
 from appliance.station import Station
 from appliance.store.reads import credentials
 from appliance.store.reads.accounts import Account, Accounts
-
-_PATH: Final = "/v1/access-review"
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -38,7 +35,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         config = control.station.config
         return answer(Exposure(site=config.site, at=clock.now(), exposed=tuple(review.exposed(config))))
 
-    return [get(_PATH, "status", accounts), get(f"{_PATH}/exposure", "status", exposure)]
+    return [get("/v1/access-review", "status", accounts), get("/v1/access-review/exposure", "status", exposure)]
 
 
 async def _require(request: web.Request) -> None:
