@@ -205,6 +205,15 @@ class StationPaths:
         return self.root / "drop-folders.json"
 
     @property
+    def diodes_sent(self) -> Path:
+        """How many rounds were sent of which transfers (appliance.outgoing.diode_send)."""
+        return self.root / "diodes-sent.json"
+
+    def diode(self, name: str) -> Path:
+        """How the receiving end of a diode stands (appliance.diode.standing)."""
+        return self.root / f"diode-{name}.json"
+
+    @property
     def listening(self) -> Path:
         """The process that runs the station, and where its registry listens (appliance.station.note_listening)."""
         return self.run / "listening"

@@ -1,4 +1,4 @@
-"""Transfers by SFTP, and drop folders."""
+"""Transfers by SFTP and over one-way links, and drop folders."""
 
 from __future__ import annotations
 
@@ -43,3 +43,47 @@ class DropFolder(Shape, frozen=True, kw_only=True):
     others: int
     more: bool
     bundles: tuple[DroppedBundle, ...]
+
+
+class DiodeDatagrams(Shape, frozen=True, kw_only=True):
+    """What came of datagrams since the receiver was started: `useful`; `surplus`: right, and not needed any more;
+    `unknown`: of a session whose head has not come; `forged`: with a hash or signature that does not hold; `foreign`:
+    none of ours."""
+
+    useful: int
+    surplus: int
+    unknown: int
+    forged: int
+    foreign: int
+
+
+class DiodeBundle(Shape, frozen=True, kw_only=True):
+    """A bundle on its way in over a diode: `missing` of its `blocks` are not whole, and `code` says which, for
+    `lockgate diode send --missing`."""
+
+    id: str
+    site: str
+    bytes: int
+    blocks: int
+    missing: int
+    code: str
+
+
+class Diode(Shape, frozen=True, kw_only=True):
+    """A one-way link of config.toml. Of its receiving end: `job` is the last one that received, which said something
+    new `at` that time; `buffer` is what the kernel holds for it and `received` what was of use, in bytes."""
+
+    name: str
+    address: str
+    mtu: int
+    rate: int
+    repair: int
+    repeat: int
+    drop_folder: str
+    key: bool
+    job: str
+    at: str
+    buffer: int
+    received: int
+    datagrams: DiodeDatagrams
+    arriving: tuple[DiodeBundle, ...]

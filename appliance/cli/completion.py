@@ -162,13 +162,15 @@ class SiteName(click.ParamType[str]):
         return [CompletionItem(one["site"]) for one in found if one["site"].startswith(incomplete)]
 
 
-class HostName(click.ParamType[str]):
-    """A transfer host of the running station's config.toml, with a folder behind a colon where one is given."""
+class LinkName(click.ParamType[str]):
+    """What bundles are carried by, of the running station's config.toml: a transfer host, to which a folder may be
+    added behind a colon, or a diode. `route` is where the station tells them."""
 
-    name = "host"
+    def __init__(self, name: str, route: str) -> None:
+        self.name, self._route = name, route
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The hosts, each with its address, where the station runs and says them; Tab never fails."""
+        """The names, each with its address, where the station runs and says them; Tab never fails."""
         from click.shell_completion import CompletionItem
 
         root = ctx.params.get("root")
@@ -185,13 +187,14 @@ class HostName(click.ParamType[str]):
         import asyncio
 
         async with asyncio.timeout(_PATIENCE):
-            answer = await client.get("/v1/transfer-hosts")
-        hosts: list[dict[str, Any]] = answer["items"]
-        return hosts
+            answer = await client.get(self._route)
+        links: list[dict[str, Any]] = answer["items"]
+        return links
 
 
 KEY: Final = KeyName()
-HOST: Final = HostName()
+HOST: Final = LinkName("host", "/v1/transfer-hosts")
+DIODE: Final = LinkName("diode", "/v1/diodes")
 JOB: Final = JobId()
 JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()

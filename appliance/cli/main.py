@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "site": ("appliance.cli.bundle.site:site", "Known destinations: add, list, remove"),
     "intake": ("appliance.cli.intake.group:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "sftp": ("appliance.cli.transfer.sftp:sftp", "Carry bundles by SFTP: hosts, list, push, pull, watch"),
+    "diode": ("appliance.cli.transfer.diode:diode", "Carry bundles over one-way links: list, send, receive"),
     "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy, promote"),

@@ -36,6 +36,7 @@ JOB_PATHS: Final[Mapping[str, tuple[PathParam, ...]]] = {
     "advisories": (PathParam("path", False, "the advisories cannot be read"),),
     "sftp-push": (PathParam("paths[]", False, "the bundle cannot be read"),),
     "sftp-pull": (PathParam("out", True, "the folder cannot be used"),),
+    "diode-send": (PathParam("paths[]", False, "the bundle cannot be read"),),
     "receipt": (PathParam("out", True, "the receipt cannot be written", "file"),),
 }
 """By kind of job; a kind that is not here takes no path."""

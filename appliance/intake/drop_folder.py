@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance import limits as station_limits
+from appliance.diode.folder import NAME as UNFINISHED
 from appliance.sftp.names import BUNDLE
 from bundles import limits
 from bundles.decide.bundle import SIGNATURE_NAME, SmallFiles, consistent
@@ -62,7 +63,7 @@ def list_folder(folder: Path) -> Listed:
     for name, is_folder in names:
         if is_folder and BUNDLE.match(name):
             bundles.append(name)
-        else:
+        elif name != UNFINISHED:
             others += 1
     return Listed(tuple(sorted(bundles)), others, more)
 

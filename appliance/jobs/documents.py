@@ -17,10 +17,10 @@ _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
 
 WAITS: Final = "wait for "
-"""How the phase begins of a build that waits for another one's signature, and of a transfer that waits for its hours:
-it does nothing, and keeps nobody out."""
+"""How the phase begins of a build that waits for another one's signature, of a transfer that waits for its hours,
+and of a diode's receiver that nothing comes to: it does nothing, and keeps nobody out."""
 
-_WAITING: Final = frozenset({"build", "sftp-push", "sftp-pull"})
+_WAITING: Final = frozenset({"build", "sftp-push", "sftp-pull", "diode-receive"})
 
 
 @dataclass(slots=True)

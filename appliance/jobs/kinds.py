@@ -162,6 +162,10 @@ KINDS: Final = {
                 Act.SFTP_PULL),
         JobKind("sftp-list", "appliance.outgoing.sftp_list", "run", "look what lies on a transfer host", "media",
                 Act.SFTP_LIST),
+        JobKind("diode-send", "appliance.outgoing.diode_send", "run", "send bundles over a one-way link", "media",
+                Act.DIODE_SEND),
+        JobKind("diode-receive", "appliance.intake.diode_receive", "run", "receive from a one-way link", "media",
+                Act.DIODE_RECEIVE),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
                 Act.RECEIPT_EXPORT),
     )

@@ -100,6 +100,9 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "sftp-push": {"paths!": _HANDLES, "to!": _TEXT, "secret": SECRET_SCHEMA},
     "sftp-pull": {"id!": _TEXT, "from!": _TEXT, "out!": HANDLE_SCHEMA, "secret": SECRET_SCHEMA},
     "sftp-list": {"at!": _TEXT, "secret": SECRET_SCHEMA},
+    "diode-send": {"paths!": _HANDLES, "over!": _TEXT, "repeat": {"type": ["integer", "null"]},
+                   "rate": {"type": ["integer", "null"]}, "missing": _TEXT},
+    "diode-receive": {"from!": _TEXT, "once": _FLAG},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip
 """By kind of job; `!` marks what must be there."""

@@ -51,6 +51,8 @@ JOB_KINDS: Final = (
     "sftp-push",
     "sftp-pull",
     "sftp-list",
+    "diode-send",
+    "diode-receive",
 )
 JOB_ENDS: Final = FINAL_STATES
 PROBES: Final = ("ok", "connect", "tls", "time", "token", "denied", "name", "answer", "digest", "large")

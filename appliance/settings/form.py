@@ -22,7 +22,7 @@ from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.redirects import check_hosts
-from appliance.settings.transfer_form import DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
+from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
 from bundles import limits
@@ -210,6 +210,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         ),
         "transfer_hosts": TRANSFER_HOSTS,
         "drop_folders": DROP_FOLDERS,
+        "diodes": DIODES,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
@@ -219,7 +220,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 """Every setting, by its key with its table's name before it."""
 
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
-_TABLES_OF_TABLES: Final = ("access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders")
+_TABLES_OF_TABLES: Final = (
+    "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders", "diodes",
+)  # fmt: skip
 
 
 def _check_host(host: str) -> None:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
+from appliance.settings.diodes import DiodeSettings
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
@@ -56,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     upstreams: dict[str, UpstreamSettings] = {}
     transfer_hosts: dict[str, TransferHostSettings] = {}
     drop_folders: dict[str, DropFolderSettings] = {}
+    diodes: dict[str, DiodeSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     webhooks: dict[str, WebhookSettings] = {}
@@ -194,6 +196,13 @@ signature_days = {signature_days}
 # Folders of an inside station whose bundles are imported into quarantine by themselves, once they are whole.
 #   [drop_folders.incoming]
 #   path = "/srv/incoming"
+
+[diodes]
+# One-way links (docs/howto/carry-by-diode.md). A link's key is never written here.
+#   [diodes.gap]
+#   address = "10.9.0.2:7416"         # outside: where it is sent to; inside: where it comes in
+#   rate = 20000000                   # outside: bytes a second
+#   drop_folder = "incoming"          # inside: where whole bundles get their names
 
 [log]
 # Lines of the program's log: "text" or "json"; and whether each request to the registry has one (json alone).

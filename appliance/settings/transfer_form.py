@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from appliance import limits
+from appliance.settings import diodes
 from appliance.settings.form_kinds import FILE, FLAG, Form, passes, text, texts, whole
 from appliance.settings.transfer_hosts import check_fingerprint, check_folder, check_user, parse_hours, split_address
 
@@ -53,6 +54,25 @@ DROP_FOLDERS: Final = Form(
 )  # fmt: skip
 
 
+_DIODE: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "address": Form('an IP address, as "10.9.0.2:7416"', passes(diodes.split_address)),
+        "mtu": whole(600, 9000, " of bytes"),
+        "rate": whole(10_000, 10**10, " of bytes a second"),
+        "repair": whole(0, 200, " of percent"),
+        "repeat": whole(1, limits.DIODE_ROUNDS, " of rounds"),
+        "drop_folder": Form("the name of a drop folder", text(lambda value: NAME.match(value) is not None)),
+        "key": FLAG,
+    }
+)
+
+DIODES: Final = Form(
+    f"a table for each of at most {limits.DIODES} one-way links, named by a-z, 0-9 and -, as [diodes.gap]",
+    lambda value: isinstance(value, dict) and len(value) <= limits.DIODES,
+    name=text(lambda name: NAME.match(name) is not None), inside=_DIODE,
+)  # fmt: skip
+
+
 def wrong_transfers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
     """Settings that are right by themselves and not together: table, name, key (or "" for all of it), what is wrong and
     what to do."""
@@ -61,8 +81,24 @@ def wrong_transfers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str
             yield "drop_folders", name, "path", "a setting is missing", "write path = the whole path of a folder"
         if document["side"] != "inside":
             yield "drop_folders", name, "", "an outside station imports nothing", "write it on the inside station"
+    for fault in _wrong_diodes(document):
+        yield "diodes", *fault
     for fault in _wrong_hosts(document.get("transfer_hosts", {})):
         yield "transfer_hosts", *fault
+
+
+def _wrong_diodes(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    folders = document.get("drop_folders", {})
+    for name, diode in document.get("diodes", {}).items():
+        if not diode.get("address"):
+            yield name, "address", "a setting is missing", f"write address = {_DIODE['address'].says}"
+        into = diode.get("drop_folder", "")
+        if document["side"] == "inside" and not into:
+            yield name, "drop_folder", "a setting is missing", "write drop_folder = the NAME of a [drop_folders.NAME]"
+        elif document["side"] == "inside" and into not in folders:
+            yield name, "drop_folder", "no drop folder is called so", f"write [drop_folders.{into}] too"
+        elif document["side"] != "inside" and into:
+            yield name, "drop_folder", "an outside station receives nothing", "leave it out"
 
 
 def _wrong_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:

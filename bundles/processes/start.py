@@ -170,14 +170,16 @@ def start(
     *,
     env: Mapping[str, str],
     cwd: str | Path = FOLDER,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
 ) -> Child:
-    """Start a command without input, in a process group of its own (so that what it starts can be ended with it)."""
+    """Start a command, without input where none is named, in a process group of its own (so that what it starts can be
+    ended with it)."""
     return subprocess.Popen(
-        _absolute(command), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-        pass_fds=pass_fds, process_group=0,
+        _absolute(command), env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds,
+        process_group=0,
     )  # fmt: skip
 
 

@@ -98,6 +98,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "sbom diff": ("team/helo:1 team/hello:1", 1, "did you mean team/hello:1?"),
     "sbom show": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
+    "diode receive": ("nowhere", 2, "config.toml"),
+    "diode send": ("{tmp}/none --over nowhere", 1, "mounted"),
     "sftp list": ("nowhere", 2, "config.toml"),
     "sftp pull": (f"{GAP} --from nowhere --out {{tmp}}", 2, "config.toml"),
     "sftp push": ("{tmp}/none --to nowhere", 1, "mounted"),
@@ -123,7 +125,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 
 OTHERWISE = {
     "a list, or a filter that may be empty": (
-        "advisories list", "block list", "bundle deltas", "bundle list", "exception list", "job list", "key list",
+        "advisories list", "block list", "bundle deltas", "bundle list", "diode list", "exception list",
+        "job list", "key list",
         "media list", "repo history", "sftp hosts", "sftp watch",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
         "webhook list",

@@ -316,7 +316,7 @@ PLAIN = ("/v1/status", "/v1/session", "/v1/accounts", "/v1/account-changes", "/v
          "/v1/wants", "/v1/receipts", "/v1/bundles", "/v1/custody", "/v1/streams", "/v1/ledger", "/v1/clock",
          "/v1/damage", "/v1/blocks", "/v1/approvals", "/v1/releases/check", "/v1/intake", "/v1/jobs", "/v1/find",
          "/v1/advisories", "/v1/scan/new", "/v1/repositories", "/v1/sites", "/v1/webhooks", "/v1/probe",
-         "/v1/transfer-hosts", "/v1/drop-folders", "/v1/access-review", "/v1/access-review/exposure",
+         "/v1/transfer-hosts", "/v1/drop-folders", "/v1/access-review", "/v1/access-review/exposure", "/v1/diodes",
          "/readyz", "/healthz")  # fmt: skip
 
 

@@ -103,6 +103,15 @@ SETUPS = {
         promises={"lockgate sftp hosts": "lockgate@sftp.example", "lockgate sftp watch": "incoming: "},
         needs=("ssh-keygen",),
     ),
+    "docs/howto/carry-by-diode.md": Setup(
+        before="outside$ printf '[diodes.gap]\\naddress = \"10.9.0.2:7416\"\\nrate = 20000000\\n'"
+        " >> /srv/alpha/config.toml\n"
+        + SERVE_OUTSIDE
+        + 'inside$ mkdir -p /srv/incoming\ninside$ printf \'[drop_folders.incoming]\\npath = "%s"\\n'
+        '[diodes.gap]\\naddress = "10.9.0.2:7416"\\ndrop_folder = "incoming"\\n\' /srv/incoming'
+        " >> /srv/bravo/config.toml\n" + SERVE_INSIDE,
+        promises={"lockgate diode list": "10.9.0.2:7416"},
+    ),
     "docs/howto/observe.md": Setup(
         before='outside$ sed -i \'s|^.webhooks.$|[webhooks.deploy]\\nurl = "https://hooks.example/lockgate"\\n'
         'addresses = ["10.0.7.0/24"]\\nacts = ["block"]|\' /srv/alpha/config.toml\n'

@@ -22,8 +22,9 @@ NO_PATHS = frozenset({
     "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "channel",
     "classification",
     "cosigners", "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "from",
-    "full_name", "giver", "handle", "hosts", "id", "image", "keyid", "kind", "media_type", "medium", "name", "new",
-    "not_after", "note", "old", "only", "outcome", "password", "payload", "platforms", "public_key", "purpose",
+    "full_name", "giver", "handle", "hosts", "id", "image", "keyid", "kind", "media_type", "medium", "missing",
+    "name", "new",
+    "not_after", "note", "old", "only", "outcome", "over", "password", "payload", "platforms", "public_key", "purpose",
     "q", "range", "reason", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",
     "sign_with", "signature", "since", "site", "source", "state", "stream", "subject", "tag", "tags", "taker",
     "target", "thing", "to", "uid", "until", "url", "variant", "volume", "why",
@@ -107,6 +108,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "receipt": {"out": "/etc/cron.d/receipt"},
     "sftp-push": {"paths": ["/root"]},
     "sftp-pull": {"out": "/etc/cron.d"},
+    "diode-send": {"paths": ["/root"], "over": "gap"},
     "advisories": {"path": "/etc/shadow"},
 }
 

@@ -8,6 +8,7 @@ import msgspec
 
 from appliance import clock, limits
 from appliance.access.certificate_alerts import expiries
+from appliance.control import diodes
 from appliance.control.api import Control
 from appliance.control.canary_pull import Pulled
 from appliance.control.routes.status import describe
@@ -93,6 +94,7 @@ def counted(station: Station, control: Control) -> dict[str, tuple[str, Values]]
             "Since its signature, of the oldest bundle that waits for its release (M8)",
             {(("stream", stream),): one.waited for stream, one in carried.items()},
         ),
+        **diodes.gauges(station),
     }
 
 

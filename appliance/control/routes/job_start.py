@@ -14,6 +14,7 @@ from appliance.control.request_fields import body_of, malformed
 from appliance.control.routes.jobs import own_job
 from appliance.control.routes.plans import chosen_for
 from appliance.control.visibility import job_view, require_all
+from appliance.diode.names import find_diode
 from appliance.handles.granted import load_grants
 from appliance.jobs.documents import Job
 from appliance.jobs.handed import Handed
@@ -27,6 +28,9 @@ from bundles.oci.reference import Reference
 
 _HOST_AT: Final = {"sftp-list": "at", "sftp-pull": "from", "sftp-push": "to"}
 """Which parameter of a transfer names its host."""
+
+_DIODE_AT: Final = {"diode-send": "over", "diode-receive": "from"}
+"""Which parameter of a transfer names its diode."""
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -53,6 +57,8 @@ def routes(control: Control) -> list[web.RouteDef]:
             require_known(control.station.reader, sent["to"], new=sent.get("new_site") is True)
         if kind in _HOST_AT and isinstance(sent.get(_HOST_AT[kind]), str):
             find_host(control.station.config.transfer_hosts, sent[_HOST_AT[kind]])
+        if kind in _DIODE_AT and isinstance(sent.get(_DIODE_AT[kind]), str):
+            find_diode(control.station.config.diodes, sent[_DIODE_AT[kind]])
         if kind == "sftp-pull" and isinstance(sent.get("id"), str):
             check_bundle(sent["id"])
         plain, handed = take_job(request, control.handles, kind, sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from dataclasses import asdict
 from importlib.metadata import version
@@ -29,7 +30,7 @@ from appliance.api.status import (
     UnfinishedBundle,
 )
 from appliance.audit.checkpoints import last_checkpoint
-from appliance.control import duties, policy_watch, space, webhooks
+from appliance.control import diodes, duties, policy_watch, space, webhooks
 from appliance.control.api import Control, get, may
 from appliance.control.budgets import Budget
 from appliance.control.health import checks
@@ -120,6 +121,7 @@ def describe(control: Control) -> Status:
             *control.releases.alarms(),
             *duties.alerts(control),
             *webhooks.alerts(control),
+            *diodes.alerts(station, os.geteuid()),
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
             *_hit(hit),

@@ -1,12 +1,19 @@
-"""GET /v1/transfer-hosts: where bundles are carried by SFTP; GET /v1/drop-folders: what lies in watched folders."""
+"""GET /v1/transfer-hosts: where bundles are carried by SFTP; GET /v1/drop-folders: what lies in watched folders;
+GET /v1/diodes: one-way links, and what is on its way in over them."""
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 from aiohttp import web
 
 from appliance.api.common import Page
-from appliance.api.transfers import DropFolder, DroppedBundle, TransferHost
+from appliance.api.transfers import Diode, DiodeBundle, DiodeDatagrams, DropFolder, DroppedBundle, TransferHost
 from appliance.control.api import Control, answer, get
+from appliance.diode import standing
+from appliance.diode.standing import COUNTED
+from appliance.settings.diodes import DiodeSettings
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -41,4 +48,22 @@ def routes(control: Control) -> list[web.RouteDef]:
             )
         )  # fmt: skip
 
-    return [get("/v1/transfer-hosts", "media", hosts), get("/v1/drop-folders", "media", drops)]
+    async def diodes(_: web.Request) -> web.Response:
+        named = sorted(control.station.config.diodes.items())
+        return answer(Page(tuple(await asyncio.to_thread(lambda: [_diode(control, *one) for one in named]))))
+
+    return [
+        get("/v1/transfer-hosts", "media", hosts), get("/v1/drop-folders", "media", drops),
+        get("/v1/diodes", "media", diodes),
+    ]  # fmt: skip
+
+
+def _diode(control: Control, name: str, settings: DiodeSettings) -> Diode:
+    stands = standing.read(control.station.paths.diode(name))
+    return Diode(
+        name=name, address=settings.address, mtu=settings.mtu, rate=settings.rate, repair=settings.repair,
+        repeat=settings.repeat, drop_folder=settings.drop_folder, key=settings.key, job=stands.job, at=stands.at,
+        buffer=stands.buffer, received=stands.bytes,
+        datagrams=DiodeDatagrams(**{how: stands.datagrams.get(how, 0) for how in COUNTED}),
+        arriving=tuple(DiodeBundle(**msgspec.structs.asdict(one)) for one in stands.arriving),
+    )  # fmt: skip
