@@ -16,7 +16,7 @@ from bundles.io.times import later
 
 UNUSED: Final = timedelta(days=90)
 """An account that proved itself to nobody for so long is unused."""
-LONG: Final = timedelta(days=366)
+LONG: Final = timedelta(days=183)
 """A robot's secret that is good for longer is long-lived."""
 
 

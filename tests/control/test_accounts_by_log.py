@@ -448,3 +448,12 @@ async def test_a_review_says_who_holds_what_since_when(tmp_path: Path) -> None:
         for path in ("/v1/access-review", "/v1/access-review/exposure"):
             assert await desk.refused(olga, path) == ""
             assert await desk.refused(carl, path) != ""
+
+
+async def test_a_robot_whose_secret_cannot_be_made_is_not_made(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        ada = await desk.log_in("ada")
+        body = {"kind": "robot", "name": "robot-ci", "full_name": "", "days": 900}
+        async with desk.client.post("/v1/accounts", headers=ada, json=body) as answer:
+            assert answer.status == 400
+        assert Accounts(desk.inside.station.reader).find("robot-ci") is None

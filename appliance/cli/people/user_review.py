@@ -21,7 +21,7 @@ _CONCERNS: Final = {
     "foreign-credential": "has a credential that another person set and nobody confirmed; see: lockgate user show NAME",
     "key-not-good": "has a key that does not count for releases here; see: lockgate key list",
     "no-good-secret": "is a robot without a secret that is good",
-    "long-lived-secret": "has a secret that is good for more than a year",
+    "long-lived-secret": "has a secret that is good for more than half a year",
 }
 _EXPOSED: Final = {
     "open-station": "an open station: whoever reaches it may do everything",

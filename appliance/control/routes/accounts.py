@@ -62,9 +62,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         robot = body.text("kind", "person") == "robot"
         name, full_name = check_name(body.text("name"), robot=robot), check_full_name(body.text("full_name", ""))
         if robot:
+            good_for = days(body)
             write = writes.CreateAccount(name=name, kind="robot", full_name=full_name, at=clock.now())
             await do(request, "create", name, write, kind="robot")
-            return await give_secret(control, request, name, days(body), 0)
+            return await give_secret(control, request, name, good_for, 0)
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         uid = _uid(body)
         write = writes.CreateAccount(
