@@ -506,6 +506,9 @@ MALWARE_ZIP_DIRECTORY: Final = 16 * MIB
 MALWARE_FILES: Final = 2_000_000
 """Files of one blob."""
 
+MALWARE_LOGGED: Final = 20
+"""Findings of a blob in a job's log."""
+
 MALWARE_TIME: Final = 6 * 3600.0
 """All blobs of a bundle."""
 

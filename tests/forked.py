@@ -7,7 +7,9 @@ process does. The tests of main_job, cli and installing start the program itself
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import json
 import os
 import select
@@ -145,6 +147,7 @@ def _load() -> None:
     """Load what commands and the station load, and nothing that `serve` loads later than this (prometheus_client)."""
     import click
 
+    import appliance.serve.supervisor  # noqa: F401 - with the control process's and the workers' modules
     from appliance.cli.main import lockgate
     from appliance.jobs.kinds import KINDS
 
@@ -160,6 +163,8 @@ def _load() -> None:
         kind.load()
     assert "prometheus_client" not in sys.modules
     assert threading.active_count() == 1  # a fork would lose the others
+    gc.collect()
+    gc.freeze()  # no collection of a command copies the pages that it shares with this process
 
 
 def _become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
@@ -186,7 +191,31 @@ def _become(request: Mapping[str, Any], descriptors: Sequence[int]) -> NoReturn:
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
     from appliance.cli.main import main
 
-    main()
+    status: object = 1
+    try:
+        main()
+    except SystemExit as end:
+        status = end.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    _end(status)
+
+
+def _end(status: object) -> NoReturn:
+    """End as an interpreter does, but for taking apart the modules: that would copy every page that is shared with the
+    helper, and cost twice what most commands do."""
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+    number = status if isinstance(status, int) else int(status is not None)
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            number = 120  # as Python ends where its last words cannot be written
+    os._exit(number & 0xFF)
 
 
 def _above(descriptor: int, least: int) -> int:

@@ -18,6 +18,7 @@ _RANK: Final = {"none": 0, "low": 1, "medium": 2, "high": 3, "critical": 4, "unk
 _NAMED: Final = 3
 """Findings that a line names; `scan` has all of them."""
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z\Z")
+_LOOK: Final = "lockgate scan REF --malware"
 SCANNED: Final = "scanned"
 NOT_AN_IMAGE: Final = "not-an-image"
 
@@ -230,6 +231,29 @@ def _sbom(asked: _Question) -> _Said | None:
     return _Said(False, what, "scan it: lockgate scan REF")
 
 
+def _malware(asked: _Question) -> _Said | None:
+    if asked.gate.malware == "any":
+        return None
+    known, most = asked.content.malware, asked.gate.malware_days
+    if known.found:
+        path, signature = known.found[0]
+        more = f", and {len(known.found) - 1} more" if len(known.found) > 1 else ""
+        return _Said(False, f"{signature} in {path or 'a blob'}{more}", "take content without it")
+    if known.uninspected:
+        path, reason = known.unseen[0] if known.unseen else ("", "")
+        named = f": {path or 'a blob'} ({reason})" if reason else ""
+        what = f"{some(known.uninspected, 'file was', 'files were')} not inspected, which are not clean{named}"
+        return _Said(False, what, f"raise the engine's limits, then: {_LOOK}")
+    if known.missing:
+        what = f"nobody looked for malware in {known.missing} of {some(known.blobs, 'blob')}"
+        return _Said(False, what, f"look: {_LOOK}")
+    age = _age(known.since, asked.now) if known.blobs else 0
+    if age is None or (most and age > most):
+        said = "of an unknown day" if age is None else f"{some(age, 'day')} old"
+        return _Said(False, f"the look for malware is {said}; at most {most}", f"look again: {_LOOK}")
+    return _Said(True, f"the engine found nothing, {some(age, 'day')} ago")
+
+
 _EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _Said | None]]] = {
     "advisories": _advisories,
     "scan": _scan,
@@ -237,6 +261,7 @@ _EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _Said | None]]] = {
     "severity": _severity,
     "exploited": _exploited,
     "sbom": _sbom,
+    "malware": _malware,
 }
 
 

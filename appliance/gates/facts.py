@@ -35,6 +35,19 @@ class FindingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MalwareFacts:
+    """What the engine said of a manifest's `blobs`: of how many nothing (`missing`), when the oldest look was, the
+    first paths with the signatures that match there, and how many files were not inspected, with the first of them."""
+
+    blobs: int
+    missing: int
+    since: str = ""
+    found: Sequence[tuple[str, str]] = ()
+    uninspected: int = 0
+    unseen: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ContentFacts:
     """What is known of one manifest that is no index and no evidence.
 
@@ -54,6 +67,7 @@ class ContentFacts:
     gaps: Sequence[str] = ()
     findings: Sequence[FindingFacts] = ()
     sources: Sequence[SourceFacts] = ()
+    malware: MalwareFacts = MalwareFacts(1, 1)
     also: frozenset[str] = frozenset()
     """Digests that it is known by besides: of the indexes that name it."""
 

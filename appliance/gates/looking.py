@@ -8,8 +8,9 @@ from __future__ import annotations
 from appliance.advisories.exploitation import KEV
 from appliance.advisories.packages import Package
 from appliance.advisories.vex.statements import SET_ASIDE
-from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, SourceFacts
+from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, MalwareFacts, SourceFacts
 from appliance.image_verdicts import Advisories, ImageVerdict, gaps_of, verdict_on
+from appliance.malware_records import standing_of
 from appliance.store.ports import Reader
 from appliance.store.reads.components import sboms_of
 from bundles.oci.digest import Digest
@@ -39,12 +40,22 @@ class Looking:
         indexed = [one.origin for one in listed if one.state == "indexed" and one.sealed]
         sbom = "own" if "own" in indexed else "carried" if indexed else ""
         if not runs:
-            return ContentFacts(name, kind, runs, "not-scanned", platform, sbom=sbom, also=also)
+            seen = self._malware(manifest)
+            return ContentFacts(name, kind, runs, "not-scanned", platform, sbom=sbom, malware=seen, also=also)
         found = verdict_on(self._reader, name, self._known)
         return ContentFacts(
             digest=name, kind=kind, runs=runs, state=found.state, platform=platform, why=found.why,
             scanned_at=found.at, sbom=sbom, gaps=tuple(gaps_of(found, self._known)),
             findings=self._findings(found, also | {name}), sources=self._sources(found), also=also,
+            malware=self._malware(manifest),
+        )  # fmt: skip
+
+    def _malware(self, manifest: Manifest) -> MalwareFacts:
+        blobs = dict.fromkeys(str(blob.digest) for blob in (*manifest.blobs, *manifest.foreign))
+        known = standing_of(self._reader, self._known.key, list(blobs))
+        return MalwareFacts(
+            known.blobs, known.missing, known.since, known.found.malware, known.found.uninspected_count,
+            known.found.uninspected,
         )  # fmt: skip
 
     def _findings(self, found: ImageVerdict, digests: frozenset[str]) -> tuple[FindingFacts, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance import clock
+from appliance.advisories.seals import index_key
 from appliance.api.states import DECIDABLE
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
@@ -20,12 +21,14 @@ from appliance.intake.inspectors.port import Subject
 from appliance.intake.missing_volumes import whole_without
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
+from appliance.malware_records import row_of
 from appliance.release_check.tag_owners import TagOwners
 from appliance.scanning.scan_job import scan_images
 from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.store.writes.intake import Inspected, KeepLayers
+from appliance.store.writes.malware import KeepMalware
 from bundles.decide.bundle import Opened, decide, require_all_signers
 from bundles.documents import signed
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
@@ -71,6 +74,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
     )
     if notebook.rows:
         station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
+    if subject.scans:
+        key = index_key(station.paths)
+        rows = tuple(row_of(key, str(digest), engine, scanned) for engine, digest, scanned in subject.scans)
+        station.writer.submit(KeepMalware(rows=rows))
     return signed.encode(report)
 
 

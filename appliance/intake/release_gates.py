@@ -31,7 +31,8 @@ def require_open(station: Station, bundle: str, every: Sequence[Checked], releas
         return
     artifact, line = shut[0]
     more = f", and {len(shut) - 1} more" if len(shut) > 1 else ""
-    asks = line.asks.replace("lockgate scan REF", f"lockgate intake inspect {bundle} --scan")
+    asks = line.asks.replace("lockgate scan REF --malware", f"lockgate intake inspect {bundle}")
+    asks = asks.replace("lockgate scan REF", f"lockgate intake inspect {bundle} --scan")
     raise RefusedError(
         f"gate {line.gate} of the policy for images: {line.rule}: {line.why}{more}",
         thing=artifact.name,

@@ -75,6 +75,14 @@ def is_image(station: Station, digest: str) -> bool:
         return True
 
 
+def manifest_of(station: Station, digest: Digest) -> Manifest:
+    """A manifest that the store holds, whatever shows it. Blocking. Raises NotFoundError, FailedError."""
+    facts = station.metadata.manifest(digest)
+    if facts is None:
+        raise NotFoundError("no such manifest", thing=str(digest), remedy="see: lockgate repo list")
+    return _manifest(station, digest, facts.media_type)
+
+
 def _manifest(station: Station, digest: Digest, media_type: str) -> Manifest:
     with station.blobs.open_blob(digest) as file:
         raw = file.read(limits.OCI_MANIFEST + 1)

@@ -16,6 +16,7 @@ from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.outgoing.sbom.make import describe
 from appliance.outgoing.sbom.syft import Sbom, UndescribedError
 from appliance.scanning.images import images_of
+from appliance.scanning.malware_scan import scan_for_malware
 from appliance.store.reads.components import packages_of, sboms_of
 from appliance.store.writes.components import ForgetSbom
 from bundles.errors import LockgateError, UsageError
@@ -25,9 +26,10 @@ from bundles.oci.reference import Reference
 
 def run(context: JobContext) -> Result:
     """Describe the images behind each of `params["references"]`; with `params["again"]` those too that have an SBOM of
-    the station's own.
+    the station's own. With `params["malware"]` look through them for malware instead.
 
-    The result: images (how many), made, failed [{image, why}]. Raises as `images_of` and `describe`.
+    The result: images (how many), made, failed [{image, why}]; or malware, as of `scan_for_malware`. Raises as these,
+    `images_of` and `describe`.
     """
     station, references = context.station, context.params["references"]
     if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
@@ -38,6 +40,8 @@ def run(context: JobContext) -> Result:
         for text in references:
             _, found = images_of(station, Reference.parse(text))
             images |= dict.fromkeys(one.digest for one in found if one.held)
+        if context.params.get("malware"):
+            return {"malware": scan_for_malware(context, thing, images)}
         return scan_images(context, thing, images, again=bool(context.params.get("again")))
     except LockgateError as error:
         context.record_failure(Act.SCAN, thing, error)

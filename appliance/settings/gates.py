@@ -21,7 +21,7 @@ from bundles.signing.policy import check_owner
 Mode = Literal["enforce", "warn", "off"]
 Place = Literal["release", "promotion", "pull"]
 Allowed = Literal["any", "none", "low", "medium", "high"]
-GateRule = Literal["advisories", "scan", "inspected", "severity", "exploited", "sbom"]
+GateRule = Literal["advisories", "scan", "inspected", "severity", "exploited", "sbom", "malware"]
 Gap = Literal[
     "not-an-image", "unread-layers", "no-packages", "no-advisories", "unnamed-packages", "undecided",
     "malformed-advisories",
@@ -49,7 +49,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     the KEV catalogue names are. `scan_days` and `advisories_days`: how old the station's own scan and the advisories
     may be, 0 for any age. `sbom`: `own` asks for the station's own, `any` for one from wherever. `inspected`: nothing
     may be unknown but `allow_gaps`; whoever asks for severities or exploitation asks for that too. `vex`: whether what
-    VEX documents call not affected or fixed counts for nothing (`counts`) or as a finding (`ignored`).
+    VEX documents call not affected or fixed counts for nothing (`counts`) or as a finding (`ignored`). `malware`:
+    `none` asks that the engine of this station looked into all of it and found nothing, `malware_days` ago at most.
     """
 
     repositories: list[str]
@@ -64,6 +65,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     inspected: bool = False
     allow_gaps: list[Gap] = []
     vex: Literal["counts", "ignored"] = "counts"
+    malware: Literal["any", "none"] = "any"
+    malware_days: int = 0
 
     def names(self, repository: str, place: Place | None = None) -> bool:
         """Whether the gate is about a repository (at a place); one that is `off` is about none."""
@@ -149,11 +152,15 @@ def _check_gate(gate: Gate) -> None:
         raise UsageError("grace_days without max_severity: nothing would be refused after them")
     _check_days("advisories_days", gate.advisories_days)
     _check_days("scan_days", gate.scan_days)
-    if not (gate.asks_to_know or gate.advisories_days or gate.scan_days or gate.sbom != "none"):
+    _check_days("malware_days", gate.malware_days)
+    if gate.malware_days and gate.malware == "any":
+        raise UsageError("malware_days without malware: nobody has to look for it")
+    asks = gate.asks_to_know or gate.advisories_days or gate.scan_days or gate.sbom != "none" or gate.malware != "any"
+    if not asks:
         raise UsageError(f"it asks for nothing; name one of {', '.join(_ASKING)}")
 
 
-_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected")
+_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected", "malware")
 
 
 def _check_days(name: str, days: int) -> None:

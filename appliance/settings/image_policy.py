@@ -216,6 +216,9 @@ def encode(policy: ImagePolicy) -> bytes:
         {name: value for name, value in rule.items() if value or name not in _RULE_UNWRITTEN}
         for rule in fields["image"]
     ]
+    for gate in fields["gate"]:  # what came later is written where it asks for something
+        if gate["malware"] == "any":
+            del gate["malware"], gate["malware_days"]
     return strict_json.canonical({name: value for name, value in fields.items() if value or name not in _UNWRITTEN})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.gates.evaluate import evaluate
-from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, Line, SourceFacts
+from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, Line, MalwareFacts, SourceFacts
 from appliance.settings.gates import Gate, PolicyException, Stage, check_stages, in_stage
 from appliance.settings.image_policy import ImagePolicy, PolicyRules, decode, encode, read_rules
 from bundles.errors import LockgateError, UsageError
@@ -100,6 +100,35 @@ def test_what_was_not_scanned_here_is_never_clean() -> None:
     assert (
         "not-scanned" in asked(ContentFacts(DIGEST, "image", True, "not-scanned"), max_severity="high")["severity"].why
     )
+
+
+LOOKED = {"blobs": 2, "missing": 0, "since": "2026-06-10T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("known", "days", "expected"),
+    [
+        (LOOKED, 0, True), (LOOKED, 5, True), (LOOKED, 4, False), (LOOKED | {"missing": 1}, 0, False),
+        (LOOKED | {"since": ""}, 0, False), (LOOKED | {"since": "2027-01-01T00:00:00Z"}, 0, False),
+        (LOOKED | {"found": [("a!b", "Eicar")]}, 0, False), (LOOKED | {"uninspected": 1}, 0, False),
+        (LOOKED | {"uninspected": 2, "unseen": [("a", "encrypted")]}, 0, False), ({"blobs": 0, "missing": 0}, 0, True),
+    ],
+)  # fmt: skip
+def test_what_nobody_looked_into_for_malware_is_not_clean(known: dict[str, Any], days: int, expected: bool) -> None:
+    line = asked(image(malware=MalwareFacts(**known)), malware="none", malware_days=days)["malware"]
+    assert line.met is expected
+    assert "malware" not in asked(image(malware=MalwareFacts(**known)), scan_days=9)
+    assert met(image(), malware="none") == {"malware": False}
+    chart = ContentFacts(DIGEST, "chart", False, "not-scanned", malware=MalwareFacts(**known))
+    assert met(chart, malware="none", malware_days=days, allow_gaps=["not-an-image"])["malware"] is expected
+
+
+def test_a_policy_without_malware_is_written_as_before() -> None:
+    gate = Gate(repositories=["**"], scan_days=9)
+    raw = encode(ImagePolicy.of(PolicyRules(image=[], gate=[gate]), "bravo", 1))
+    assert b"malware" not in raw
+    asks = Gate(repositories=["**"], malware="none", malware_days=3)
+    assert decode(encode(ImagePolicy.of(PolicyRules(image=[], gate=[asks]), "bravo", 1))).gate == [asks]
 
 
 def test_what_is_no_image_passes_where_the_policy_says_so_alone() -> None:

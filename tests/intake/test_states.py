@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -64,6 +65,8 @@ class Intake(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.db = open_writer(Path(self.folder.name) / "metadata.sqlite")
         self.writer = LocalWriter(self.db)
+        named = self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'commits'").fetchall()
+        self.tables = ["sqlite_master", *(name for (name,) in named)]
         self.known: dict[tuple[int, str], Known] = {}
         self.floor = 0
         self.ledger: list[tuple[object, ...]] = []
@@ -72,9 +75,10 @@ class Intake(RuleBasedStateMachine):
         self.db.close()
         self.folder.cleanup()
 
-    def rows(self) -> list[str]:
-        """Every row, but for the count of commits: a refused write is one of a group that was committed."""
-        return [line for line in self.db.iterdump() if not line.startswith('INSERT INTO "commits"')]
+    def rows(self) -> dict[str, list[Any]]:
+        """Every row of every table, and the schema; but for the count of commits: a refused write is one of a group
+        that was committed."""
+        return {table: self.db.execute(f'SELECT * FROM "{table}"').fetchall() for table in self.tables}
 
     def submit(self, write: Write) -> bool:
         """Whether the write was taken. A refused one must have changed nothing."""

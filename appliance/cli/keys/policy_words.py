@@ -63,6 +63,9 @@ def asked(gate: Gate) -> str:
     if gate.asks_to_know:
         allowed = f" but {', '.join(gate.allow_gaps)}" if gate.allow_gaps else ""
         words.append(f"nothing unknown{allowed}")
+    if gate.malware != "any":
+        days = f", seen {some(gate.malware_days, 'day')} ago at most" if gate.malware_days else ""
+        words.append(f"no malware{days}")
     words += ["whatever VEX says"] if gate.vex == "ignored" else []
     return ", ".join(words)
 

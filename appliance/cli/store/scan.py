@@ -10,6 +10,7 @@ import click
 
 from appliance import clock
 from appliance.api.scanning import Scan
+from appliance.cli.reports.malware import scan_for_malware
 from appliance.cli.shared.context import call, json_option, shaped, show, station_option, table
 from bundles.errors import FailedError, IncompleteError, UsageError
 from bundles.io.display import safe, some
@@ -37,6 +38,7 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @click.argument("what", metavar="REF|find ID|new", nargs=-1, required=True)
 @click.option("--known", is_flag=True, help="Show what is known; make no SBOM.")
 @click.option("--again", is_flag=True, help="Make the station's own SBOM anew.")
+@click.option("--malware", is_flag=True, help="Look for malware instead, in every layer.")
 @click.option(
     "--include-not-affected", "all_count", is_flag=True, help="Count findings that VEX calls not affected or fixed."
 )
@@ -47,8 +49,9 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @station_option
 @json_option
 def scan(
-    root: Path | None, what: tuple[str, ...], known: bool, again: bool, all_count: bool, form: str, as_json: bool
-) -> None:
+    root: Path | None, what: tuple[str, ...], known: bool, again: bool, malware: bool, all_count: bool, form: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is, or what
     new advisories hit.
 
@@ -67,10 +70,19 @@ def scan(
     `scan new` lists what the newest load of each source found first, of severity critical, high or unknown, or
     exploited: 0 nothing, and every image was scanned; 1 something; 4 nothing, and no advisories are loaded or images
     were not scanned.
+
+    `scan REF --malware` has the engine of config.toml look through the images' layers, and keeps what it said for the
+    gates: 0 it looked into everything and found nothing, 1 it found something, 4 it found nothing, and could not look
+    into everything.
     """
     if as_json and form not in ("table", "json"):
         raise UsageError("--json and another format", thing=form, remedy="leave one of them out")
     as_json = as_json or form == "json"
+    if malware:
+        if known or again or all_count or form not in ("table", "json") or len(what) != 1 or what == ("new",):
+            raise UsageError("--malware goes with one REF alone", thing=" ".join(what), remedy="see: lockgate scan -h")
+        scan_for_malware(root, what[0], as_json)
+        return
     if form not in ("table", "json") and (what[0] == "find" or what == ("new",)):
         raise UsageError("a report is of one artifact", thing=form, remedy="name a REF, or take --json")
     if what == ("find",):

@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.malware.engine import Engine
+from appliance.malware.findings import Scanned
 from appliance.settings.image_policy import ImagePolicy
 from appliance.settings.malware import MalwareSettings
 from appliance.settings.sources import Source
@@ -19,6 +21,7 @@ from bundles.decide.bundle import Opened
 from bundles.documents.signed import Section
 from bundles.format.manifest import BundleManifest
 from bundles.image_signatures.pins import Pins
+from bundles.oci.digest import Digest
 from bundles.ports import BlobReader
 
 Entry = TypeVar("Entry")
@@ -36,7 +39,7 @@ class Subject:
     the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
     this station believes for images, `image_policy` the policy for images that two people applied,
     `image_policy_error` why it cannot be read. `malware` names the engine that looks for malware, `folder` is where
-    files without a name may be.
+    files without a name may be, and `scans` takes in what the engine said of each blob.
     """
 
     opened: Opened
@@ -54,6 +57,7 @@ class Subject:
     image_policy_error: str = ""
     malware: MalwareSettings = field(default_factory=MalwareSettings)
     folder: Path | None = None
+    scans: list[tuple[Engine, Digest, Scanned]] = field(default_factory=list)
 
 
 Inspector = Callable[[Subject], Section]
