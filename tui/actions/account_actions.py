@@ -1,14 +1,18 @@
-"""What can be done on Accounts and on Deltas, and what may stand in its way."""
+"""What can be done on Accounts, Deltas and Transfers, and what may stand in its way."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
+from appliance.api.transfers import TransferHost
 from tui.actions.action import Action, Context, may
+from tui.wording.transfers import Lying
 
 _ACCOUNTS: Final = ("accounts",)
 _DELTAS: Final = ("deltas",)
+_TRANSFERS: Final = ("transfers",)
 
 
 def _chosen(context: Context) -> str:
@@ -54,6 +58,21 @@ def _sent(context: Context) -> str:
     return "" if sent else "choose a stream that something was sent on"
 
 
+def _host(context: Context) -> str:
+    return "" if isinstance(context.item, TransferHost) else "choose a transfer host first (tab)"
+
+
+def _lies(context: Context) -> str:
+    lies = isinstance(context.item, Lying) and context.item.host and context.item.id
+    return "" if lies else "choose a bundle that lies on a host first: l on the host finds it"
+
+
+def _goes(context: Context) -> str:
+    if not isinstance(context.item, Job):
+        return "choose a transfer first (tab)"
+    return f"it is {context.item.state}" if context.item.final else ""
+
+
 ACCOUNTS: Final = (
     Action("account_new", ("n",), "New", "make an account of a person or a robot", _ACCOUNTS, may("account"), hint=1),
     Action("change_confirm", ("c",), "Confirm", "confirm a waiting change, as a second person",
@@ -89,4 +108,15 @@ DELTAS: Final = (
            may("receipt"), hint=3),
     Action("delta_build", ("n",), "New delta", "a bundle of only what is not known to be there",
            _DELTAS, may("build", _sent), hint=4),
+)  # fmt: skip
+
+TRANSFERS: Final = (
+    Action("transfer_look", ("l",), "Look", "see what lies on the transfer host", _TRANSFERS, may("media", _host),
+           hint=1),
+    Action("transfer_push", ("p",), "Push", "send bundles to the transfer host", _TRANSFERS, may("media", _host),
+           hint=2),
+    Action("transfer_pull", ("u",), "Pull", "fetch a bundle that lies there into a folder", _TRANSFERS,
+           may("media", _lies), hint=2),
+    Action("transfer_cancel", ("c",), "Cancel", "stop the transfer; begun again it goes on", _TRANSFERS,
+           may("cancel", _goes), hint=3),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from appliance.api.bundles import Site
 from appliance.api.content import Artifact, Block
 from appliance.api.intake import LedgerRow, Stream
 from appliance.api.trust import OwnKey, TrustedKey
-from tui.actions.account_actions import ACCOUNTS, DELTAS
+from tui.actions.account_actions import ACCOUNTS, DELTAS, TRANSFERS
 from tui.actions.action import Action, Context, may, may_see_recalls
 from tui.wording.bundles import Carried
 
@@ -337,6 +337,16 @@ MORE: Final[tuple[Further, ...]] = (
                 "site_remove", ("u",), "Unlist", "take a site off the list", ("sites",), may("build", _listed), hint=2
             ),
         ),
+    ),
+    Further(
+        "transfers",
+        "outgoing",
+        "TransfersScreen",
+        "Transfers",
+        "bundles by SFTP: hosts, what lies there, how fast",
+        opens=True,
+        filters=True,
+        actions=TRANSFERS,
     ),
     Further(
         "verify",

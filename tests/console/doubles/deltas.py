@@ -19,6 +19,10 @@ def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> objec
             return {"items": _sites(station), "next": None}
         case ["v1", "kept"]:
             return {"items": _receipts() if inside else [], "next": None}
+        case ["v1", "transfer-hosts"]:
+            return {"items": _hosts(), "next": None}
+        case ["v1", "drop-folders"]:
+            return {"items": _drops() if inside else [], "next": None}
         case ["v1", "wants"]:
             return {"items": [] if inside else _wants(), "next": None}
         case ["v1", "bundles", bundle, "void"]:
@@ -80,3 +84,24 @@ def _receipts() -> list[dict[str, Any]]:
 def _wants() -> list[dict[str, Any]]:
     digest = data.digest("want-list 1")
     return [{"digest": digest, "bundle": "alpha.bravo-000006", "stream": "alpha.bravo", "taken": data.day(61)}]
+
+
+def _hosts() -> list[dict[str, Any]]:
+    """Two, the second with names and settings as long as they may plausibly be."""
+    long = "transfer-account-of-the-north-coast-registry"
+    return [
+        {"name": "dropzone", "address": "sftp.example", "user": "lockgate", "folder": "/incoming", "through": "",
+         "host_keys": [f"SHA256:{'u' * 43}"], "hours": ["20:00-06:00"], "rate": 20 * 10**6, "parallel": 4,
+         "compare": True},
+        {"name": "guard-of-the-south-valley-enclave", "address": "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65022",
+         "user": long, "folder": "/srv/cross-domain/from-the-outside/incoming", "through": "dropzone",
+         "host_keys": [f"SHA256:{'u' * 43}", f"SHA256:{'v' * 43}"], "hours": [], "rate": 0, "parallel": 16,
+         "compare": False},
+    ]  # fmt: skip
+
+
+def _drops() -> list[dict[str, Any]]:
+    half = "it has not come yet: volumes/0002.7z, volumes/0003.7z"
+    bundles = [{"id": f"alpha.bravo-{number:06d}", "state": state, "why": why, "job": "", "at": ""}
+               for number, state, why in ((7, "imported", ""), (8, "waits", half))]  # fmt: skip
+    return [{"name": "incoming", "path": "/srv/incoming", "fault": "", "others": 2, "more": False, "bundles": bundles}]
