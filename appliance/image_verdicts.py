@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
+from appliance.advisories.exploitation import EPSS, KEV
 from appliance.advisories.match import UNDECIDED, Matches, Verdict, judge, match_package
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
 from appliance.advisories.seals import DAMAGED
 from appliance.advisories.vex.statements import Claim, is_about, package_key, resolve
 from appliance.store.ports import Reader
-from appliance.store.reads import advisories, components, vex
+from appliance.store.reads import components
 from appliance.store.reads.advisories import Exploitation
+from appliance.store.reads.sealed import Load, Sealed
 
 SCANNED: Final = "scanned"
 CARRIED: Final = "carried"
 NOT_SCANNED: Final = "not-scanned"
+_DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 _LOOKED_UP: Final = 256
 """Packages whose advisories are kept: those of one name follow one another."""
 
 
 class Advisories:
     """The advisories at hand, as they stand while this is used, and the key by which the index is known (`index_key`).
-    `pending` is the source and the generation of a load whose entries are taken in the place of that source's: what
-    stands once it is made current."""
+    `pending` is a load whose entries are taken in the place of its source's: what stands once it is made current.
 
-    def __init__(self, reader: Reader, key: bytes, pending: tuple[str, int] | None = None) -> None:
-        self._reader, self.key, self._pending = reader, key, pending
-        self.sources = advisories.sources(reader)
+    `sources` are those whose rows are what the station wrote; `damaged` names all of which others were met."""
+
+    def __init__(self, reader: Reader, key: bytes, pending: Load | None = None) -> None:
+        self.key, self.sealed = key, Sealed(reader, key, pending)
+        self.sources = tuple(one.facts for one in self.sealed.standing.sources if one.sealed)
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
         self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
         self._exploitation = lru_cache(maxsize=_LOOKED_UP)(self._exploitation_of)
@@ -38,8 +44,17 @@ class Advisories:
         self._empty = Matches()
         self._matches = dict[Package, Matches]()
 
+    @property
+    def damaged(self) -> Set[str]:
+        """The sources of which something else than what was loaded was met so far."""
+        return self.sealed.damaged
+
     def _read(self, ecosystem: str, name: str) -> Sequence[tuple[str, Entry]]:
-        return advisories.entries_of(self._reader, ecosystem, name, self._pending)
+        return _decoded(self.sealed.entries(ecosystem, name))
+
+    def about(self, name: str) -> Sequence[tuple[str, Entry]]:
+        """What each source says of a vulnerability, by any of its ids."""
+        return _decoded(self.sealed.about(name))
 
     def matches(self, package: Package) -> Matches:
         """What they say of a package. Kept: what is said of most is nothing."""
@@ -53,13 +68,21 @@ class Advisories:
         return self._exploitation(ids)
 
     def _exploitation_of(self, ids: frozenset[str]) -> Exploitation:
-        return advisories.exploitation_of(self._reader, (one for one in ids if one.startswith("CVE-")))
+        dates = {one.source: one.dated for one in self.sources if one.source in (KEV, EPSS)}
+        names = [one for one in ids if one.startswith("CVE-")] if dates else []
+        since = [found.since for name in names for found in self.sealed.ratings(KEV, name)]
+        scores = [found.score for name in names for found in self.sealed.ratings(EPSS, name) if found.score is not None]
+        known = KEV in dates and KEV not in self.damaged
+        return Exploitation(
+            exploited=True if since else False if known else None, since=min(since, default=""),
+            score=max(scores, default=None), dated=dates.get(EPSS, "") if scores else "",
+        )  # fmt: skip
 
     def vex(self, images: frozenset[str], package: Package, ids: frozenset[str]) -> Claim | None:
         """What VEX documents say of a vulnerability of a package in an image, which is known by these digests."""
         if not self._has_vex or not package.purl:
             return None
-        found = vex.statements_of(self._reader, sorted(ids), (package_key(package.purl), *sorted(images)))
+        found = self.sealed.statements(sorted(ids), (package_key(package.purl), *sorted(images)))
         return resolve(one for one in found if is_about(one[1], images, package.purl))
 
     def covers(self, kind: str) -> bool:
@@ -73,6 +96,10 @@ class Advisories:
             source.malformed and any(name.partition(":")[0] in verdict.ecosystems for name, _ in source.ecosystems)
             for source in self.sources
         )
+
+
+def _decoded(found: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, Entry]]:
+    return [(source, _DECODER.decode(raw)) for source, raw in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +156,5 @@ def gaps_of(found: ImageVerdict, known: Advisories) -> Iterator[str]:
         yield "undecided"
     if known.malformed_in(verdict):
         yield "malformed-advisories"
+    if known.damaged:
+        yield "damaged-advisories"

@@ -7,7 +7,8 @@ from appliance.api.common import Shape
 
 class AdvisorySource(Shape, frozen=True, kw_only=True):
     """A source of advisories: `dated` is its newest record's time, `age_days` the days since; `ecosystems` counts its
-    entries by ecosystem (`Debian:12`), `malformed` the records that could not be read."""
+    entries by ecosystem (`Debian:12`), `malformed` the records that could not be read. `damaged`: rows of it are not
+    what was loaded, or gone."""
 
     source: str
     digest: str
@@ -20,6 +21,7 @@ class AdvisorySource(Shape, frozen=True, kw_only=True):
     malformed: int
     entries: int
     ecosystems: dict[str, int] = {}
+    damaged: bool = False
 
 
 class RemovedSource(Shape, frozen=True, kw_only=True):
@@ -94,7 +96,8 @@ class Scan(Shape, frozen=True, kw_only=True):
     """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity, without those
     that VEX documents call not_affected or fixed: `set_aside` counts these by that status. `complete` is
     true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-packages,
-    no-advisories, unnamed-packages, undecided, malformed-advisories, damaged-packages)."""
+    no-advisories, unnamed-packages, undecided, malformed-advisories, damaged-packages,
+    damaged-advisories)."""
 
     reference: str
     digest: str

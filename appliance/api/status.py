@@ -112,12 +112,14 @@ class Head(Shape, frozen=True, kw_only=True):
 class AdvisoriesHeld(Shape, frozen=True, kw_only=True):
     """The advisories that vulnerabilities are found by: how many sources, the time of the oldest one's newest record
     ("" where none is loaded), records that could not be read, and `hit`, how many images that are served have findings
-    that the newest load of a source was the first to make (GET /v1/scan/new)."""
+    that the newest load of a source was the first to make (GET /v1/scan/new). `damaged` counts sources of which rows
+    are not what was loaded, as far as that is seen without reading all of them, or that are gone."""
 
     sources: int = 0
     oldest: str = ""
     malformed: int = 0
     hit: int = 0
+    damaged: int = 0
 
 
 class ObjectiveState(Shape, frozen=True, kw_only=True):

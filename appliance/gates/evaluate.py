@@ -32,6 +32,7 @@ GAPS: Final[Mapping[str, str]] = {
     "undecided": "some versions could not be compared",
     "malformed-advisories": "advisories about it could not be read",
     "damaged-packages": "what the index has of it is not what was written",
+    "damaged-advisories": "rows of the advisories are not what was loaded",
 }
 """What keeps content from being known, by its code."""
 _CLOSES: Final[Mapping[str, str]] = {
@@ -42,6 +43,7 @@ _CLOSES: Final[Mapping[str, str]] = {
     "undecided": "see which: lockgate scan REF",
     "malformed-advisories": "load a newer export: lockgate advisories load FILE",
     "damaged-packages": "scan it again: lockgate scan REF",
+    "damaged-advisories": "see which: lockgate advisories list; then load them again: lockgate advisories load FILE",
 }
 """What closes a gap, by its code; of others the policy's `allow_gaps` alone, which takes no damage."""
 
@@ -270,6 +272,8 @@ def _missing(asked: _Question) -> _Said | None:
     content = asked.content
     if not content.runs:
         return _Said(False, f"{NOT_AN_IMAGE} ({GAPS[NOT_AN_IMAGE]})", f"the policy's allow_gaps with {NOT_AN_IMAGE}")
+    if "damaged-advisories" in content.gaps:
+        return _Said(False, f"damaged-advisories ({GAPS['damaged-advisories']})", _CLOSES["damaged-advisories"])
     if content.state == SCANNED:
         return None
     why = f": {content.why}" if content.why else ""

@@ -45,8 +45,8 @@ class Looking:
         found = verdict_on(self._reader, name, self._known)
         return ContentFacts(
             digest=name, kind=kind, runs=runs, state=found.state, platform=platform, why=found.why,
-            scanned_at=found.at, sbom=sbom, gaps=tuple(gaps_of(found, self._known)),
-            findings=self._findings(found, also | {name}), sources=self._sources(found), also=also,
+            scanned_at=found.at, sbom=sbom, findings=self._findings(found, also | {name}),
+            gaps=tuple(gaps_of(found, self._known)), sources=self._sources(found), also=also,
             malware=self._malware(manifest),
         )  # fmt: skip
 

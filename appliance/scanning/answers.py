@@ -28,12 +28,14 @@ from appliance.scanning.images import Image, images_of, is_image
 from appliance.scanning.index import bring_in
 from appliance.station import Station
 from appliance.store.reads import advisories, components
+from appliance.store.reads.advisories import Source
 from bundles.errors import UsageError
 from bundles.io.display import safe
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 
 _DAY: Final = 24 * 60 * 60
+_NEVER: Final = "1970-01-01T00:00:00Z"
 Shows = Callable[[str], bool]
 
 
@@ -45,10 +47,17 @@ def sources(known: Advisories) -> tuple[AdvisorySource, ...]:
             source=one.source, digest=one.digest, dated=one.dated,
             age_days=max(0, (now - clock.seconds(one.dated)) // _DAY), loaded=one.loaded, actor=one.actor,
             records=one.records, withdrawn=one.withdrawn, malformed=one.malformed, entries=one.entries,
-            ecosystems=dict(one.ecosystems),
+            ecosystems=dict(one.ecosystems), damaged=one.source in known.damaged,
         )
-        for one in known.sources
+        for one in (*(one.facts for one in known.sealed.standing.sources), *_missing(known))
     )  # fmt: skip
+
+
+def _missing(known: Advisories) -> Iterator[Source]:
+    """Sources that were loaded and whose rows are gone."""
+    standing = known.sealed.standing
+    for name in sorted(standing.listed.keys() - {one.facts.source for one in standing.sources}):
+        yield Source(name, "", _NEVER, _NEVER, "", 0, 0, 0, 0, ())
 
 
 def scan_of(station: Station, reference: Reference) -> Scan:
@@ -69,8 +78,8 @@ def _scan(station: Station, reference: Reference, digest: Digest, images: list[I
             shown.append(ScannedImage(digest=str(image.digest), platform=image.platform, state="not-held"))
             continue
         found = verdict_on(station.reader, str(image.digest), known)
-        gaps.update(gaps_of(found, known))
         one = _image(known, image, found, frozenset({str(digest), str(image.digest)}))
+        gaps.update(gaps_of(found, known))  # after what VEX and the catalogue say was read
         if found.state == SCANNED:
             for finding in one.findings:
                 if finding.vex is not None and finding.vex.status in SET_ASIDE:
@@ -238,7 +247,7 @@ def find_vulnerability(station: Station, text: str, shows: Shows) -> Vulnerabili
 
 def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) -> VulnerabilityFound:
     known = Advisories(station.reader, index_key(station.paths))
-    about = advisories.entries_about(station.reader, text)
+    about = known.about(text)
     ids = {name for _, entry in about for name in entry.ids}
     places, hits, left = Places(station, shows), list[Hit](), 0
     own = OwnPackages(station, known)
@@ -259,7 +268,8 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
     missing = not_scanned(station, places) + damaged(station, known.key, places)
     return VulnerabilityFound(
         id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
-        complete=complete and bool(about) and not missing and not left, advisories=sources(known),
+        complete=complete and bool(about) and not missing and not left and not known.damaged,
+        advisories=sources(known),
     )  # fmt: skip
 
 

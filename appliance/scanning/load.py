@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
@@ -20,23 +20,24 @@ from appliance import clock, limits
 from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
 from appliance.advisories.seals import DAMAGED, index_key
+from appliance.advisories.sums import Sums, entry_place, entry_sum, id_place
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collected_file import collected_file
 from appliance.scanning import exploitation, vex
 from appliance.scanning.exports import Export, ZipExport, open_export
 from appliance.scanning.rematch import Rematched, rematch
+from appliance.scanning.sealing import Sealing, is_held
 from appliance.scanning.staged import staged
 from appliance.store.reads import advisories as held
+from appliance.store.reads.sealed import Load
 from appliance.store.writes.advisories import (
     AddAdvisories,
     EntryRow,
     SourceFacts,
-    SwitchAdvisories,
     require_newer,
 )
 from appliance.store.writes.components import ForgetUnshown
-from appliance.store.writes.news import AddNews
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io.display import safe, some
 from bundles.io.files import failures_named, open_regular
@@ -136,20 +137,19 @@ class _Load:
     def run(self) -> Result:
         context, counts = self._context, self._counts
         self._source = self._source or held.source_of(self._station.reader, self._export.digest)
-        if self._source is not None and held.is_held(self._station.reader, self._source, self._export.digest):
+        key = index_key(self._station.paths)
+        if self._source is not None and is_held(self._station.reader, key, self._source, self._export.digest):
             return self._result(unchanged=True)
         thing = self._source or self._export.digest
         with staged(context, self._source or "", thing, self._export.digest) as generation:
+            sealing = Sealing(context, generation)
             for rows in self._batches():
+                _add(sealing.sums, rows)
                 self._station.writer.submit(AddAdvisories(generation=generation, rows=tuple(rows)))
             facts = self._facts()
-            self._rematch((facts.source, generation))
-            self._station.writer.submit(
-                SwitchAdvisories(
-                    generation=generation, facts=facts, actor=context.actor, at=clock.now(),
-                    replace=bool(context.params.get("replace")),
-                )
-            )  # fmt: skip
+            sealing.write_sums()
+            self._rematch(sealing, sealing.load(facts.source, counts.ecosystems))
+            sealing.switch(facts, counts.ecosystems)
         self._forget()
         context.log(f"{facts.source}: {some(counts.records, 'record')} of {facts.dated}")
         if counts.malformed:
@@ -216,12 +216,12 @@ class _Load:
             withdrawn=counts.withdrawn, malformed=counts.malformed, entries=counts.entries,
         )  # fmt: skip
 
-    def _rematch(self, pending: tuple[str, int] | None) -> None:
+    def _rematch(self, sealing: Sealing | None = None, pending: Load | None = None) -> None:
         """Hold the whole store against what the load says, and keep with the load what is new by it."""
 
         def keep(findings: tuple[tuple[int, str], ...], images: tuple[str, ...]) -> None:
-            if pending is not None:
-                self._station.writer.submit(AddNews(generation=pending[1], findings=findings, images=images))
+            if sealing is not None:
+                sealing.keep(findings, images)
 
         def advance(done: int, total: int) -> None:
             self._context.progress("match", done, total)
@@ -241,7 +241,7 @@ class _Load:
         source = next((one for one in held.sources(self._station.reader) if one.source == self._source), None)
         counts = self._counts
         if unchanged:
-            self._rematch(None)
+            self._rematch()
         facts: Mapping[str, Any] = {} if source is None else {
             "digest": source.digest, "dated": source.dated, "records": source.records, "withdrawn": source.withdrawn,
             "malformed": source.malformed, "entries": source.entries, "ecosystems": dict(source.ecosystems),
@@ -251,6 +251,14 @@ class _Load:
             "without_versions": counts.without_versions, "not_ordered": sorted(counts.not_ordered),
             "images": self._matched.images, "affected": self._matched.affected, "unmatched": 0,
         }  # fmt: skip
+
+
+def _add(sums: Sums, rows: Iterable[EntryRow]) -> None:
+    for row in rows:
+        own = entry_sum(row.entry)
+        sums.add(entry_place(row.ecosystem.partition(":")[0], row.name), own)
+        for name in row.ids:
+            sums.add(id_place(name), own)
 
 
 def _row(entry: Entry) -> EntryRow:

@@ -17,6 +17,7 @@ from appliance.scanning.answers import OwnPackages, Places, Shows, damaged, find
 from appliance.scanning.index import bring_in
 from appliance.station import Station
 from appliance.store.reads import advisories, components, news
+from appliance.store.reads.sealed import has_its_news
 
 
 class _Found(NamedTuple):
@@ -85,7 +86,9 @@ def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
     missing, left = not_scanned(station, places) + damaged(station, known.key, places), count - len(first)
     return NewFindings(
         items=tuple(hits), left_out=left, not_scanned=missing,
-        complete=complete and bool(known.sources) and not missing and not left, advisories=sources(known),
+        complete=complete and bool(known.sources) and not missing and not left and not known.damaged
+        and all(has_its_news(station.reader, one) for one in known.sealed.standing.sources),
+        advisories=sources(known),
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from appliance.advisories.packages import Package
 from appliance.advisories.severity import SEVERE
 from appliance.image_verdicts import Advisories
 from appliance.store.ports import Reader
-from appliance.store.reads import advisories, components, news
+from appliance.store.reads import components, news
+from appliance.store.reads.sealed import Load
 
 Keep = Callable[[tuple[tuple[int, str], ...], tuple[str, ...]], object]
 """Told findings (package, id of the record) or images, some at a time."""
@@ -77,17 +78,17 @@ class Rematched:
 
 
 def rematch(
-    reader: Reader, key: bytes, pending: tuple[str, int] | None, keep: Keep, advance: Advance = lambda *_: None
+    reader: Reader, key: bytes, pending: Load | None, keep: Keep, advance: Advance = lambda *_: None
 ) -> Rematched:
-    """Hold the images by the advisories that count, with those of the load `pending` (source, generation) in the place
-    of its source's. `key` is the station's (`index_key`).
+    """Hold the images by the advisories that count, with those of the load `pending` in the place of its source's.
+    `key` is the station's (`index_key`).
 
     `keep` is told what the load finds anew: findings that are severe (`SEVERE`) or exploited, of vulnerabilities of
     which nothing such was found in the package before. Each package is looked at once, however many images have it;
     packages of one name follow one another, so that their advisories are read once.
     """
     before, after = Advisories(reader, key), Advisories(reader, key, pending)
-    exploited = news.exploited(reader)
+    exploited = before.sealed.exploited()
     total = components.packages_count(reader)
     every, fresh, told = _Sought(_known(after)), _Sought(_known(after)), list[tuple[int, str]]()
     for done, (number, package) in enumerate(components.all_packages(reader), 1):
@@ -109,13 +110,13 @@ def rematch(
     return _count(reader, key, every, fresh, keep)
 
 
-def newly_exploited(reader: Reader, key: bytes, pending: tuple[str, int], keep: Keep) -> None:
-    """Tell `keep` of the findings that a load of the KEV catalogue is the first to call exploited."""
+def newly_exploited(reader: Reader, key: bytes, generation: int, keep: Keep) -> None:
+    """Tell `keep` of the findings that the load `generation` of the KEV catalogue is the first to call exploited."""
     known = Advisories(reader, key)
     fresh = _Sought(_known(known))
-    for name in news.exploited_since(reader, pending[1]):
+    for name in news.exploited_since(reader, generation):
         packages = dict[int, Package]()
-        for _, entry in advisories.entries_about(reader, name):
+        for _, entry in known.about(name):
             base = entry.ecosystem.partition(":")[0]
             packages |= components.packages_looked_up(reader, base, lookup_name(base, entry.name))
         for number, package in packages.items():

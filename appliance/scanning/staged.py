@@ -10,13 +10,13 @@ from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import JobContext
-from appliance.store.writes.advisories import AbandonAdvisories, BeginAdvisories, DropAdvisories
+from appliance.store.writes.advisories import AbandonAdvisories, BeginAdvisories, DropAdvisories, DropSums
 from appliance.store.writes.exploitation import DropExploitation
 from appliance.store.writes.news import DropNews
 from appliance.store.writes.vex import DropVex
 from bundles.errors import LockgateError
 
-DROPS: Final = (DropAdvisories(), DropExploitation(), DropNews(), DropVex())
+DROPS: Final = (DropAdvisories(), DropExploitation(), DropNews(), DropSums(), DropVex())
 """Writes that take away the rows of loads that count no more: each is submitted until its result says that there is
 nothing left."""
 

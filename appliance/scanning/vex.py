@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
 from appliance import clock, limits
+from appliance.advisories.seals import index_key
+from appliance.advisories.sums import statement_place, statement_sum
 from appliance.advisories.vex.reading import is_vex, read_vex
 from appliance.advisories.vex.statements import Document, malformed
 from appliance.jobs.kinds import JobContext, Result
 from appliance.scanning.exploitation import summary
 from appliance.scanning.exports import Export, copied
+from appliance.scanning.sealing import Sealing, is_held
 from appliance.scanning.staged import staged
 from appliance.store.reads import advisories as held
-from appliance.store.writes.advisories import SourceFacts, SwitchAdvisories, require_newer
+from appliance.store.writes.advisories import SourceFacts, require_newer
 from appliance.store.writes.vex import AddVex
 from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe, some
@@ -63,7 +66,7 @@ def load(
     if name is not None and not name.startswith(PREFIX):
         raise UsageError("a source of VEX has another name", thing=name, remedy=f"begin it with {PREFIX}")
     source = name or held.source_of(context.station.reader, digest)
-    if source is not None and held.is_held(context.station.reader, source, digest):
+    if source is not None and is_held(context.station.reader, index_key(context.station.paths), source, digest):
         return summary(context, source, unchanged=True)
     documents = _documents(records)
     if source is None:
@@ -106,6 +109,7 @@ def _load(context: JobContext, documents: Iterator[Document], digest: str, sourc
     count = rows = unmatched = 0
     dated = ""
     with staged(context, source, source, digest) as generation:
+        sealing = Sealing(context, generation)
         for one in documents:
             count += one.said
             unmatched += one.unmatched
@@ -114,6 +118,8 @@ def _load(context: JobContext, documents: Iterator[Document], digest: str, sourc
             for start in range(0, len(one.statements), limits.EPSS_BATCH):
                 batch = one.statements[start : start + limits.EPSS_BATCH]
                 rows += len(batch)
+                for said in batch:
+                    sealing.sums.add(statement_place(said.id, said.key), statement_sum(said))
                 station.writer.submit(AddVex(generation=generation, rows=batch))
         if not count:
             raise malformed("no document")
@@ -123,9 +129,8 @@ def _load(context: JobContext, documents: Iterator[Document], digest: str, sourc
         facts = SourceFacts(
             source=source, digest=digest, dated=dated, records=count, withdrawn=0, malformed=0, entries=rows
         )
-        station.writer.submit(
-            SwitchAdvisories(generation=generation, facts=facts, actor=context.actor, at=clock.now(), replace=replace)
-        )
+        sealing.write_sums()
+        sealing.switch(facts, {})
     context.log(f"{source}: {some(count, 'VEX statement')} of {dated}")
     if unmatched:
         context.log(f"[!!] {some(unmatched, 'product')} of {source} cannot be compared with anything here")

@@ -38,11 +38,9 @@ from appliance.store.writes.advisories import (
     BeginAdvisories,
     EntryRow,
     SourceFacts,
-    SwitchAdvisories,
 )
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage
-from appliance.store.writes.news import AddNews
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
@@ -53,6 +51,7 @@ from tests.control.test_who_may_call import each_route, served
 from tests.intake.inside import Inside, small_bundle
 from tests.job_starter import NoStarter
 from tests.scanning.exports import cyclonedx, record
+from tests.scanning.rows import switched
 
 OURS, THEIRS = "team/app", "vault/app"
 JOBS: dict[str, dict[str, Any]] = {
@@ -408,7 +407,12 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
                     index_key(desk.app[CONTROL].station.paths), image, image, cyclonedx("pkg:pypi/requests@2.19"), "own"
                 )
             )
-        load_rows(writer, "PYSEC-1", [str(content.digest) for content in desk.images.values()])
+        load_rows(
+            writer,
+            desk.app[CONTROL].station.paths,
+            "PYSEC-1",
+            [str(content.digest) for content in desk.images.values()],
+        )
         for grants, seen in ((("reader team/**",), [OURS]), (("reader",), [OURS, THEIRS])):
             desk.be(*grants)
             _, found = await desk.get("/v1/scan/find", id="PYSEC-1")
@@ -439,7 +443,7 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
             assert answer.status == 403
 
 
-def load_rows(writer: Any, name: str, images: list[str]) -> None:
+def load_rows(writer: Any, paths: StationPaths, name: str, images: list[str]) -> None:
     """One advisory about requests, as a load keeps it, with its news."""
     made = read_record(json.dumps(record(name)).encode())
     rows = tuple(
@@ -452,5 +456,4 @@ def load_rows(writer: Any, name: str, images: list[str]) -> None:
     with under_event():
         generation = writer.submit(BeginAdvisories(source="osv-pypi", job="job-100", at=clock.now()))
         writer.submit(AddAdvisories(generation=generation, rows=rows))
-        writer.submit(AddNews(generation=generation, findings=((1, name),), images=tuple(images)))
-        writer.submit(SwitchAdvisories(generation=generation, facts=facts, actor="bob", at=clock.now()))
+        switched(writer.submit, paths, generation, facts, "PyPI", rows, news=(((1, name),), tuple(images)))

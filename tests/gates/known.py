@@ -13,12 +13,13 @@ from appliance.advisories.record import lookup_of, read_record
 from appliance.advisories.seals import index_key
 from appliance.outgoing.sbom.index import index_write
 from appliance.paths import StationPaths
-from appliance.store.writes.advisories import AddAdvisories, BeginAdvisories, EntryRow, SourceFacts, SwitchAdvisories
+from appliance.store.writes.advisories import AddAdvisories, BeginAdvisories, EntryRow, SourceFacts
 from appliance.store.writes.exploitation import AddExploitation
 from appliance.store.writes.write import Write
 from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from tests.scanning.exports import cyclonedx, record
+from tests.scanning.rows import switched
 
 Submit = Callable[[Write], Any]
 PURL = "pkg:pypi/requests@2.19"
@@ -45,7 +46,7 @@ def load(
     facts = SourceFacts(
         source, str(Digest.of(repr(records).encode())), dated or clock.now(), len(records), 0, 0, len(rows)
     )
-    submit(SwitchAdvisories(generation, facts, "tester(0)", clock.now(), replace=True))
+    switched(submit, paths, generation, facts, "PyPI", rows)
 
 
 def harmless(name: str = "PYSEC-2026-0") -> dict[str, Any]:
@@ -60,6 +61,7 @@ def critical(name: str = "PYSEC-2026-1", **more: Any) -> dict[str, Any]:
 def catalogue(submit: Submit, paths: StationPaths, *names: str) -> None:
     """CISA's catalogue with these CVEs."""
     generation = submit(BeginAdvisories(KEV, "job-kev", clock.now()))
-    submit(AddExploitation(generation, tuple(Rating(name, "2026-01-01", None) for name in names)))
+    ratings = tuple(Rating(name, "2026-01-01", None) for name in names)
+    submit(AddExploitation(generation, ratings))
     facts = SourceFacts(KEV, str(Digest.of(repr(names).encode())), clock.now(), len(names), 0, 0, len(names))
-    submit(SwitchAdvisories(generation, facts, "tester(0)", clock.now(), replace=True))
+    switched(submit, paths, generation, facts, ratings=ratings)

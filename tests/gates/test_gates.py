@@ -17,7 +17,6 @@ from appliance.intake import inspection
 from appliance.settings.gates import Gate, PolicyException
 from appliance.settings.image_policy import PolicyRules
 from appliance.store.reads.components import sboms_of
-from appliance.store.writes.advisories import RemoveAdvisories
 from appliance.store.writes.components import ForgetUnshown
 from bundles.errors import RefusedError
 from bundles.format.manifest import Artifact
@@ -30,6 +29,7 @@ from tests.gates.known import catalogue, critical, harmless, load, scan
 from tests.image_signatures.pulling import Held, blobs_of, index_of
 from tests.image_signatures.signer import Image
 from tests.intake.inside import Inside, carry, name_of
+from tests.scanning.rows import removed
 
 __all__ = ("run",)
 NUMBERS = itertools.count(1)
@@ -82,7 +82,7 @@ def test_new_advisories_stop_pulls_where_the_policy_says_so_and_nowhere_else(hel
     assert held.pull("manifests/1", name="dev", actions="pull,push").status == 200  # who may push repairs it
     load(held.submit, held.paths, harmless())
     assert status(held) == 200
-    held.submit(RemoveAdvisories("osv-pypi"))
+    assert removed(held.submit, held.paths, "osv-pypi")
     assert status(held) == 403  # nothing is known any more
     load(held.submit, held.paths, harmless())
 

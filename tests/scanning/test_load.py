@@ -15,13 +15,13 @@ import pytest
 from appliance import clock, limits
 from appliance.scanning import load
 from appliance.scanning.exports import open_export
-from appliance.store.reads.advisories import Source, entries_about, entries_of, sources
-from appliance.store.writes.advisories import RemoveAdvisories
+from appliance.store.reads.advisories import Source, sources
 from appliance.store.writes.write import under_event
 from bundles.errors import CancelledError, LockgateError, MalformedError, RefusedError, UsageError
 from tests.outgoing.conftest import outside as outside  # noqa: PLC0414  a fixture
 from tests.outgoing.outside import Outside, PowerCut
 from tests.scanning.exports import record, zipped
+from tests.scanning.rows import known, removed
 
 
 def loaded(outside: Outside, path: Path, **params: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def rows(outside: Outside) -> int:
 
 
 def ids(outside: Outside, package: str = "requests") -> set[str]:
-    return {entry.id for _, entry in entries_of(outside.station.reader, "PyPI", package)}
+    return {entry.id for _, entry in known(outside).entries("PyPI", package)}
 
 
 def test_an_export_is_kept_with_its_date_its_digest_and_its_counts(outside: Outside, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_an_export_is_kept_with_its_date_its_digest_and_its_counts(outside: Outs
     assert "BAD-7" in result["malformed_named"][1]
     assert ids(outside) == {"PYSEC-1", "PYSEC-2"}
     assert ids(outside, "foo-bar") == {"PYSEC-3"}
-    assert [entry.id for _, entry in entries_about(outside.station.reader, "CVE-2024-1")] == ["PYSEC-1"]
+    assert [entry.id for _, entry in known(outside).about("CVE-2024-1")] == ["PYSEC-1"]
     (event,) = outside.events("advisories.load")
     assert (event["thing"], event["outcome"], event["detail"]["digest"]) == ("vendor", "done", source.digest)
     for more in ({"source": "vendor"}, {}):
@@ -261,8 +261,8 @@ def test_a_load_names_one_export_and_a_source_that_is_a_name(outside: Outside, p
 def test_a_source_that_is_removed_counts_no_more(outside: Outside, tmp_path: Path) -> None:
     loaded(outside, zipped(tmp_path / "1.zip", [record("PYSEC-1")]))
     with under_event():
-        assert outside.writer.submit(RemoveAdvisories(source="osv-pypi"))
-        assert not outside.writer.submit(RemoveAdvisories(source="osv-pypi"))
+        assert removed(outside.writer.submit, outside.station.paths, "osv-pypi")
+        assert not removed(outside.writer.submit, outside.station.paths, "osv-pypi")
     assert (ids(outside), held(outside)) == (set(), [])
 
 

@@ -12,7 +12,6 @@ from appliance.outgoing.sbom.index import index_write
 from appliance.scanning import load
 from appliance.scanning.new_findings import new_findings
 from appliance.store.reads.news import hit_images
-from appliance.store.writes.advisories import RemoveAdvisories
 from appliance.store.writes.news import DropNews
 from appliance.store.writes.write import under_event
 from bundles.errors import CancelledError, RefusedError
@@ -22,6 +21,7 @@ from tests.outgoing.outside import Outside, PowerCut
 from tests.peers.stock import Layout
 from tests.scanning.exploitation import epss, kev
 from tests.scanning.exports import cyclonedx, image_of, record, zipped
+from tests.scanning.rows import removed
 
 DAYS = [f"2024-0{month}-01T00:00:00Z" for month in range(1, 10)]
 HIGH = {"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]}
@@ -79,7 +79,7 @@ def test_a_vulnerability_that_was_known_by_another_of_its_ids_is_not_new(outside
     loaded(outside, tmp_path, [record("GHSA-1", aliases=["CVE-2024-1000"])], source="other")
     assert found(outside) == {("PYSEC-1", "requests")}
     with under_event():
-        outside.writer.submit(RemoveAdvisories(source="osv-pypi"))
+        removed(outside.writer.submit, outside.station.paths, "osv-pypi")
     assert (found(outside), hit_images(outside.station.reader)) == (set(), 0)
     while outside.writer.submit(DropNews()):
         pass

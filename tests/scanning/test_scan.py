@@ -21,7 +21,7 @@ from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.scanning import load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of
 from appliance.scanning.packages import packages_of
-from appliance.store.reads.advisories import entries_of, one_state, sources
+from appliance.store.reads.advisories import one_state, sources
 from appliance.store.reads.components import sboms_of
 from appliance.store.writes.components import IndexSbom
 from bundles.errors import NotFoundError, UsageError
@@ -32,6 +32,7 @@ from tests.outgoing.conftest import outside as outside  # noqa: PLC0414
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 from tests.scanning.exports import DEBIAN, cyclonedx, dist_info, image_of, record, sbom_of, zipped
+from tests.scanning.rows import known as known_rows
 
 
 def advisories(outside: Outside, path: Path, **params: Any) -> dict[str, Any]:
@@ -305,8 +306,8 @@ def test_a_verdict_is_of_one_moment_whatever_is_loaded_meanwhile(
         before = sources(reader)
         advisories(outside, zipped(tmp_path / "2.zip", [record("PYSEC-2", modified="2024-06-01T00:00:00Z")]))
         assert sources(reader) == before
-        assert [entry.id for _, entry in entries_of(reader, "PyPI", "requests")] == ["PYSEC-1"]
-    assert [entry.id for _, entry in entries_of(reader, "PyPI", "requests")] == ["PYSEC-2"]
+        assert [entry.id for _, entry in known_rows(outside).entries("PyPI", "requests")] == ["PYSEC-1"]
+    assert [entry.id for _, entry in known_rows(outside).entries("PyPI", "requests")] == ["PYSEC-2"]
 
 
 def test_an_image_that_nothing_shows_any_more_leaves_the_index_with_the_next_load(

@@ -13,7 +13,6 @@ from appliance.outgoing.sbom.index import index_write
 from appliance.scanning import load
 from appliance.scanning.answers import find_vulnerability, scan_of
 from appliance.store.reads.advisories import sources
-from appliance.store.writes.advisories import RemoveAdvisories
 from appliance.store.writes.vex import DropVex
 from appliance.store.writes.write import under_event
 from bundles.errors import CancelledError, MalformedError, RefusedError, UsageError
@@ -23,6 +22,7 @@ from tests.outgoing.conftest import outside as outside  # noqa: PLC0414  a fixtu
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 from tests.scanning.exports import cyclonedx, image_of, record, zipped
+from tests.scanning.rows import removed
 from tests.scanning.vex import REQUESTS, openvex, product, said
 
 
@@ -104,7 +104,7 @@ def test_a_later_document_takes_the_place_of_the_earlier_and_an_older_one_is_ref
     assert first.vex is not None
     assert first.vex.contradicted
     with under_event():
-        outside.writer.submit(RemoveAdvisories(source=source))
+        removed(outside.writer.submit, outside.station.paths, source)
     assert statuses(outside)["PYSEC-1"] == "not_affected"
     while outside.writer.submit(DropVex()):
         pass

@@ -49,10 +49,14 @@ def _last_import(document: dict[str, Any]) -> str:
 
 
 def _advisories(held: dict[str, Any]) -> list[str]:
-    if not held["sources"]:
+    if not held["sources"] and not held["damaged"]:
         return []
     unread = f"; {some(held['malformed'], 'record')} could not be read" if held["malformed"] else ""
-    lines = [f"advisories   {some(held['sources'], 'source')}, the oldest of {held['oldest']}{unread}"]
+    oldest = f", the oldest of {held['oldest']}" if held["oldest"] else ""
+    lines = [f"advisories   {some(held['sources'], 'source')}{oldest}{unread}"]
+    if held["damaged"]:
+        what = some(held["damaged"], "source is", "sources are")
+        lines.append(f"[!!] {what} not what was loaded: lockgate advisories list")
     if held["hit"]:
         have = some(held["hit"], "served image has", "served images have")
         lines.append(f"new findings {have} some: lockgate scan new")

@@ -103,7 +103,8 @@ def _listed(items: list[dict[str, Any]]) -> str:
     rows = [
         (
             one["source"], one["dated"], some(one["age_days"], "day"), one["records"], one["malformed"],
-            ", ".join(one["ecosystems"]) or _about(one), one["loaded"], one["actor"],
+            "[!!] damaged: load it again" if one["damaged"] else ", ".join(one["ecosystems"]) or _about(one),
+            one["loaded"], one["actor"],
         )
         for one in items
     ]  # fmt: skip

@@ -24,6 +24,7 @@ _GAPS: Final = {
     "unnamed-packages": "some packages have no package URL",
     "undecided": "some versions could not be compared",
     "malformed-advisories": "some records of the advisories could not be read",
+    "damaged-advisories": "rows of the advisories are not what was loaded: lockgate advisories list says which",
     "damaged-packages": "what the index has of an image is not what was written: scan it again",
 }
 """What keeps a verdict from being complete, by its code."""

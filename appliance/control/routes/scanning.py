@@ -20,9 +20,9 @@ from appliance.image_verdicts import Advisories
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
+from appliance.scanning.sealing import removal_of
 from appliance.scanning.staged import DROPS
 from appliance.station import Station
-from appliance.store.writes.advisories import RemoveAdvisories
 from bundles.errors import NotFoundError
 from bundles.oci.reference import Reference
 
@@ -68,10 +68,14 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def remove(request: web.Request) -> web.Response:
         source = request.match_info["source"]
         event = AuditEvent(Act.ADVISORIES_REMOVE, caller(request), source)
-        if not await act(control, event, RemoveAdvisories(source=source)):
+        write = await asyncio.to_thread(
+            on_own_station, station, lambda own: removal_of(own.reader, index_key(own.paths), source)
+        )
+        if write is None:
             raise NotFoundError("no such source of advisories", thing=source, remedy="see: lockgate advisories list")
-        for write in DROPS:
-            while await control.writer.submit(write):
+        await act(control, event, write)
+        for drop in DROPS:
+            while await control.writer.submit(drop):
                 pass
         return web.json_response({"source": source})
 

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.advisories.seals import index_key
 from appliance.api.status import (
     AdvisoriesHeld,
     Check,
@@ -42,6 +43,7 @@ from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received
 from appliance.store.reads.news import hit_images
 from appliance.store.reads.revision import revision
+from appliance.store.reads.sealed import count_damaged
 from appliance.store.writes import pending_changes
 from bundles.errors import FailedError
 from bundles.io.display import some
@@ -86,6 +88,7 @@ def describe(control: Control) -> Status:
     left = unfinished(station.reader)
     last = last_received(station.reader)
     hit = hit_images(station.reader)
+    damaged_sources = count_damaged(station.reader, index_key(station.paths))
     shown = tuple(Check(name=check["name"], ok=check["ok"], detail=check["detail"]) for check in found)
     read_only = space.read_only(control)
     disk = shutil.disk_usage(station.paths.root)
@@ -111,7 +114,7 @@ def describe(control: Control) -> Status:
         quarantine=count_in_quarantine(station.reader),
         account_changes=pending_changes.count_waiting(station.reader),
         last_import=LastImport(id=last[0], at=last[1]) if last else None,
-        advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit),
+        advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit, damaged=damaged_sources),
         to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
         unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
         objectives=tuple(_objective(control, one) for one in control.budgets.latest),

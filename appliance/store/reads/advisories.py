@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import msgspec
-
-from appliance.advisories.exploitation import EPSS, KEV
-from appliance.advisories.record import Entry
 from appliance.store.ports import Reader
-
-_DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +53,6 @@ def _ecosystems(reader: Reader, generation: int) -> tuple[tuple[str, int], ...]:
     )
 
 
-def entries_of(
-    reader: Reader, ecosystem: str, name: str, pending: tuple[str, int] | None = None
-) -> Sequence[tuple[str, Entry]]:
-    """What each source says of a package, by its ecosystem without release and its name as it is looked up; of the
-    source of `pending` what the load of that generation says."""
-    source, generation = pending or ("", 0)
-    rows = reader.execute(
-        "SELECT s.source, e.entry FROM advisory_entries e JOIN (SELECT source, generation FROM advisory_sources"
-        " WHERE source <> ?3 UNION ALL SELECT ?3, ?4) s ON s.generation = e.generation"
-        " WHERE e.name = ?1 AND e.ecosystem = ?2 ORDER BY e.number",
-        (name, ecosystem, source, generation),
-    )
-    return [(source, _DECODER.decode(raw)) for source, raw in rows]
-
-
-def entries_about(reader: Reader, name: str) -> Sequence[tuple[str, Entry]]:
-    """What each source says of a vulnerability, by any of its ids."""
-    rows = reader.execute(
-        "SELECT s.source, e.entry FROM advisory_ids i JOIN advisory_entries e ON e.number = i.number"
-        " JOIN advisory_sources s ON s.generation = i.generation WHERE i.id = ? ORDER BY e.number",
-        (name,),
-    )
-    return [(source, _DECODER.decode(raw)) for source, raw in rows]
-
-
-def is_held(reader: Reader, source: str, digest: str) -> bool:
-    """Whether the source's advisories are those of this export."""
-    row = reader.execute("SELECT digest FROM advisory_sources WHERE source = ?", (source,)).fetchone()
-    return row is not None and row[0] == digest
-
-
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many sources there are, the oldest one's date ("" for none), and records that could not be read."""
@@ -128,25 +91,3 @@ class Exploitation:
     since: str = ""
     score: float | None = None
     dated: str = ""
-
-
-def exploitation_of(reader: Reader, names: Iterable[str]) -> Exploitation:
-    """What the sources say of any of these ids."""
-    dates = dict(
-        reader.execute("SELECT source, dated FROM advisory_sources WHERE source IN (?, ?)", (KEV, EPSS)).fetchall()
-    )
-    since, scores = list[str](), list[float]()
-    for name in names if dates else ():
-        for day, score in reader.execute(
-            "SELECT x.since, x.score FROM advisory_sources s CROSS JOIN exploitation x ON x.generation = s.generation"
-            " AND x.id = ? WHERE s.source IN (?, ?)",
-            (name, KEV, EPSS),
-        ):
-            if score is None:
-                since.append(day)
-            else:
-                scores.append(score)
-    return Exploitation(
-        exploited=bool(since) if KEV in dates else None, since=min(since, default=""),
-        score=max(scores, default=None), dated=dates.get(EPSS, "") if scores else "",
-    )  # fmt: skip

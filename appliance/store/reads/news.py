@@ -40,12 +40,3 @@ def exploited_since(reader: Reader, generation: int) -> list[str]:
         (generation, KEV),
     )
     return [str(name) for (name,) in rows]
-
-
-def exploited(reader: Reader) -> frozenset[str]:
-    """Every vulnerability that the KEV catalogue names."""
-    rows = reader.execute(
-        "SELECT x.id FROM exploitation x JOIN advisory_sources s ON s.generation = x.generation WHERE s.source = ?",
-        (KEV,),
-    )
-    return frozenset(str(name) for (name,) in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -12,6 +12,8 @@ from appliance.store.ports import Connection
 from appliance.store.writes.access import bump
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
+
+LIST_CHANGED: Final = "advisories-changed"
 
 
 class EntryRow(msgspec.Struct, frozen=True, array_like=True):
@@ -34,6 +36,77 @@ class SourceFacts(msgspec.Struct, frozen=True):
     withdrawn: int
     malformed: int
     entries: int
+
+
+class Seals(msgspec.Struct, frozen=True):
+    """By what a load is known again (appliance.advisories.sums): its salt, the bits of its buckets, the sums of its
+    news and of the images that have them, and the seal of its row."""
+
+    salt: str
+    bits: int
+    news: str
+    hits: str
+    seal: str
+
+
+class ListedSources(msgspec.Struct, frozen=True):
+    """The list of sources with its seal, as it is to stand, in the place of the one with the seal `before` ("" for
+    none)."""
+
+    before: str
+    sources: str
+    seal: str
+
+    def put(self, db: Connection) -> None:
+        """Let it stand. Raises FailedError with the code LIST_CHANGED where another load or removal came first."""
+        row = db.execute("SELECT seal FROM advisory_list").fetchone()
+        if ("" if row is None else row[0]) != self.before:
+            raise FailedError(
+                "other advisories were loaded or removed meanwhile", remedy="run the same command again",
+                code=LIST_CHANGED,
+            )  # fmt: skip
+        db.execute(
+            "INSERT INTO advisory_list (id, sources, seal) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " sources = excluded.sources, seal = excluded.seal",
+            (self.sources, self.seal),
+        )
+
+
+class SumRow(msgspec.Struct, frozen=True, array_like=True):
+    """A bucket of sums."""
+
+    bucket: int
+    records: bytes
+    seal: str
+
+
+class AddSums(Write, frozen=True):
+    """Part of a load: buckets of the sums of its rows. Raises FailedError where the load was given up."""
+
+    generation: int
+    rows: tuple[SumRow, ...]
+
+    def apply(self, db: Connection) -> None:
+        require_load(db, self.generation)
+        db.executemany(
+            "INSERT INTO advisory_sums (generation, bucket, records, seal) VALUES (?, ?, ?, ?)",
+            [(self.generation, row.bucket, row.records, row.seal) for row in self.rows],
+        )
+
+
+class DropSums(Write, frozen=True):
+    """Take away some buckets of loads that count no more. The result is whether there may be further ones."""
+
+    unrecorded: ClassVar[str] = "rows that nothing reads: the load that took their place is recorded"
+
+    def apply(self, db: Connection) -> bool:
+        dropped = db.execute(
+            "DELETE FROM advisory_sums WHERE (generation, bucket) IN (SELECT generation, bucket FROM advisory_sums"
+            " WHERE generation NOT IN (SELECT generation FROM advisory_sources UNION SELECT generation FROM"
+            " advisory_loads) LIMIT ?)",
+            (limits.ADVISORY_DROP,),
+        )
+        return dropped.rowcount == limits.ADVISORY_DROP
 
 
 class BeginAdvisories(Write, frozen=True):
@@ -87,11 +160,14 @@ class SwitchAdvisories(Write, frozen=True):
     """A load is complete: from here on it is what the source says, all of it at once, and every verdict that was found
     before is void.
 
-    Raises FailedError where rows are missing, RefusedError where another load of the source was quicker and newer.
+    Raises FailedError where rows are missing, or with the code LIST_CHANGED; RefusedError where another load of the
+    source was quicker and newer.
     """
 
     generation: int
     facts: SourceFacts
+    seals: Seals
+    listed: ListedSources
     actor: str
     at: str
     replace: bool = False
@@ -110,15 +186,16 @@ class SwitchAdvisories(Write, frozen=True):
         row = db.execute("SELECT dated, records FROM advisory_sources WHERE source = ?", (facts.source,)).fetchone()
         if row is not None and not self.replace:
             require_newer(facts.source, facts.dated, facts.records, row[0], row[1])
+        self.listed.put(db)
+        seals = self.seals
+        db.execute("DELETE FROM advisory_sources WHERE source = ?", (facts.source,))
         db.execute(
-            "INSERT INTO advisory_sources (source, generation, digest, dated, loaded, actor, records,"
-            " withdrawn, malformed, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET"
-            " generation = excluded.generation, digest = excluded.digest, dated = excluded.dated,"
-            " loaded = excluded.loaded, actor = excluded.actor, records = excluded.records,"
-            " withdrawn = excluded.withdrawn, malformed = excluded.malformed, entries = excluded.entries",
+            "INSERT INTO advisory_sources (source, generation, digest, dated, loaded, actor, records, withdrawn,"
+            " malformed, entries, salt, bits, news, hits, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 facts.source, self.generation, facts.digest, facts.dated, self.at, self.actor, facts.records,
-                facts.withdrawn, facts.malformed, facts.entries,
+                facts.withdrawn, facts.malformed, facts.entries, seals.salt, seals.bits, seals.news, seals.hits,
+                seals.seal,
             ),
         )  # fmt: skip
         db.execute("DELETE FROM advisory_loads WHERE generation = ?", (self.generation,))
@@ -160,13 +237,18 @@ class AbandonAdvisories(Write, frozen=True):
 
 
 class RemoveAdvisories(Write, frozen=True):
-    """A source's advisories count no more, and no verdict that rests on them. The result is whether there were any."""
+    """A source's advisories count no more, and no verdict that rests on them; `listed` is the list without it.
+
+    Raises FailedError with the code LIST_CHANGED.
+    """
 
     source: str
+    listed: ListedSources
 
-    def apply(self, db: Connection) -> bool:
+    def apply(self, db: Connection) -> None:
+        self.listed.put(db)
         bump(db)
-        return db.execute("DELETE FROM advisory_sources WHERE source = ?", (self.source,)).rowcount > 0
+        db.execute("DELETE FROM advisory_sources WHERE source = ?", (self.source,))
 
 
 def require_newer(source: str, dated: str, records: int, held_dated: str, held_records: int) -> None:
