@@ -894,6 +894,29 @@ READY_KEPT: Final = 1.0
 READY_CONTROL: Final = 1.0
 """Seconds in which the control process takes a connection: it does so between two milliseconds of work."""
 
+SYSLOG_MESSAGE: Final = 8 * KIB
+"""Octets of a syslog message, which every receiver should take (RFC 5425, section 4.3.1); of a longer event the detail
+is left out."""
+
+SYSLOG_BATCH: Final = 256 * KIB
+"""Bytes of events that are read and sent before it is written how far the collector is."""
+
+SYSLOG_TIME: Final = 30.0
+SYSLOG_SETTLES: Final = 1.0
+"""Seconds in which a collector takes a batch; and in which it may still refuse what a new connection began with."""
+
+SYSLOG_PAUSES: Final = (1.0, 5.0, 15.0, 60.0)
+"""Seconds before each further attempt; the last one again and again."""
+
+SYSLOG_LATE: Final = 60.0
+"""Seconds without success after which a collector is told of in the health."""
+
+SYSLOG_LOST: Final = 24 * 60 * 60
+"""Seconds for which events that a collector will never get stand in the health."""
+
+SYSLOG_STATE: Final = 64 * KIB
+"""The most that the file of how far a collector is may have."""
+
 PROBE_TIME: Final = 30.0
 PROBE_SILENCE: Final = 10.0
 """Seconds in which a canary is pulled through one door, and without a byte of it."""

@@ -200,6 +200,11 @@ class StationPaths:
         return self.root / "budgets.json"
 
     @property
+    def syslog(self) -> Path:
+        """How far the collector has got with the audit log (appliance.control.syslog)."""
+        return self.root / "syslog.json"
+
+    @property
     def drop_folders(self) -> Path:
         """Which imports were begun from drop folders (appliance.control.drop_folders)."""
         return self.root / "drop-folders.json"

@@ -31,6 +31,7 @@ from appliance.control.measuring import ControlMeasures
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
+from appliance.control.syslog import Shipper
 from appliance.image_signatures.standing import Standing
 from appliance.jobs.service import Jobs
 from appliance.measures.catalogue import layout
@@ -92,6 +93,7 @@ class Control:
         slots, paths = self.measures.slots, self.station.paths
         self.follower = LogFollower(paths)
         self.drops = DropFolders(self.station, self.jobs)
+        self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
 
@@ -106,6 +108,8 @@ class Control:
     """How many processes serve the registry."""
     canary: Canary = field(init=False)
     """The probes of the station's own canary."""
+    syslog: Shipper = field(init=False)
+    """What the collector gets of the audit log."""
     drops: DropFolders = field(init=False)
     """The folders that bundles are dropped into."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)

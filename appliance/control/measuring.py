@@ -44,6 +44,11 @@ class ControlMeasures:
         """The canary was pulled through a door, well or not."""
         self._counts.add(self._at("lockgate_probes", pulled.door.partition("-")[0], pulled.reason))
 
+    def syslog(self, sent: int, lost: int) -> None:
+        """The collector has got so many events, and will never get so many others."""
+        self._counts.add(self._at("lockgate_syslog_events", "sent"), sent)
+        self._counts.add(self._at("lockgate_syslog_events", "lost"), lost)
+
     def webhook(self, result: str) -> None:
         """A message was delivered, was not taken (`failed`), or was given up (`dead`)."""
         self._counts.add(self._at("lockgate_webhook_deliveries", result))

@@ -288,6 +288,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)
+    if control.station.config.syslog.host:
+        yield control.syslog.keep_sending()
     if control.station.config.probe.image and control.station.config.probe.minutes:
         yield control.canary.keep_probing()
     if control.drops.folders:

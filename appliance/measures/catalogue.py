@@ -112,6 +112,7 @@ def _jobs() -> list[Family]:
         family(
             "lockgate_scanned_images", "Images held against the advisories (M5)", result=("pass", "findings", "unknown")
         ),
+        family("lockgate_syslog_events", "Events of the audit log for the collector", result=("sent", "lost")),
         family("lockgate_probes", "Pulls of the canary, by how they ended (F1)",
                door=("listener", "worker"), reason=PROBES),
         family("lockgate_webhook_deliveries", "Attempts to tell webhooks", result=("delivered", "failed", "dead")),

@@ -15,6 +15,7 @@ from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy
 from appliance.settings.station import MEDIA_ROOTS, Config
+from appliance.syslog.sending import context_of
 from appliance.upstreams.upstream import Upstreams
 from appliance.webhooks.messages import require_usable
 from bundles.errors import LockgateError, UsageError
@@ -45,6 +46,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: None if config.open else _require_tls(paths, config),
         lambda: load_policy(paths.approvals),
         lambda: check_named(config.sbom),
+        lambda: context_of(config.syslog, paths.root) if config.syslog.host else None,
         *(lambda name=name: require_usable(paths, name, config.webhooks[name]) for name in config.webhooks),
     )
     return [*_raised(asked), *Upstreams(config, paths.root).objections()]

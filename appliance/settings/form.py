@@ -199,6 +199,13 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                            text(lambda value: value == "" or _HOST.match(value) is not None)),
         "probe.client_cert": FILE,
         "probe.client_key": FILE,
+        "syslog.host": Form('a host and a port, as "logs.example:6514", or "" for none',
+                            text(lambda value: value == "" or passes(split_listen)(value))),
+        "syslog.ca": FILE,
+        "syslog.name": Form('a host\'s name or address, as "logs.example", or "" for the host',
+                            text(lambda value: value == "" or _HOST.match(value) is not None)),
+        "syslog.client_cert": FILE,
+        "syslog.client_key": FILE,
         "slo.days": whole(1, 90, " of days"),
         "slo.storage": _percent,
         "slo.authentication_errors": _percent,
@@ -388,7 +395,10 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _unpaired(document: Mapping[str, Any]) -> Iterator[Fault]:
-    for table, one, other in (("sbom", "syft", "sha256"), ("probe", "client_cert", "client_key")):
+    if (syslog := document.get("syslog", {})).get("host") and not syslog.get("ca"):
+        yield Fault("syslog.ca", '""', "a setting is missing", f"write ca = {FILE.says}")
+    pair = "client_cert", "client_key"
+    for table, one, other in (("sbom", "syft", "sha256"), ("probe", *pair), ("syslog", *pair)):
         found = document.get(table, {})
         if bool(found.get(one)) is not bool(found.get(other)):
             missing = other if found.get(one) else one

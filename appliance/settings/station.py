@@ -19,6 +19,7 @@ from appliance.settings.probe import ProbeSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
+from appliance.settings.syslog import SyslogSettings
 from appliance.settings.transfer_hosts import TransferHostSettings
 from appliance.settings.upstreams import UpstreamSettings
 from appliance.settings.webhooks import WebhookSettings
@@ -62,6 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log: LogSettings = LogSettings()
     webhooks: dict[str, WebhookSettings] = {}
     probe: ProbeSettings = ProbeSettings()
+    syslog: SyslogSettings = SyslogSettings()
 
     @property
     def threshold(self) -> int:
@@ -235,6 +237,13 @@ minutes = 5
 # for, "" for none.
 account = ""
 host = ""
+
+[syslog]
+# The collector that the audit log is sent to by syslog over TLS (docs/howto/observe.md), as "logs.example:6514"; "" for
+# none. Only certificates of `ca` count.
+host = ""
+#   ca = "tls/syslog-ca.pem"
+#   client_cert = "tls/client.pem"    # what this station shows there, with its client_key
 
 [webhooks]
 # Whom the station tells of acts (docs/howto/observe.md). The secret is never written here.

@@ -54,6 +54,9 @@ def gauges(control: Control) -> dict[str, tuple[str, Values]]:
         "lockgate_audit_events": _one("Events in the audit log since it began (M10)", control.follower.count),
         **dict(_budgets(control)),
         **dict(_probes(control)),
+        "lockgate_syslog_waiting_events": _one(
+            "Events that the collector has not got yet", control.syslog.waiting(control.follower.heads)
+        ),
         "lockgate_health": ("1 where the check is well", checks),
         "lockgate_certificate_seconds_left": ("Seconds until a certificate ends", _certificates(station)),
     }

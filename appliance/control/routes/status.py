@@ -81,8 +81,7 @@ def describe(control: Control) -> Status:
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
     drops = control.drops.check()
-    probe = control.canary.check()
-    further = [one for one in (drops, probe) if one is not None]
+    further = [one for one in (drops, control.canary.check(), control.syslog.check()) if one is not None]
     found = [*checks(station), policy_watch.check(control.policy), *further]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
