@@ -894,6 +894,11 @@ READY_KEPT: Final = 1.0
 READY_CONTROL: Final = 1.0
 """Seconds in which the control process takes a connection: it does so between two milliseconds of work."""
 
+REPORT_NAMES: Final = 1_000
+REPORT_FIRST: Final = 10
+REPORT_INCIDENTS: Final = 50
+"""Names that a report keeps counts of, of each kind, and how many of these and of incidents it tells."""
+
 SYSLOG_MESSAGE: Final = 8 * KIB
 """Octets of a syslog message, which every receiver should take (RFC 5425, section 4.3.1); of a longer event the detail
 is left out."""

@@ -65,6 +65,7 @@ from appliance.api.people import (
 from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Promotion, PromotionDone
 from appliance.api.recall import Recall
+from appliance.api.report import Report
 from appliance.api.review import Exposure, ReviewedAccount
 from appliance.api.scanning import (
     AdvisorySource,
@@ -155,6 +156,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/drop-folders": Page[DropFolder],
     "GET /v1/webhooks": Page[Webhook],
     "POST /v1/webhooks/{name}/replay": WebhookReplayed,
+    "GET /v1/report": Report,
     "GET /v1/probe": ProbeResult,
     "POST /v1/probe": ProbeResult,
     "GET /v1/destination": Destination,

@@ -73,6 +73,10 @@ class ControlClient:
     def session(self, token: str | None) -> None:
         self._session = None if token is None else Secret(token)
 
+    def wait_for(self, seconds: float) -> None:
+        """Wait so long for each answer from now on."""
+        self._timeout = seconds
+
     def _gone(self) -> FailedError:
         if self._is_held():
             return FailedError(

@@ -62,6 +62,7 @@ from appliance.control.routes import (
     probe,
     promotions,
     receipts,
+    report,
     repositories,
     repository_acts,
     scanning,
@@ -108,7 +109,7 @@ _MODULES = (
     status, repositories, repository_acts, promotions, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
-    access_review, upstreams, webhook_routes, probe,
+    access_review, upstreams, webhook_routes, probe, report,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

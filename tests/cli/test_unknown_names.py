@@ -83,6 +83,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "policy snippet": ("kyvreno", 2, "did you mean kyverno?"),
     "policy test": ("team/helo:1", 1, "lockgate repo list"),
     "rebuild": ("--receipt {tmp}/none", 2, "check the path"),
+    "report": ("year", 2, "quarter"),
     "receipt read": ("{tmp}/none", 2, "check the path"),
     "receipt take": ("{tmp}/none", 2, "check the path"),
     "repo copy": ("team/helo:1 team/other:1", 1, "did you mean team/hello:1?"),

@@ -117,7 +117,7 @@ SETUPS = {
         'addresses = ["10.0.7.0/24"]\\nacts = ["block"]|\' /srv/alpha/config.toml\n'
         + SERVE_OUTSIDE
         + "outside$ lockgate collect oci:/srv/layout:app --as base/canary:1\n",
-        promises={"lockgate probe": r"worker-2\s+\[ok\]"},
+        promises={"lockgate probe": r"worker-2\s+\[ok\]", "lockgate report": r"Transfer\s"},
     ),
     "docs/howto/after-a-restore.md": Setup(
         before=f"{RELEASED}inside$ lockgate receipt export --out receipt-0007.json\n",

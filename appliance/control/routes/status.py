@@ -116,7 +116,7 @@ def describe(control: Control) -> Status:
         advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit, damaged=damaged_sources),
         to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
         unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
-        objectives=tuple(_objective(control, one) for one in control.budgets.latest),
+        objectives=objective_states(control),
         alerts=(
             *(f"{check.name}: {check.detail}" for check in shown if not check.ok),
             *(text for check in found for text in check.get("alerts", ())),
@@ -142,6 +142,11 @@ def _revision(control: Control) -> str:
     paths = control.station.paths
     folders = [path.stat().st_mtime_ns if path.is_dir() else 0 for path in (paths.trust, paths.keys)]
     return "-".join(map(str, (revision(control.station.reader), *folders)))
+
+
+def objective_states(control: Control) -> tuple[ObjectiveState, ...]:
+    """Each objective as it stands."""
+    return tuple(_objective(control, one) for one in control.budgets.latest)
 
 
 def _objective(control: Control, one: Budget) -> ObjectiveState:
