@@ -22,6 +22,7 @@ from appliance.store.reads.record_rows import (
     approval_rows,
     decision_rows,
     entry_states,
+    kept_reports,
     small_files,
     step_rows,
     unnoted_reports,
@@ -43,6 +44,7 @@ def changed_steps(station: Station, log: LogRecord) -> Iterator[Finding]:
     """Each such row. Of what the log no longer holds, and no cut kept, nothing is said."""
     states = entry_states(station.reader)
     yield from _steps(station, log, states)
+    yield from _reports(station, log, states)
     yield from _decisions(station, log, states)
     yield from _files(station, log, states)
 
@@ -66,6 +68,24 @@ def _steps(station: Station, log: LogRecord, states: Mapping[str, tuple[str, str
             yield f"the step {state} of {exact[digest][0]}, or its entry in the ledger", "missing", exact[digest][0]
     for digest in sorted(unnoted_reports(station.reader) & exact.keys()):
         yield f"the step inspected of {exact[digest][0]}", "missing", exact[digest][0]
+
+
+def _reports(station: Station, log: LogRecord, states: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
+    """Every report that there ever was is kept, also where another is the one that counts."""
+    noted: dict[str, set[str]] = defaultdict(set)
+    for digest, _, state, _, note in step_rows(station.reader):
+        if state == "inspected" and note:
+            noted[digest].add(note)
+    for digest, named, text in kept_reports(station.reader):
+        name = _name(states, digest)
+        noted[digest].discard(named)
+        if str(Digest.of(text)) != named:
+            yield f"the report {named} of {name}", "changed", name
+        elif log.deeds.steps.is_exact(digest) and not log.deeds.steps.has_report(digest, named):
+            yield f"the report {named} of {name}", "unexplained", name
+    for digest, missing in sorted(noted.items()):
+        for named in sorted(missing) if log.deeds.steps.is_exact(digest) else ():
+            yield f"the report {named} of {_name(states, digest)}", "missing", _name(states, digest)
 
 
 def _is_said(log: LogRecord, digest: str, state: str, actor: str, number: int) -> bool:

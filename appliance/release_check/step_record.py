@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from appliance.audit.acts import Act
+from appliance.audit.acts import REPORTED, Act
 
 STEP_OF: Final[Mapping[Act, str]] = {
     Act.INTAKE_RECEIVE: "received", Act.INTAKE_VERIFY: "verified", Act.INTAKE_IMPORT: "quarantined",
@@ -33,12 +33,14 @@ class DecisionEvent(NamedTuple):
 
 @dataclass(slots=True)
 class StepRecord:
-    """By the log: `steps` the actors of each (digest, step), one an event; `decisions` how often each was recorded;
-    `kept` those of which an event says that they were kept, with its time, by (digest, keyid, document); `counted` the
-    keys by which each bundle was released, with the time; `live` the keys whose decision still stands for each bundle.
-    `whole`: whether all of it is known."""
+    """By the log: `steps` the actors of each (digest, step), one an event; `reports` the digests of each bundle's
+    reports, one an event, too ("" where an event names none); `decisions` how often each was recorded; `kept` those of
+    which an event says that they were kept, with its time, by (digest, keyid, document); `counted` the keys by which
+    each bundle was released, with the time; `live` the keys whose decision still stands for each bundle. `whole`:
+    whether all of it is known."""
 
     steps: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    reports: dict[str, list[str]] = field(default_factory=dict)
     decisions: dict[DecisionEvent, int] = field(default_factory=dict)
     kept: dict[tuple[str, str, str], str] = field(default_factory=dict)
     counted: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -55,6 +57,8 @@ class StepRecord:
         if act is None or act not in STEP_OF:
             return
         self.steps.setdefault((digest, STEP_OF[act]), []).append(str(event["actor"]))
+        if act in REPORTED:
+            self.reports.setdefault(digest, []).append(str(detail.get("report", "")))
         if act in DECIDES:
             said = DecisionEvent(digest, DECIDES[act], keyid, str(event["actor"]), str(detail.get("document", "")))
             self.decisions[said] = self.decisions.get(said, 0) + 1
@@ -70,11 +74,18 @@ class StepRecord:
         """Whether every step of a bundle is known, and not only what it came to."""
         return (digest, "received") in self.steps
 
+    def has_report(self, digest: str, report: str) -> bool:
+        """Whether a bundle's report is one that was recorded, as far as all of them are known."""
+        known = self.reports.get(digest, [])
+        return report in known or "" in known or len(known) < len(self.steps.get((digest, "inspected"), []))
+
     def go_on_from(self, base: StepRecord) -> None:
         """Add what a cut kept. What was taken back since is still counted: then a row too many is not found."""
         self.whole = base.whole
         for step, actors in base.steps.items():
             self.steps.setdefault(step, []).extend(actors)
+        for digest, reports in base.reports.items():
+            self.reports.setdefault(digest, []).extend(reports)
         for said, count in base.decisions.items():
             self.decisions[said] = self.decisions.get(said, 0) + count
         self.kept = base.kept | self.kept
@@ -87,6 +98,7 @@ class StepRecord:
         """What a cut keeps, by word."""
         return {
             "steps": [[*step, actors] for step, actors in sorted(self.steps.items())],
+            "reports": [[digest, reports] for digest, reports in sorted(self.reports.items())],
             "decisions": [[*said, count] for said, count in sorted(self.decisions.items())],
             "kept": [[*key, time] for key, time in sorted(self.kept.items())],
             "counted": [[*key, time] for key, time in sorted(self.counted.items())],
@@ -99,6 +111,8 @@ class StepRecord:
             case "steps":
                 for digest, step, actors in rows:
                     self.steps[str(digest), str(step)] = list(map(str, actors))
+            case "reports":
+                self.reports |= {str(digest): list(map(str, reports)) for digest, reports in rows}
             case "decisions":
                 for *said, count in rows:
                     self.decisions[DecisionEvent(*map(str, said))] = int(count)

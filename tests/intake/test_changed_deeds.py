@@ -23,6 +23,7 @@ from appliance.store.writes.duties import FirstOfficer
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
 from bundles.errors import FailedError, RefusedError
+from bundles.oci.digest import Digest
 from tests.intake.inside import Inside, name_of, small_bundle
 
 STREAM, NAME = "alpha.bravo", name_of()
@@ -204,6 +205,15 @@ EDITS = {
     "the first step gone": ("DELETE FROM transitions WHERE state = 'received'", f"a step of {NAME}", "missing"),
     "a middle step gone": ("DELETE FROM transitions WHERE state = 'inspected'", f"a step of {NAME}", "missing"),
     "the last step gone": ("DELETE FROM transitions WHERE state = 'approved'", f"a step of {NAME}", "missing"),
+    "a report": (
+        "UPDATE reports SET report = report || ' '",
+        "the report sha256:",
+        "changed",
+    ),
+    "a report that is no text": (
+        "UPDATE reports SET report = CAST(x'ff' AS TEXT)", "the report sha256:", "changed",
+    ),
+    "a report gone": ("DELETE FROM reports", "the report sha256:", "missing"),
     "every step gone": ("DELETE FROM transitions", f"a step of {NAME}", "missing"),
     "the signatures gone": ("DELETE FROM intake_signatures", f"the signatures of {NAME}", "missing"),
     "a signature": ("UPDATE intake_signatures SET signature = x'00'", f"the signed files of {NAME}", "changed"),
@@ -220,6 +230,18 @@ def test_a_row_that_was_changed_by_hand_is_found(deeds: Deeds, edit: str) -> Non
     deeds.sql(statement)
     assert [found for found in deeds.found() if found[0].startswith(thing) and found[1] == how]
     assert any(thing in line for line in alarms(changed_deeds(deeds.inside.station)))
+
+
+def test_a_report_that_was_exchanged_with_all_that_names_it_is_found(fresh: Deeds) -> None:
+    """Its text, its digest and its step: the log has another one, also after a cut."""
+    text = '{"sections":[]}'
+    named = str(Digest.of(text.encode()))
+    for statement in ("UPDATE reports SET report = ?, report_digest = ?", "UPDATE intake_documents SET report = ?"):
+        fresh.sql(statement, *((text, named) if "reports" in statement else (text,)))
+    fresh.sql("UPDATE transitions SET note = ? WHERE state = 'inspected'", named)
+    fresh.sql("UPDATE intake SET report_digest = ?", named)
+    expected = (f"the report {named} of {NAME}", "unexplained")
+    assert expected in fresh.found()
 
 
 def test_a_restore_that_somebody_deleted_is_found(fresh: Deeds) -> None:

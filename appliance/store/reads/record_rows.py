@@ -115,6 +115,13 @@ def unpaired_steps(reader: Reader) -> list[tuple[str, str]]:
     ).fetchall()
 
 
+def kept_reports(reader: Reader) -> Iterator[tuple[str, str, bytes]]:
+    """Every report that is kept, as (bundle's digest, the report's, its bytes), read as the caller goes."""
+    return iter(
+        reader.execute("SELECT digest, report_digest, CAST(report AS BLOB) FROM reports ORDER BY digest, report_digest")
+    )
+
+
 def unnoted_reports(reader: Reader) -> set[str]:
     """The bundles of which a report was kept and no step tells of it."""
     rows = reader.execute(
