@@ -209,6 +209,7 @@ _FILTERED: Final = (
 _SORTED: Final = ("blocks", "bundles", "sites", "intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
 """Lists whose columns can be sorted."""
 _LANDING: Final = ("intake", "home", "media")
+_PARTLY: Final = ("intake", "intake_entry")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
 _BUNDLES: Final = ("intake", "intake_entry", "approvals", "approval")
 _DECIDED_ON: Final = (*_BUNDLES, "report")
@@ -250,6 +251,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
            hint=3),
     Action("release", ("e",), "Release", "make the approved content visible to clients", _DECIDED_ON,
            may("release", _releasable), hint=3),
+    Action("release_part", ("E",), "Release part", "make only some of its artifacts visible", _DECIDED_ON,
+           may("release", _releasable)),
+    Action("import_part", ("p",), "Import part", "take in what is whole without volumes that are lost", _PARTLY,
+           may("import")),
     Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _DECIDED_ON,
            may("reject", _rejectable),
            hint=4),

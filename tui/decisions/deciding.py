@@ -46,6 +46,26 @@ def release_explained(changes: Sequence[AccountChange]) -> str:
     return "\n".join([text, "", f"{summary(changes)}:", *lines])
 
 
+@dataclass(frozen=True)
+class Releasable:
+    """An artifact that may be released alone, with what belongs to it: its `name` is for people."""
+
+    repository: str
+    digest: str
+    name: str
+
+
+def artifacts_of(entry: IntakeDetail) -> list[Releasable]:
+    """The bundle's artifacts that have tags, or all of them where none has: what belongs to one comes along."""
+    listed = [one for one in entry.manifest.get("artifacts", ()) if isinstance(one, Mapping)]
+    chosen = [one for one in listed if one.get("tags")] or listed
+    return [
+        Releasable(str(one["repository"]), str(one["digest"]),
+                   f"{one['repository']}:{', '.join(map(str, one.get('tags') or ['no tag']))}")
+        for one in chosen
+    ]  # fmt: skip
+
+
 def explain_decision(bundle: EntrySummary, decision: str, why: str, effects: Mapping[str, Effect]) -> str:
     """What a person signs for, in words, and what the signature of each of their keys will do."""
     what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
@@ -124,7 +144,8 @@ def released(answer: ReleaseAnswer, seen: Sequence[AccountChange]) -> tuple[str,
     if new:
         more = f"; and {len(new) - 1} more: lockgate user pending --all" if len(new) > 1 else ""
         return "need", f"released. Not shown before: {sentence(new[0])}{more}"
-    return "ok", f"released: {', '.join(answer.released)}"
+    rest = "" if answer.whole else "; the rest of the bundle stays in quarantine"
+    return "ok", f"released: {', '.join(answer.released)}{rest}"
 
 
 async def entry_with_report(bundle: str, station: Station) -> IntakeDetail:

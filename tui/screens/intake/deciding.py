@@ -10,6 +10,7 @@ from appliance.api.people import AccountChange
 from bundles.io.display import safe
 from tui.decisions.deciding import (
     Signed,
+    artifacts_of,
     decided,
     decision_signature,
     effects_of,
@@ -18,11 +19,13 @@ from tui.decisions.deciding import (
     released,
 )
 from tui.decisions.signing import NO_KEY, Offer, release_keys
+from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.intake.importing import ImportingScreen
 from tui.screens.trust.signing import SigningScreen
 from tui.station.port import Station
+from tui.terminal.texts import count
 
 
 class DecidingScreen(ImportingScreen, SigningScreen):
@@ -137,17 +140,39 @@ class DecidingScreen(ImportingScreen, SigningScreen):
             group="act",
         )
 
+    def do_release_part(self) -> None:
+        """Choose which artifacts become visible; what belongs to them comes along."""
+        bundle = self.bundle_now()
+        if bundle is not None:
+            self.ask(lambda station: station.intake_entry(bundle.id), self._ask_part, group="act")
+
+    def _ask_part(self, entry: IntakeDetail) -> None:
+        options = [
+            Option(f"{one.repository}@{one.digest}", safe(one.name), safe(one.digest)) for one in artifacts_of(entry)
+        ]
+        explain = "Mark those that become visible, with what belongs to them. The others stay in quarantine."
+        question = Choose(f"Release which of {safe(entry.id)}?", options, explain, several=True)
+        self.console_app.push_screen(
+            question, lambda chosen: self._ask_release(entry.id, entry.account_changes, chosen) if chosen else None
+        )
+
     def changes_now(self) -> tuple[AccountChange, ...] | None:
         """The changes of accounts that this screen shows; None where it shows none and the station is to be asked."""
         return None
 
-    def _ask_release(self, bundle: str, changes: tuple[AccountChange, ...]) -> None:
-        question = Confirm(f"Release {safe(bundle)}?", release_explained(changes))
-        self.console_app.push_screen(question, lambda yes: self._release(bundle, changes) if yes else None)
+    def _ask_release(self, bundle: str, changes: tuple[AccountChange, ...], only: tuple[str, ...] = ()) -> None:
+        part = f"{count(len(only), 'artifact')} of " if only else ""
+        question = Confirm(f"Release {part}{safe(bundle)}?", release_explained(changes))
+        self.console_app.push_screen(question, lambda yes: self._release(bundle, changes, only) if yes else None)
 
-    def _release(self, bundle: str, seen: tuple[AccountChange, ...]) -> None:
+    def _release(self, bundle: str, seen: tuple[AccountChange, ...], only: tuple[str, ...]) -> None:
         self.say("busy", "releasing")
-        self.ask(lambda station: station.release(bundle), lambda answer: self.released(answer, seen), group="act")
+        path, body = f"/v1/intake/{quote(bundle, safe='')}/release", {"only": list(only)}
+        self.ask(
+            lambda station: station.send(ReleaseAnswer, path, body) if only else station.release(bundle),
+            lambda answer: self.released(answer, seen),
+            group="act",
+        )
 
     def released(self, answer: ReleaseAnswer, seen: tuple[AccountChange, ...]) -> None:
         """The station released it. Changes of accounts that came up behind the question are told now."""
