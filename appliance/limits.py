@@ -472,6 +472,18 @@ FINDINGS_KEPT: Final = 16 * MIB
 LAYERS_TIME: Final = 1_800.0
 """All layers of a bundle; at 200 MB/s this is 360 GB. Who sends more than that to be looked at keeps people waiting."""
 
+ADMISSION_REVIEW: Final = 4 * MIB
+"""Bytes of a review; API servers take objects of 3 MiB at most, and send an update with what was before."""
+
+ADMISSION_NODES: Final = 200_000
+"""Values and keys of a review."""
+
+ADMISSION_IMAGE: Final = 1024
+"""Characters of an image's name."""
+
+ADMISSION_NAMED: Final = 20
+"""Images that an event names."""
+
 MALWARE_ANSWER: Final = 300.0
 """Seconds that an engine may take to take bytes in, or to answer; clamd gives up on a file after MaxScanTime, two
 minutes."""

@@ -19,6 +19,7 @@ from appliance.plain_http import require_version
 from appliance.program_log import lacking
 from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.registry import (
+    admission,
     blobs,
     errors,
     lists,
@@ -72,6 +73,7 @@ ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
             "DELETE": manifests.delete_manifest,
         },
         "tags": {"GET": lists.list_tags, "HEAD": lists.list_tags},
+        "admission": {"POST": admission.review_workload},
         "referrers": {"GET": referrers.list_referrers, "HEAD": referrers.list_referrers},
     }
 )
@@ -225,6 +227,8 @@ async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse 
     request[TARGET] = target = parse(request.rel_url.raw_path)
     if "%00" in request.raw_path:
         return errors.malformed("a NUL character in the request")
+    if target.resource == "admission" and not worker.services.settings.admission:
+        return errors.no_such_route(request.path)
     methods = ROUTES[target.resource]
     handler = methods.get(request.method)
     if handler is None:

@@ -16,10 +16,12 @@ from appliance.registry.errors import RefusedRequestError
 from bundles.errors import MalformedError
 from bundles.oci.reference import check_repository
 
-Resource = Literal["base", "catalog", "blob", "uploads", "upload", "manifest", "tags", "referrers"]
+Resource = Literal["base", "catalog", "blob", "uploads", "upload", "manifest", "tags", "referrers", "admission"]
 
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
 _PREFIX: Final = "/v2/"
+ADMISSION: Final = ("/admission/validate", "/admission/resolve", "/admission/images")
+"""Paths of admission webhooks (appliance.registry.admission)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ def parse(raw_path: str) -> Target:
     path = unquote(raw_path, errors="replace")
     if path in ("/v2", _PREFIX):
         return Target("base")
+    if path in ADMISSION:
+        return Target("admission", reference=path.rpartition("/")[2])
     if not path.startswith(_PREFIX):
         raise RefusedRequestError(errors.no_such_route(path))
     rest = path.removeprefix(_PREFIX)

@@ -123,7 +123,8 @@ class RegistrySettings:
 
     `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
     reject them). `writes`: which repositories clients may change. `reverify`: seconds for which a worker relies on a
-    file that it has hashed. `log_requests`: whether each request has a line in the program's log.
+    file that it has hashed. `log_requests`: whether each request has a line in the program's log. `admission`: the
+    registries whose images are the station's, for admission webhooks; none: these are not answered.
     """
 
     sparse_indexes: bool = False
@@ -131,6 +132,7 @@ class RegistrySettings:
     writes: ClientWrites = field(default_factory=ClientWrites)
     reverify: float = 24 * 60 * 60.0
     log_requests: bool = False
+    admission: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

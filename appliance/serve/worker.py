@@ -79,7 +79,7 @@ async def _serve(
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
-                log_requests=config.log.requests,
+                log_requests=config.log.requests, admission=frozenset(config.admission.registries),
             ),
         )  # fmt: skip
         app = create_app(services, measures)

@@ -20,7 +20,9 @@ from appliance import limits as station_limits
 from appliance.addresses import split_listen
 from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
+from appliance.settings.admission import ADMISSION
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
+from appliance.settings.malware import MALWARE
 from appliance.settings.redirects import check_hosts
 from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
@@ -172,9 +174,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                           text(lambda value: value == "" or _is_path(value))),
         "sbom.sha256": Form('64 hex digits in lower case, or ""',
                             text(lambda value: value == "" or _SHA256.match(value) is not None)),
-        "malware.clamd": Form('the whole path of clamd\'s socket, as "/run/clamav/clamd.ctl", or ""',
-                              text(lambda value: value == "" or _is_path(value))),
-        "malware.signature_days": whole(0, 366, " of days"),
+        **MALWARE,
+        **ADMISSION,
         "collect.redirects": Form(
             'registries, as references have them and in lower case, with lists of hosts, as'
             ' "registry.example" = ["cdn.example", "*.store.example"]',

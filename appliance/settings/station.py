@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
+from appliance.settings.admission import AdmissionSettings
 from appliance.settings.diodes import DiodeSettings
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
@@ -55,6 +56,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
     malware: MalwareSettings = MalwareSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     upstreams: dict[str, UpstreamSettings] = {}
     transfer_hosts: dict[str, TransferHostSettings] = {}
     drop_folders: dict[str, DropFolderSettings] = {}
@@ -252,6 +254,11 @@ host = ""
 #   addresses = ["10.0.7.0/24"]       # where that may be; nothing else is connected to
 #   acts = ["intake.release", "block"]
 #   repositories = ["prod/**"]        # only events about these; none: about anything
+
+[admission]
+# Registries, as images of a cluster name them, whose images are this station's, for example
+# ["registry.example:5000", "docker.io"]; empty: no admission webhook is answered (docs/howto/serve-a-cluster.md).
+registries = []
 
 [collect]
 # Whether `collect` also goes by the machine's registries.conf and certs.d (containers-registries.conf(5)).

@@ -215,7 +215,7 @@ SETUPS = {
         shell="inside",
         before="inside$ lockgate init /srv/bravo --site bravo --side inside --name registry.bravo.example\n"
         "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
-        promises={"lockgate token create": "robot-nodes"},
+        promises={"lockgate token create": "robot-(nodes|cluster)"},
     ),
     "docs/howto/image-signatures.md": Setup(
         before=f"{RELEASED}inside$ openssl ecparam -genkey -name prime256v1 -out signer.key\n"

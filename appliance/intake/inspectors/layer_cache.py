@@ -21,7 +21,7 @@ from appliance.store.ports import Reader
 from appliance.store.reads.intake import layer_findings
 from appliance.store.writes.intake import LayerRow
 
-LOOK: Final = 9
+LOOK: Final = 10
 """Counts up when the looking changes: what an older program found does not count."""
 
 _KEPT_MOST: Final = 1024 * 1024

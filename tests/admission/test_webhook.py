@@ -1,0 +1,148 @@
+"""Admission webhooks over HTTP, against a station with accounts and a policy."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from appliance import clock, limits
+from appliance.image_signatures.pulls import StationPulls
+from appliance.registry.services import RegistrySettings
+from appliance.settings.image_policy import ImageRule
+from appliance.store.reads.registry import Metadata
+from appliance.store.writes.lifecycle import Block
+from appliance.store.writes.write import under_event
+from tests.access.site import basic
+from tests.admission.reviews import UID, image_review, pod_spec, review
+from tests.image_signatures.pulling import Held
+from tests.image_signatures.signer import Image
+from tests.registry_server import Answer, Server
+
+HOST = "registry.example:5000"
+NUMBERS = itertools.count(1)
+
+
+class Cluster(Held):
+    """A station whose third worker answers reviews; `node` is the account that asks."""
+
+    door: Server
+
+    def ask(self, raw: bytes, path: str = "validate", name: str | None = "node") -> Answer:
+        headers = {"Content-Type": "application/json"} | ({} if name is None else basic(name))
+        return self.door.ask("POST", f"/admission/{path}?timeout=10s", raw, headers)
+
+    def verdict(self, *images: str, name: str = "node") -> dict[str, Any]:
+        answer = self.ask(review("Pod", pod_spec(*images)), name=name)
+        assert answer.status == 200, answer.body
+        response: dict[str, Any] = answer.json["response"]
+        assert response["uid"] == UID
+        return response
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(limits, "PULL_POLICY_LOOK", 3600.0)
+        patched.setattr(limits, "PULL_OBJECTION_KEPT", 0.0)
+        with Cluster(tmp_path_factory.mktemp("cluster")) as opened:
+            pulls = StationPulls(opened.paths, opened.blobs, Metadata(opened.paths.database))
+            opened._stack.callback(pulls.close)
+            settings = RegistrySettings(admission=frozenset({HOST}))
+            opened.door = opened.worker(pull_policy=pulls, rate=1e6, settings=settings)
+            yield opened
+
+
+@pytest.fixture
+def image(cluster: Cluster) -> tuple[str, str]:
+    """An image that is tagged `1`: its name with the registry, and its digest."""
+    cluster.team = f"team/app{next(NUMBERS)}"
+    return f"{HOST}/{cluster.team}", str(cluster.push(Image(text=cluster.team), "1"))
+
+
+def test_an_image_by_its_digest_is_let_in_and_others_are_told_why(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    assert cluster.verdict(f"{name}@{digest}", f"{name}:1@{digest}") == {"uid": UID, "allowed": True}
+    for wrong, why in (
+        (f"{name}:1", f"write @{digest}"),
+        (f"{name}:2", "does not show that tag"),
+        (f"quay.io/x@{digest}", "another registry"),
+        (f"{name}@sha256:{'0' * 64}", "does not show it"),
+        (f"{HOST}/other@{digest}", "does not show it"),
+        ("\x1b[2J", "another registry"),
+    ):
+        found = cluster.verdict(f"{name}@{digest}", wrong)
+        assert not found["allowed"]
+        assert why in found["status"]["message"]
+        assert "\x1b" not in found["status"]["message"]
+    assert cluster.refusals()[-1]["detail"]["admission"]
+
+
+def test_blocked_and_unsigned_images_are_held_off(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    cluster.apply(ImageRule(repositories=[f"{cluster.team}"]))
+    found = cluster.verdict(f"{name}@{digest}")
+    assert not found["allowed"]
+    assert "policy for images" in found["status"]["message"]
+    assert not cluster.verdict(f"{name}@{digest}", name="dev")["allowed"]  # who may push is no exception here
+    cluster.apply()
+    assert cluster.verdict(f"{name}@{digest}")["allowed"]
+    with under_event():
+        cluster.submit(Block(digest=digest, why="stolen", actor="anna", at=clock.now()))
+    assert "stolen" in cluster.verdict(f"{name}@{digest}")["status"]["message"]
+
+
+def test_who_may_not_pull_learns_nothing(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    other = f"{HOST}/free/thing"
+    shown = cluster.push(Image(text="free"), "1", repository="free/thing")
+    cluster.person(f"only{next(NUMBERS)}", f"reader {cluster.team}")
+    who = f"only{next(NUMBERS) - 1}"
+    assert cluster.verdict(f"{name}@{digest}", name=who)["allowed"]
+    for absent in (f"{other}@{shown}", f"{other}@sha256:{'0' * 64}", f"{other}:1"):
+        said = cluster.verdict(absent, name=who)["status"]["message"]
+        assert "may not pull it" in said
+        assert str(shown) not in said.replace(absent, "")
+    assert cluster.ask(review("Pod", pod_spec(f"{name}@{digest}")), name=None).status == 401
+
+
+def test_tags_become_digests_where_a_cluster_asks_for_it(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    raw = review("Deployment", pod_spec(f"{name}:1", f"{name}@{digest}", "quay.io/x:1", f"{name}:9"))
+    response = cluster.ask(raw, "resolve").json["response"]
+    assert (response["allowed"], response["patchType"]) == (True, "JSONPatch")
+    place = "/spec/template/spec/containers/0/image"
+    patch = json.loads(base64.b64decode(response["patch"]))
+    assert patch == [{"op": "replace", "path": place, "value": f"{name}:1@{digest}"}]
+    assert cluster.verdict(patch[0]["value"])["allowed"]
+
+
+def test_image_reviews_are_answered(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    assert cluster.ask(image_review(f"{name}@{digest}"), "images").json["status"] == {"allowed": True}
+    refused = cluster.ask(image_review(f"{name}@{digest}", f"{name}:1"), "images").json["status"]
+    assert not refused["allowed"]
+    assert digest in refused["reason"]
+
+
+def test_what_is_no_review_gets_no_verdict(cluster: Cluster) -> None:
+    for raw, status in ((b"{", 400), (b"", 400), (b" " * (limits.ADMISSION_REVIEW + 1), 413)):
+        assert cluster.ask(raw).status == status
+    unread = cluster.ask(review("Widget", pod_spec("a")))
+    assert (unread.status, unread.json["response"]["allowed"]) == (200, False)
+    assert cluster.door.ask("GET", "/admission/validate", headers=basic("node")).status == 405
+    assert cluster.ask(review("Pod", pod_spec("a")), "else").status == 404
+    plain = cluster.workers[0].ask("POST", "/admission/validate", review("Pod", pod_spec("a")), basic("node"))
+    assert plain.status == 404  # nobody named a registry
+
+
+def test_ten_thousand_containers_are_answered(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    assert cluster.verdict(*[f"{name}@{digest}"] * 10_000)["allowed"]
+    many = cluster.verdict(*(f"{name}:{number}" for number in range(2_000)))
+    assert not many["allowed"]
+    assert len(many["status"]["message"]) < 3_000
