@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Generator
@@ -10,7 +11,8 @@ from types import FrameType
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+_ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(_ROOT))
 
 _LIMIT = 300
 """Seconds of an ordinary test: the slowest takes about 40. One that never ends must not take the whole run along."""
@@ -47,6 +49,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name failures as they happen, in the process that prints: a run that is cut off still says which they were."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Names(config), "failures-named-at-once")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected, since all of it is kept, and never again through what was."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class _Names:
