@@ -62,6 +62,16 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several workers run them, let the slowest tests begin first."""
+    from tests.slowest_first import slowest_first
+
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        items[:] = slowest_first(items, workers, lambda item: item.path.relative_to(_ROOT).as_posix())
+
+
 class _Names:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
