@@ -81,7 +81,8 @@ class LazyGroup(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """As ever, but for words that no path, reference or name can be: an empty one, and one with a NUL, at which the
-        system ends a path. An option's value may be empty where it is one of _MAY_BE_EMPTY."""
+        system ends a path. An option's value may be empty where it is one of _MAY_BE_EMPTY. An option that takes one
+        value is given once, or twice with the same: click would take the last and leave the others out unsaid."""
         if any("\0" in word for word in args):
             raise click.UsageError("an argument holds a NUL character")
         blank = any(not word or (word.startswith("--") and word.endswith("=")) for word in args)
@@ -101,10 +102,31 @@ class LazyGroup(click.Group):
                         thing=f"{' '.join(['lockgate', *args[:at]])[:168]} ''",
                         remedy="name it; a variable may not be set",
                     )
+        names = [word.partition("=")[0] for word in args if word.startswith("-")]
+        if len(set(names)) < len(names) and not extra.get("resilient_parsing"):
+            self._require_once(args)
         return super().make_context(info_name, args, parent, **extra)
 
-    def _valued(self, args: list[str]) -> set[str]:
-        """The options of the command in `args` behind which a value stands."""
+    def _require_once(self, args: list[str]) -> None:
+        """Raises UsageError naming an option for one value that has two."""
+        words, given = iter(args), dict[str, str]()
+        valued, single = self._valued(args), self._valued(args, many=False)
+        for word in words:
+            if word == "--":
+                return
+            name, equals, value = word.partition("=")
+            if name not in valued:
+                continue
+            value = value if equals else next(words, "")
+            if name in single and given.setdefault(name, value) != value:
+                raise UsageError(
+                    "an option that takes one value has two", thing=f"{name} {given[name]} {name} {value}"[:168],
+                    remedy="give the one that is meant",
+                )  # fmt: skip
+
+    def _valued(self, args: list[str], *, many: bool = True) -> set[str]:
+        """The options of the command in `args` behind which a value stands; without `many` those that are given
+        once."""
         command: click.Command = self
         for word in args:
             below = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
@@ -112,7 +134,7 @@ class LazyGroup(click.Group):
                 break
             command = below
         options = [one for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
-        return {name for one in options if not one.is_flag for name in one.opts}
+        return {name for one in options if not one.is_flag and (many or not one.multiple) for name in one.opts}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._table)

@@ -229,3 +229,22 @@ def test_a_nul_in_any_word_is_a_usage_error(
         assert ended.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "NUL" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("intake", "list", "--state", "rejected", "--state", "released"), 2),
+        (("audit", "show", "--limit", "3", "--limit=4"), 2),
+        (("intake", "list", "--state", "rejected", "--state=rejected"), 1),
+        (("repo", "list", "--json", "--json"), 1),
+        (("block", "add", "sha256:" + "1" * 64, "--why", "--why"), 1),
+        (("block", "add", "--why", "x", "--", "sha256:" + "1" * 64), 1),
+        (("collect", "localhost:1/a:1", "--platform", "linux/amd64", "--platform", "linux/arm64"), 1),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else None,
+)
+def test_an_option_for_one_value_is_given_one(run: Run, station: Path, words: tuple[str, ...], status: int) -> None:
+    """1 is the station that does not run: the command line was understood."""
+    ended = run(*words[:2], "-C", station, *words[2:])
+    assert (ended.status, "takes one value" in ended.err) == (status, status == 2)

@@ -130,7 +130,7 @@ OTHERWISE = {
         "job list", "key list",
         "media list", "repo history", "sftp hosts", "sftp watch",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
-        "webhook list",
+        "user review", "webhook list",
     ),
     "about this station alone": (
         "config check", "console", "gc", "intake check", "key review", "metrics dashboard", "metrics rules", "scrub",

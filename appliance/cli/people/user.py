@@ -220,6 +220,7 @@ def create(
     from appliance.access.passwords import check_password
     from appliance.permissions import check_role
     from appliance.store.reads.accounts import check_name
+    from bundles.errors import LockgateError
 
     station_root(root)
     check_name(name)
@@ -231,10 +232,14 @@ def create(
 
     async def ask(client: ControlClient) -> dict[str, Any]:
         document = await client.post("/v1/accounts", body)
-        if keyid is not None:
-            document = await client.post(path_of(name, "/bind-key"), {"keyid": keyid})
-        if role is not None and "waits" not in document:
-            document = await client.post(path_of(name, "/grant"), {"role": role, "pattern": "**"})
+        try:
+            if keyid is not None:
+                document = await client.post(path_of(name, "/bind-key"), {"keyid": keyid})
+            if role is not None and "waits" not in document:
+                document = await client.post(path_of(name, "/grant"), {"role": role, "pattern": "**"})
+        except LockgateError as error:
+            error.what = f"{name} was made, and not all of what it was to have: {error.what}"
+            raise
         return document
 
     document = call(root, ask)
