@@ -7,6 +7,7 @@ nothing twice. A bundle that is in the ledger already is not begun at all.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import os
 import sys
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from appliance.intake.drop_folder import Dropped, Listed, list_folder, look
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
 from appliance.station import Station
+from appliance.store.errors import EngineError
 from appliance.store.reads.intake import find_by_digest
 from bundles.errors import LockgateError
 from bundles.io.display import safe, some
@@ -52,6 +54,8 @@ class DropFolder:
     fault: str = ""
     listed: Listed = field(default_factory=lambda: Listed((), 0, more=False))
     found: dict[str, Dropped] = field(default_factory=dict)
+    last: str = ""
+    """The bundle that was looked at last: of many, the ones behind it are next."""
     said: dict[str, str] = field(default_factory=dict)
     """What was last said of a bundle on the program's log."""
 
@@ -70,10 +74,12 @@ class DropFolders:
         """Look, and begin what is whole. Until cancelled."""
         while self.folders:
             for folder in self.folders:
-                steady = await asyncio.to_thread(_look, folder)
-                for dropped in steady:
-                    await self._begin(folder, dropped)
-                self._tell(folder)
+                try:
+                    for dropped in await asyncio.to_thread(_look, folder):
+                        await self._begin(folder, dropped)
+                    self._tell(folder)
+                except (LockgateError, EngineError, OSError) as error:  # a full disk: the other folders go on
+                    folder.fault = safe(error.diagnostics() if isinstance(error, LockgateError) else str(error))
             await asyncio.sleep(limits.DROP_LOOK)
 
     async def _begin(self, folder: DropFolder, dropped: Dropped) -> None:
@@ -139,6 +145,8 @@ class DropFolders:
         if not self.folders:
             return None
         wrong = [f"{one.name}: {one.fault}" for one in self.folders if one.fault]
+        crowded = [one.name for one in self.folders if one.listed.more]
+        wrong += [f"{name}: more than {limits.DROP_NAMES} names, and the others are not seen" for name in crowded]
         standing = [found for one in self.folders for found in self.bundles(one)]
         wrong += [f"{one['id']} is {one['state']}" for one in standing if one["state"] not in _FINE]
         if wrong:
@@ -163,19 +171,29 @@ def _look(folder: DropFolder) -> list[Dropped]:
     """Look again; the bundles that are whole and have not changed since the look before."""
     try:
         folder.listed = list_folder(folder.path)
-        found = {}
-        for name in folder.listed.bundles[: limits.DROP_BUNDLES]:
+        looked = dict[str, Dropped]()
+        for name in _turn(folder):
+            folder.last = name
             try:
-                found[name] = look(folder.path / name, folder.found.get(name))
+                looked[name] = look(folder.path / name, folder.found.get(name))
             except FileNotFoundError:  # it was taken away, or renamed, in between
-                continue
+                folder.found.pop(name, None)
         folder.fault = ""
     except OSError as error:
         folder.fault = f"it cannot be read ({error.strerror})"
-        folder.listed, found = Listed((), 0, more=False), {}
-    steady = [one for name, one in found.items() if one.digest and one is folder.found.get(name)]
-    folder.found = found
+        folder.listed, looked = Listed((), 0, more=False), {}
+    steady = [one for name, one in looked.items() if one.digest and one is folder.found.get(name)]
+    here = folder.found | looked
+    folder.found = {name: here[name] for name in folder.listed.bundles if name in here}
     return steady
+
+
+def _turn(folder: DropFolder) -> tuple[str, ...]:
+    """The bundles that are looked at now: of more than that, as many as follow on the last, so that no number of
+    others keeps one from its turn."""
+    names = folder.listed.bundles
+    start = bisect.bisect_right(names, folder.last) if len(names) > limits.DROP_BUNDLES else 0
+    return (names[start:] + names[:start])[: limits.DROP_BUNDLES]
 
 
 def _hand(path: Path) -> Handed:

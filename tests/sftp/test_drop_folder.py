@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from appliance import limits
+from appliance.control.drop_folders import DropFolder, DropFolders, _look
 from appliance.intake.drop_folder import list_folder, look
 from appliance.tour.stage import Station
-from tests.intake.inside import small_bundle
+from tests.intake.inside import Inside, small_bundle
 from tests.sftp.station import files_of
 
 NAME = "alpha.bravo-000001"
@@ -49,6 +53,58 @@ def test_foreign_names_and_links_are_counted_and_never_bundles(tmp_path: Path, m
     assert (list_folder(tmp_path).others, list_folder(tmp_path).more) == (3, False)
     monkeypatch.setattr(limits, "DROP_NAMES", 2)
     assert list_folder(tmp_path).more
+
+
+def test_no_number_of_others_keeps_a_bundle_from_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty folders under names that come before the bundle's."""
+    monkeypatch.setattr(limits, "DROP_BUNDLES", 3)
+    for number in range(10):
+        (tmp_path / f"alpha.aaaa-{number:06d}").mkdir()
+    shutil.copytree(small_bundle(tmp_path.parent / "made").folder, tmp_path / NAME)
+    folder = DropFolder("incoming", tmp_path)
+    steady = [found.name for _ in range(8) for found in _look(folder)]
+    assert steady == [NAME]
+    assert len(folder.found) == 11  # and all of them are told of
+    shutil.rmtree(tmp_path / NAME)
+    _look(folder)
+    assert NAME not in folder.found
+
+
+async def test_a_look_that_fails_is_told_and_the_next_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was begun cannot be written down: the disk is full, or somebody laid a folder there."""
+    monkeypatch.setattr(limits, "DROP_LOOK", 0.0)
+    drop = tmp_path / "drop"
+    shutil.copytree(small_bundle(tmp_path / "made").folder, drop / NAME)
+    inside = Inside(tmp_path / "bravo")
+    inside.station.paths.drop_folders.mkdir(parents=True)
+    begun = list[str]()
+
+    class Begins:
+        async def submit(self, kind: str, params: Any, actor: str, handed: Any) -> Any:
+            begun.append(params["paths"][0])
+            for _, _, descriptor in handed.descriptors:
+                os.close(descriptor)
+            return SimpleNamespace(id="job-1")
+
+        def find(self, job: str) -> Any:
+            return SimpleNamespace(state="running", error=None)
+
+    config = SimpleNamespace(drop_folders={"incoming": SimpleNamespace(path=str(drop))})
+    station = SimpleNamespace(reader=inside.station.reader, config=config, paths=inside.station.paths)
+    drops = DropFolders(cast(Any, station), cast(Any, Begins()))
+    looking = asyncio.create_task(drops.keep_looking())
+    while not drops.folders[0].fault:
+        assert not looking.done()
+        await asyncio.sleep(0)
+    check = drops.check()
+    assert check is not None
+    assert check["ok"] is False
+    while drops.folders[0].fault:  # the next look clears it
+        await asyncio.sleep(0)
+    assert (looking.done(), begun) == (False, [str(drop / NAME)])
+    looking.cancel()
 
 
 def _until(what: Callable[[], Any], seconds: float = 120) -> Any:
