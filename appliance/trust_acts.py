@@ -15,13 +15,14 @@ from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.folder_acts import recorded
 from appliance.paths import STATION_KEYS, StationPaths
-from bundles.signing.keys import check_keyid
+from bundles.errors import UsageError
+from bundles.signing.keys import check_keyid, check_name, save_private
 from bundles.signing.pinned_key import change_key, untrust_key
 from bundles.signing.trust import TrustFolder, revoke_key, trust_key
 
 if TYPE_CHECKING:
     from bundles.signing.ceremony import FirstTrust
-    from bundles.signing.keys import PublicKey
+    from bundles.signing.keys import PrivateKey, PublicKey
     from bundles.signing.rotation import Rotation
     from bundles.signing.trust import TrustRecord
 
@@ -64,6 +65,25 @@ def revoke(station: Path, keyid: str, why: str) -> TrustRecord:
     check_keyid(keyid)
     with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
         return revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
+
+
+def free_name(station: Path, name: str) -> Path:
+    """Where a new key of that name will lie. Raises UsageError for what is no key's name, and where there is one."""
+    if name.endswith(".pem"):
+        bare = name.removesuffix(".pem")
+        raise UsageError("a key's name, and no file's, is asked for", thing=name, remedy=f"write {bare}")
+    path = StationPaths(station).keys / f"{check_name(name)}.pem"
+    if path.exists():
+        raise UsageError("the key exists", thing=str(path), remedy="choose another name")
+    return path
+
+
+def keep(station: Path, name: str, made: PrivateKey, passphrase: bytes | None) -> None:
+    """Keep a new key in the station's key folder, under a name that is free. Raises as `free_name`, FailedError where
+    it cannot be written or recorded."""
+    path, public = free_name(station, name), made.public
+    with recorded(station, Act.KEY_CREATE, public.keyid, {"name": name, "algorithm": public.algorithm}):
+        save_private(path, made, passphrase)
 
 
 def rotate(station: Path, planned: Rotation, passphrase: bytes | None) -> None:

@@ -292,6 +292,9 @@ MORE: Final[tuple[Further, ...]] = (
                 hint=3,
             ),
             Action(
+                "key_create", ("n",), "New key", "make a key pair in the key folder", ("trust",), may("sign"), hint=2
+            ),
+            Action(
                 "rotate",
                 ("o",),
                 "Rotate",

@@ -86,6 +86,10 @@ class Desk(Protocol):
         """What pinning the key so would add to what it is pinned for; None for a key that is not pinned."""
         ...
 
+    def create(self, name: str, passphrase: str) -> KeyFile:
+        """Make a key under a free name of the key folder; its public half lies beside it."""
+        ...
+
     def rotate(self, name: str, passphrase: str) -> Rotated:
         """Make a new key under a name of the key folder."""
         ...
@@ -152,6 +156,17 @@ class FolderDesk:
             TrustFolder.load(self._trust), keyid, purpose=grant.purpose, owner=grant.owner, sites=grant.sites,
             not_before=grant.not_before or None, not_after=grant.not_after or None,
         )  # fmt: skip
+
+    def create(self, name: str, passphrase: str) -> KeyFile:
+        from appliance.trust_acts import free_name, keep
+        from bundles.signing.keys import PUBLIC_SUFFIX, create_private
+
+        path, made = free_name(self._root, name), create_private()
+        keep(self._root, name, made, passphrase.encode())
+        public = made.public
+        return KeyFile(
+            str(path.with_name(f"{name}{PUBLIC_SUFFIX}")), public.keyid, public.algorithm, public.fingerprint
+        )
 
     def rotate(self, name: str, passphrase: str) -> Rotated:
         from appliance.paths import StationPaths

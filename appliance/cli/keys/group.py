@@ -52,34 +52,28 @@ def create(
     root: Path | None, name: str, algorithm: str, no_passphrase: bool, passphrase_fd: int | None, as_json: bool
 ) -> None:
     """Make a key pair in the station's key folder, encrypted with a passphrase."""
-    from appliance.audit.folder_acts import recorded
-    from appliance.paths import StationPaths
+    from appliance import trust_acts
     from bundles.errors import UsageError
-    from bundles.signing.keys import check_name, create_private, save_private
+    from bundles.signing.keys import create_private
 
     station = station_root(root)
-    if name.endswith(".pem"):
-        bare = name.removesuffix(".pem")
-        raise UsageError("a key's name, and no file's, is asked for", thing=name, remedy=f"write {bare}")
-    path = StationPaths(station).keys / f"{check_name(name)}.pem"
-    if path.exists():
-        raise UsageError("the key exists", thing=str(path), remedy="choose another name")
+    trust_acts.free_name(station, name)
     if no_passphrase and passphrase_fd is not None:
         raise UsageError("--no-passphrase and --passphrase-fd contradict one another", remedy="give one of them")
     made = create_private(algorithm)
     passphrase = (
         None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True, name=name)
     )
-    with recorded(station, Act.KEY_CREATE, made.public.keyid, {"name": name, "algorithm": algorithm}):
-        save_private(path, made, passphrase)
+    trust_acts.keep(station, name, made, passphrase)
+    public = made.public
     document = {
         "name": name,
-        "keyid": made.public.keyid,
+        "keyid": public.keyid,
         "algorithm": algorithm,
-        "fingerprint": made.public.fingerprint,
-        "words": made.public.words,
+        "fingerprint": public.fingerprint,
+        "words": public.words,
     }
-    lines = f"{name}: key {made.public.keyid}\nfingerprint {made.public.fingerprint}\nwords {made.public.words}"
+    lines = f"{name}: key {public.keyid}\nfingerprint {public.fingerprint}\nwords {public.words}"
     show(document, as_json, lambda: lines)
 
 

@@ -83,6 +83,12 @@ class DemoDesk:
         new = () if grant.purpose in known.purposes else (f"purpose {grant.purpose}",)
         return Widening(", ".join(known.purposes), new)
 
+    def create(self, name: str, passphrase: str) -> KeyFile:
+        fingerprint = data.digest(f"key {name}").removeprefix("sha256:")
+        made = OwnKey(name=name, keyid=fingerprint[:16], algorithm=_ALGORITHM, encrypted=True)
+        self._station.own_keys = [*self._station.own_keys, made]
+        return KeyFile(f"/keys/{name}.pub.pem", made.keyid, _ALGORITHM, fingerprint)
+
     def rotate(self, name: str, passphrase: str) -> Rotated:
         old = next((key for key in self._station.own_keys if key.name == name), None)
         if old is None:

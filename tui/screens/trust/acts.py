@@ -239,6 +239,33 @@ class TrustActs(StationScreen):
             Form(f"Pinned wrongly: key {key.keyid}", fields, "The rules of pinning hold."), correct
         )
 
+    def do_key_create(self) -> None:
+        """Ask for the name of a new key, then for its passphrase, twice."""
+        explain = "In the key folder of this station. It signs nothing that counts before its public half is pinned."
+        prompt = Prompt("New key: what is it called?", explain, check=check_key_name)
+        self.console_app.push_screen(prompt, lambda name: self._ask_passphrase(name) if name else None)
+
+    def _ask_passphrase(self, name: str) -> None:
+        prompt = Prompt(f"New key {safe(name)}: its passphrase", "Nobody can open the key without it, and nobody can "
+                        "set another.", masked=True, check=needed)  # fmt: skip
+        self.console_app.push_screen(prompt, lambda text: None if text is None else self._create(name, text))
+
+    def _create(self, name: str, passphrase: str) -> None:
+        def created(made: KeyFile) -> None:
+            self.load()
+            self.say("ok", f"{name} is {made.keyid}; have its public half pinned where it is to count: {made.path}")
+
+        self.twice(f"New key {safe(name)}", passphrase, lambda desk: desk.create(name, passphrase), created)
+
+    def twice(self, what: str, passphrase: str, work: Callable[[Desk], T], then: Callable[[T], None]) -> None:
+        """Do something with a passphrase, asked for twice: a key whose passphrase was mistyped opens for nobody."""
+
+        def same(text: str) -> str:
+            return "" if text == passphrase else "it is not the same as before"
+
+        prompt = Prompt(f"{what}: the same once more", masked=True, check=same)
+        self.console_app.push_screen(prompt, lambda text: None if text is None else self.at_desk(work, then))
+
     def do_rotate(self) -> None:
         key = self.item()
         if isinstance(key, OwnKey):
@@ -251,20 +278,22 @@ class TrustActs(StationScreen):
             self.console_app.push_screen(prompt, lambda text: None if text is None else self._again(key, text))
 
     def _again(self, key: OwnKey, passphrase: str) -> None:
-        """Nobody can open a key whose passphrase was mistyped: it is asked for twice."""
-
-        def same(text: str) -> str:
-            return "" if text == passphrase else "it is not the same as before"
-
         def rotated(made: Rotated) -> None:
             self.load()
             self.say("ok", f"the old one is {made.kept}; pin {made.keyid} everywhere, then revoke the old one")
 
-        prompt = Prompt(f"Rotate {safe(key.name)}: the same once more", masked=True, check=same)
-        self.console_app.push_screen(
-            prompt,
-            lambda text: None if text is None else self.at_desk(lambda desk: desk.rotate(key.name, text), rotated),
-        )
+        self.twice(f"Rotate {safe(key.name)}", passphrase, lambda desk: desk.rotate(key.name, passphrase), rotated)
+
+
+def check_key_name(text: str) -> str:
+    """What is wrong with a key's name."""
+    from bundles.signing.keys import check_name  # here: cryptography is slow to load
+
+    try:
+        check_name(text)
+    except LockgateError as error:
+        return error.diagnostics()
+    return "write it without .pem" if text.endswith(".pem") else ""
 
 
 def _granted(grant: Grant) -> str:
