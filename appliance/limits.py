@@ -1349,6 +1349,9 @@ DIODE_SESSIONS: Final = 16
 DIODE_HEADS: Final = 20.0
 """Signatures of heads that are checked a second: one takes 0.1 ms, and anybody may send heads."""
 
+DIODE_LINES: Final = 40
+"""Lines about a diode that its job's log takes at once: a session of eight bundles says some twenty."""
+
 DIODE_OPEN: Final = 4
 """Blocks of a transfer whose symbols are known in memory: those that arrive, and what was reordered around them."""
 

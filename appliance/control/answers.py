@@ -78,7 +78,7 @@ from appliance.api.scanning import (
 )
 from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Certificate, Head, Released, Status
-from appliance.api.transfers import DropFolder, TransferHost
+from appliance.api.transfers import Diode, DropFolder, TransferHost
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
 from appliance.api.webhooks import Webhook, WebhookReplayed
@@ -152,6 +152,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/receipts": Page[Receipt],
     "POST /v1/receipts": TakenStatement,
     "GET /v1/sites": Page[Site],
+    "GET /v1/diodes": Page[Diode],
     "GET /v1/transfer-hosts": Page[TransferHost],
     "GET /v1/drop-folders": Page[DropFolder],
     "GET /v1/webhooks": Page[Webhook],

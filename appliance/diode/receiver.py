@@ -29,6 +29,7 @@ from appliance.diode.folder import open_unfinished, transfers
 from appliance.diode.session import Session
 from appliance.diode.standing import COUNTED
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, RefusedError
+from bundles.io.display import some
 from bundles.io.files import os_failure
 from bundles.signing.trust import TrustFolder
 
@@ -51,6 +52,26 @@ class Live:
     told: bool = False
 
 
+class Fewer:
+    """Says lines, at most `limits.DIODE_LINES` at once and then one in `limits.DIODE_QUIET` seconds: anybody may send
+    what a line is said about. How many were left out is said with the next one."""
+
+    def __init__(self, tell: Callable[[str], object], now: Callable[[], float] = time.monotonic) -> None:
+        self._tell, self._now = tell, now
+        self._left, self._moment, self._out = float(limits.DIODE_LINES), now(), 0
+
+    def __call__(self, line: str) -> None:
+        moment = self._now()
+        self._left = min(limits.DIODE_LINES, self._left + (moment - self._moment) / limits.DIODE_QUIET)
+        self._moment = moment
+        if self._left < 1:
+            self._out += 1
+            return
+        self._left -= 1
+        self._tell(f"{line} (before it, {self._out} lines were left out)" if self._out else line)
+        self._out = 0
+
+
 class Receiver:
     """Receives for `site` into the folder `drop`. `trust` gives the trust folder as it is now, `link` is the link's key
     or b"", `tell` is called with a line for each thing that happens; a bundle gets its name within `delivering`. Raises
@@ -67,7 +88,8 @@ class Receiver:
         delivering: Callable[[Session], AbstractContextManager[None]],
     ) -> None:
         self.drop, self._site, self._link, self._trust = drop, site, link, trust
-        self._coder, self._tell, self._delivering = coder, tell, delivering
+        self._coder, self._delivering = coder, delivering
+        self._tell = Fewer(tell)
         self._folder = open_unfinished(drop)
         self.arrivals: dict[str, Arrival] = {}
         self.counts = dict.fromkeys(COUNTED, 0)
@@ -75,7 +97,6 @@ class Receiver:
         self._live: OrderedDict[bytes, Live] = OrderedDict()
         self._heads, self._seen = session.Heads(), OrderedDict[bytes, None]()
         self._checks, self._checked = limits.DIODE_HEADS, time.monotonic()
-        self._refused = -limits.DIODE_QUIET
         self._decoding: list[tuple[Arrival, int]] = []
         for folder in transfers(self._folder):
             self._take_up(folder)
@@ -148,9 +169,7 @@ class Receiver:
             arrival = self._admit(head, found)
         except LockgateError as error:
             self.counts["forged"] += 1
-            if now - self._refused >= limits.DIODE_QUIET:  # anybody may send heads without end
-                self._refused = now
-                self._tell(f"a session is not received: {error}")
+            self._tell(f"a session is not received: {error}")
         else:
             self._live[found.name] = Live(found, found.key(self._link), arrival, now)
             while len(self._live) > limits.DIODE_SESSIONS:
@@ -188,7 +207,9 @@ class Receiver:
         except OSError as error:
             raise os_failure(error, folder, "cannot be written") from None
         self.arrivals[found.transfer] = arrival
-        self._tell(f"{found.bundle} begins: {found.size} bytes in {found.geometry.blocks} blocks, from {found.site}")
+        self._tell(
+            f"{found.bundle} begins: {found.size} bytes in {some(found.geometry.blocks, 'block')}, from {found.site}"
+        )
         return arrival
 
     def _make_way(self) -> None:
@@ -295,7 +316,7 @@ class Receiver:
     def standing(self, arrival: Arrival) -> str:
         """How much of a transfer is there, and the code of what is missing."""
         missing, count = len(arrival.missing()), arrival.geometry.blocks
-        return f"{count - missing} of {count} blocks are there; what is missing: {arrival.code()}"
+        return f"{count - missing} of {some(count, 'block')} there; what is missing: {arrival.code()}"
 
     def flush(self) -> None:
         """Write down what is in memory alone."""
@@ -318,7 +339,8 @@ def listen(address: tuple[str, int]) -> tuple[socket.socket, int]:
         bound.close()
         raise FailedError(
             f"the diode's address cannot be used ({error.strerror})", thing=f"{address[0]}, port {address[1]}",
-            remedy="name an address of this machine in config.toml, which nothing else listens at",
+            remedy="name an address of this machine in config.toml, and see whether a job receives already:"
+            " lockgate job list",
         ) from None  # fmt: skip
     return bound, bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel doubles it (socket(7))
 

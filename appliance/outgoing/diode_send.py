@@ -28,6 +28,7 @@ from appliance.outgoing.signed_folder import VOLUMES, Outgoing, outgoing
 from appliance.paths import StationPaths
 from appliance.settings.diodes import DiodeSettings, split_address
 from bundles.errors import LockgateError, UsageError
+from bundles.io.display import some
 from bundles.io.files import read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, load_private
@@ -116,7 +117,9 @@ def _checked(context: JobContext, params: SendParams, settings: DiodeSettings) -
     if context.station.config.side != "outside":
         raise UsageError("an inside station sends nothing", thing=params.over, remedy="send from the outside station")
     if not params.paths or (params.missing and len(params.paths) > 1):
-        raise UsageError("a code is of one bundle", thing=f"{len(params.paths)} bundles", remedy="name that one alone")
+        raise UsageError(
+            "a code is of one bundle", thing=some(len(params.paths), "bundle"), remedy="name that one alone"
+        )
     rounds = settings.repeat if params.repeat is None else params.repeat
     rate = settings.rate if params.rate is None else params.rate
     if not 1 <= rounds <= limits.DIODE_ROUNDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from appliance import limits
 from appliance.audit.reading import tail
+from appliance.control import diodes
 from appliance.diode import geometry, standing
 from appliance.diode.coding import Coder
 from appliance.diode.folder import NAME
@@ -47,27 +49,35 @@ def test_what_the_link_lost_is_named_by_a_code_and_comes_when_it_is_sent_again(t
             made = small_bundle(tmp_path / "made")
             one.trust(made.key.public)
             bravo.pin(alpha.key)
-            with bravo.once() as ended:
-                sent = alpha.send(made.folder)
-        (error,) = ended
-        assert isinstance(error, PartlyDoneError)
+            code = ""
+            for _ in range(20):  # whatever else a busy machine loses comes again; block 2 never does
+                with bravo.once() as ended:
+                    sent = alpha.send(made.folder, missing=code)
+                (error,) = ended
+                assert isinstance(error, PartlyDoneError)
+                (missing,) = error.result["missing"]
+                code = missing["code"]
+                if missing["missing"] == 1:
+                    break
         assert error.exit_status == 4
-        (missing,) = error.result["missing"]
         assert (missing["id"], missing["missing"]) == (BUNDLE, 1)
         assert missing["code"] in error.remedy
         assert sent["bundles"][0]["blocks"] == missing["blocks"] > 2
         (arriving,) = standing.read(two.station.paths.diode("gap")).arriving
         assert (arriving.id, arriving.missing, arriving.code) == (BUNDLE, 1, missing["code"])
         alpha = Sending(one, port)
-        with bravo.once() as ended:
-            again = alpha.send(made.folder, missing=missing["code"])
-        assert again["bundles"][0]["sent_blocks"] == 1
-        (result,) = ended
+        for _ in range(20):
+            with bravo.once() as ended:
+                again = alpha.send(made.folder, missing=missing["code"])
+            assert again["bundles"][0]["sent_blocks"] == 1
+            (result,) = ended
+            if not isinstance(result, PartlyDoneError):
+                break
         assert [one["id"] for one in result["delivered"]] == [BUNDLE]
         assert result["missing"] == []
         assert files_of(tmp_path / "drop" / BUNDLE) == files_of(made.folder)
         assert list((tmp_path / "drop" / NAME).iterdir()) == []
-        assert _acts(one) == [("diode.send", BUNDLE, "done")] * 2
+        assert set(_acts(one)) == {("diode.send", BUNDLE, "done")}
         assert ("diode.deliver", BUNDLE, "done") in _acts(two)
 
 
@@ -84,9 +94,12 @@ def test_nothing_is_sent_or_delivered_that_cannot_be_recorded(tmp_path: Path) ->
             with pytest.raises(FailedError, match="the audit log cannot be written"):
                 diode_send.run(_unrecorded(alpha.sending(made.folder)))
             assert passed == []
-            listening = two.context(**{"from": "gap", "once": True})
-            with bravo.once(_unrecorded(listening)) as ended:
-                alpha.send(made.folder)
+            for _ in range(20):
+                listening = two.context(**{"from": "gap", "once": True})
+                with bravo.once(_unrecorded(listening)) as ended:
+                    alpha.send(made.folder)
+                if "audit log" in str(ended[0]):
+                    break
         assert isinstance(ended[0], FailedError)
         assert not (tmp_path / "drop" / BUNDLE).exists()
         with pytest.raises(FailedError, match="the audit log cannot be written"):
@@ -143,6 +156,34 @@ def test_a_side_does_only_what_it_is_for(tmp_path: Path) -> None:
             diode_send.run(two.context(paths=[str(tmp_path)], over="gap"))
         with pytest.raises(UsageError, match="no such diode"):
             diode_receive.run(two.context(**{"from": "nowhere"}))
+
+
+def test_without_the_library_one_line_says_so_and_nothing_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with Inside(tmp_path / "alpha") as one, Inside(tmp_path / "bravo") as two:
+        alpha, bravo = Sending(one, free_port()), Receiving(two, tmp_path / "drop", free_port())
+        with pytest.raises(FailedError, match="no library for RaptorQ"):
+            alpha.send(tmp_path)
+        with pytest.raises(FailedError, match="no library for RaptorQ"):
+            diode_receive.run(two.context(**{"from": "gap"}))
+        assert list(bravo.drop.iterdir()) == []
+
+
+def test_an_alarm_says_where_the_kernel_holds_too_little(tmp_path: Path) -> None:
+    rmem = tmp_path / "rmem_max"
+    with Inside(tmp_path / "bravo") as two:
+        assert diodes.alerts(two.station, 1000, rmem) == []
+        Receiving(two, tmp_path / "drop", free_port())
+        assert diodes.alerts(two.station, 1000, rmem) == []
+        rmem.write_text("212992\n")
+        (line,) = diodes.alerts(two.station, 1000, rmem)
+        assert "net.core.rmem_max" in line
+        assert diodes.alerts(two.station, 0, rmem) == []  # root's sockets are not bounded by it
+        rmem.write_text(str(limits.DIODE_BUFFER))
+        assert diodes.alerts(two.station, 1000, rmem) == []
+        assert diodes.gauges(two.station)["lockgate_diode_missing_blocks"][1] == {(("diode", "gap"),): 0.0}
 
 
 def test_two_receivers_of_one_diode_are_one_too_many_and_a_link_key_is_a_file_of_its_own(tmp_path: Path) -> None:

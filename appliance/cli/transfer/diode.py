@@ -63,7 +63,7 @@ def send(
 ) -> None:  # fmt: skip
     """Send bundles over a one-way link: what is signed of each DIR, and nothing else.
 
-    Nothing comes back: the receiving side says what it lacks (lockgate diode list), as a code for --missing.
+    Nothing comes back: --missing takes the code by which the receiving side says what it lacks.
     """
     from appliance.cli.shared.follow import run_job
 
