@@ -962,6 +962,12 @@ JOB_RECORD: Final = (0.1, 1.0)
 AUDIT_PULLS: Final = 3_600.0
 """A client that pulls the same manifest again within an hour is counted, not written again."""
 
+AUDIT_JOURNAL: Final = 1.0
+"""Seconds between two notes of the pulls that were counted: a worker that is killed loses those since."""
+
+PULL_JOURNAL: Final = 16 * MIB
+"""Bytes of those notes, above which they begin anew with what still counts: at most 20,000 lines."""
+
 AUDIT_COUNTED: Final = 60.0
 """Seconds between two looks for pulls that were counted, and whose hour is over."""
 

@@ -228,6 +228,10 @@ class StationPaths:
         """Where workers and jobs hand their writes to the control process."""
         return self.run / "writer.sock"
 
+    def pull_journal(self, number: int) -> Path:
+        """What a worker counted of repeated pulls, until the audit log has it (appliance.audit.pull_journal)."""
+        return self.run / f"worker-{number}.pulls"
+
     def worker_socket(self, number: int) -> Path:
         """Where a worker itself answers the registry's requests, for probes of the station's own account."""
         return self.run / f"worker-{number}.sock"

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.audit.pull_journal import Repeated
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Pulls:
         self._now = now
         self._seen: OrderedDict[tuple[str, str, str], _Pulled] = OrderedDict()
         self._owed: list[AuditEvent] = []
+        self._changed: set[tuple[str, str, str]] = set()
 
     def again(self, actor: str, thing: str, address: str) -> bool:
         """Count a pull that was recorded within the hour. False, and nothing counted, where it has to be recorded."""
@@ -34,6 +36,7 @@ class Pulls:
         if pulled is None or self._now() >= pulled.until:
             return False
         pulled.more += 1
+        self._changed.add((actor, thing, address))
         return True
 
     def note(self, actor: str, thing: str, address: str, reference: str) -> AuditEvent | None:
@@ -43,12 +46,39 @@ class Pulls:
         pulled = self._seen.get(key)
         if pulled is not None and moment < pulled.until:
             pulled.more += 1
+            self._changed.add(key)
             return None
         if pulled is None and len(self._seen) >= limits.AUDIT_PULLED:
-            self.owe(*_counted(*self._seen.popitem(last=False)))
+            oldest, forgotten = self._seen.popitem(last=False)
+            self.owe(*_counted(oldest, forgotten))
+            self._changed.add(oldest)
         self._seen[key] = _Pulled(moment + limits.AUDIT_PULLS, reference)
         self._seen.move_to_end(key)
+        if pulled is not None and pulled.more:
+            self._changed.add(key)
         return _event(key, reference, 1 + (pulled.more if pulled is not None else 0))
+
+    def changed(self) -> list[Repeated]:
+        """What was counted, or told, since the last call: of a pull that is not counted any more, 0."""
+        found, self._changed = self._changed, set()
+        return [self._repeated(key) for key in found]
+
+    def counted(self) -> list[Repeated]:
+        """All that is counted now."""
+        return [self._repeated(key) for key, pulled in self._seen.items() if pulled.more]
+
+    def take_up(self, before: Iterable[Repeated]) -> None:
+        """Have `due` tell of what an earlier process had counted."""
+        self.owe(*(_event((one.actor, one.thing, one.address), one.reference, one.more) for one in before))
+
+    def _repeated(self, key: tuple[str, str, str]) -> Repeated:
+        pulled = self._seen.get(key)
+        return Repeated(*key, *(("", 0) if pulled is None else (pulled.reference, pulled.more)))
+
+    @property
+    def owes(self) -> bool:
+        """Whether events wait that could not be recorded yet."""
+        return bool(self._owed)
 
     def owe(self, *events: AuditEvent) -> None:
         """Have `due` return these: they could not be recorded yet."""
@@ -63,6 +93,7 @@ class Pulls:
                 break  # the oldest come first
             found += _counted(key, pulled)
             del self._seen[key]
+            self._changed.add(key)
         return found
 
 

@@ -108,6 +108,7 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
             task.cancel()
         await asyncio.wait(keeping)
         await worker.write_pulls(all_of_them=True)
+        await worker.note_pulls(anew=True)
         worker.threads.shutdown(wait=True)
 
     paths = StationPaths(services.metadata.path.parent)
@@ -135,10 +136,16 @@ async def _expect(request: web.Request) -> web.StreamResponse | None:
 
 
 async def _write_counts(worker: Worker) -> None:
-    """Write repeated pulls whose hour is over to the audit log, every so often, until cancelled."""
+    """Write repeated pulls whose hour is over to the audit log, every so often, and note the others until then. Until
+    cancelled."""
+    await worker.take_up_pulls()
+    written = time.monotonic()
     while True:
-        await asyncio.sleep(limits.AUDIT_COUNTED)
-        await worker.write_pulls()
+        await worker.note_pulls()
+        await asyncio.sleep(limits.AUDIT_JOURNAL)
+        if time.monotonic() - written >= limits.AUDIT_COUNTED:
+            await worker.write_pulls()
+            written = time.monotonic()
 
 
 async def _sweep_uploads(worker: Worker) -> None:

@@ -69,6 +69,7 @@ class Worker:
         self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
+        self._noting = False
         self.right: set[ManifestFacts] = set()
         self.verified = VerifiedFiles(services.settings.reverify)
         self.small = SmallBlobs(self.verified, limits.SMALL_BLOB_CACHE)
@@ -182,6 +183,31 @@ class Worker:
                 break
             events.pop(0)
         self.pulls.owe(*events)
+
+    async def take_up_pulls(self) -> None:
+        """Record the repeated pulls that a killed worker had counted."""
+        if (journal := self.services.pull_journal) is not None:
+            self.pulls.take_up(await self.in_thread(journal.load))
+            await self.write_pulls()
+
+    async def note_pulls(self, *, anew: bool = False) -> None:
+        """Note what was counted since the last time, so that nobody who kills this worker takes more than that away.
+
+        The notes stay as they are while events wait for the audit log. `anew`: begin them with what counts now.
+        """
+        journal = self.services.pull_journal
+        if journal is None or self.pulls.owes:
+            return
+        changed = self.pulls.changed()
+        try:
+            if anew or not self._noting or journal.is_long:
+                await self.in_thread(journal.begin, self.pulls.counted())
+            elif changed:
+                await self.in_thread(journal.add, changed)
+            self._noting = True
+        except OSError as error:  # no room, or no folder: all of it is noted once there is
+            self._noting = False
+            _log.warning("counts of pulls could not be noted: %s", error)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` in one of the worker's threads."""

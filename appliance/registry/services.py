@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import AuditPort
+from appliance.audit.pull_journal import PullJournal
 from appliance.plain_http import asks_loopback, names_loopback
 from appliance.registry.errors import WireError
 from appliance.registry.plain_head import PlainFields
@@ -148,3 +149,5 @@ class RegistryServices:
     pull_policy: PullPolicy = field(default_factory=NothingAsked)
     settings: RegistrySettings = field(default_factory=RegistrySettings)
     now: Callable[[], str] = clock.now
+    pull_journal: PullJournal | None = None
+    """Where repeated pulls are noted until the audit log has them; None: nowhere."""

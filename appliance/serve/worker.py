@@ -22,6 +22,7 @@ from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.port import FileAudit
+from appliance.audit.pull_journal import PullJournal
 from appliance.door import Door
 from appliance.image_signatures.pulls import StationPulls
 from appliance.local_socket import listen_at
@@ -76,6 +77,7 @@ async def _serve(
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
             audit=audit, access=access, pull_policy=pulls,
+            pull_journal=_pull_journal(paths, number, config.workers),
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
@@ -102,6 +104,13 @@ async def _serve(
     with contextlib.suppress(LockgateError):  # what was counted, where there is room for it
         audit.close()
     await writer.close()
+
+
+def _pull_journal(paths: StationPaths, number: int, workers: int) -> PullJournal:
+    """A worker's notes; the first takes up those of workers that the station had before, and has no more."""
+    own = {paths.pull_journal(one) for one in range(1, workers + 1)}
+    others = sorted(set(paths.run.glob("worker-*.pulls")) - own) if number == 1 else []
+    return PullJournal(paths.pull_journal(number), others)
 
 
 @contextlib.asynccontextmanager
