@@ -20,6 +20,7 @@ from appliance.audit.noted_head import lost_head
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
+from appliance.store.database_file import exchanged
 from appliance.store.errors import EngineError
 from appliance.store.integrity import is_distrusted
 from appliance.store.presence import Presence
@@ -79,12 +80,12 @@ class Probe:
             damaged, unread = self._metadata.troubled()
             distrusted = is_distrusted(self._metadata.connection)
         except EngineError:
-            return Readiness("not ready", (*codes, "metadata"))
+            return Readiness("not ready", (*(code for code in codes if code != "metadata"), "metadata"))
         if damaged:
             codes.append("damaged")
         if unread:
             codes.append("unread")
-        if distrusted or self._metadata.placement.lost():
+        if "metadata" not in codes and (distrusted or self._metadata.placement.lost()):
             codes.append("metadata")
         state: State = "not ready" if "store" in codes else "degraded" if codes else "ready"
         return Readiness(state, tuple(codes))
@@ -99,6 +100,8 @@ class Probe:
             codes.append("reserve")
         if lost_head(self._paths):
             codes.append("log")
+        if exchanged(self._paths.database):
+            codes.append("metadata")
         if self._presence.away():
             codes.append("store")
         if self._asks_control and not _takes_connections(self._paths):

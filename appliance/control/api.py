@@ -42,7 +42,7 @@ from appliance.release_check.account_record import ABOUT
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.accounts import Accounts
-from appliance.store.rows import damage_of
+from appliance.store.rows import damage_of, is_away
 from appliance.store.writes.write import AsyncWriter, Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError, NotFoundError, RefusedError, to_wire
 from bundles.io.display import safe
@@ -211,7 +211,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         what = _DECLINED.get(error.status, "no such resource")
         return failure(NotFoundError(what, thing=f"{request.method} {request.path}"), error.status)
     except Exception as error:
-        wrong = damage_of(error) if isinstance(error, EngineError) else None
+        wrong = _of_metadata(error) if isinstance(error, EngineError) else None
         if wrong is not None:
             _log.warning("%s %s: %s", request.method, safe(request.path[:200]), wrong)
             return failure(wrong)
@@ -223,6 +223,14 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
         remedy = f"look for `error {reference}` in its log"
         return failure(FailedError("the station failed inside", thing=f"error {reference}", remedy=remedy), 500)
+
+
+def _of_metadata(error: EngineError) -> FailedError | None:
+    """What an error of the engine says of the metadata: that it is damaged, or that its disk gave no answer."""
+    if not is_away(error):
+        return damage_of(error)
+    remedy = "check the disk; where its file was exchanged, stop the station and put the newest copy back"
+    return FailedError("the metadata cannot be read", thing=str(error)[:200], remedy=remedy)
 
 
 async def _admit(request: web.Request) -> None:

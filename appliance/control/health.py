@@ -14,7 +14,8 @@ from appliance.intake.overrides import trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
 from appliance.malware.check import check_engine
 from appliance.station import Station
-from appliance.store.integrity import last_check
+from appliance.store.database_file import exchanged
+from appliance.store.integrity import last_check, went_back
 from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
 from appliance.store.writable import unwritable
@@ -101,6 +102,15 @@ def _metadata(station: Station) -> dict[str, Any]:
     not in their place any more."""
     if lost := station.metadata.placement.lost():
         detail = f"{lost} under the running station: nothing is written; stop it, and start it again"
+        return {"name": "metadata", "ok": False, "detail": detail}
+    if why := exchanged(station.paths.database):
+        detail = f"{why}, under the running station: nothing is written; stop it, and put the newest copy back"
+        return {"name": "metadata", "ok": False, "detail": detail}
+    if back := went_back(station.reader):
+        detail = (
+            f"{back}; what came since is not served: stop the station and put the newest copy back, or say that this is"
+            " it: lockgate restore --why TEXT; then push again what is missing"
+        )
         return {"name": "metadata", "ok": False, "detail": detail}
     checked = last_check(station.reader)
     found = checked.found + [text for text in map(str, checked.rows) if text not in checked.found]

@@ -64,29 +64,40 @@ def look(paths: StationPaths) -> Forgotten | None:
     database = paths.database
     with failures_named(database, "the metadata cannot be read"):
         there = database.is_file() and database.stat().st_size > 0
-        promised = commits.promised(database)
+        promised, mark = commits.promised(database), commits.promised_mark(database)
+        counted = commits.commits_file(database).exists()
     if not there:
         return Forgotten("the metadata is gone", False) if _has_past(paths) else None
     try:
         with looked_at(database) as reader:
             if not has_tables(reader):
                 return Forgotten("the metadata is empty", False) if _has_past(paths) else None
-            held = commits.held(reader)
-            if held is not None and held < promised:
-                names = chain(_missing_bundles(paths, reader), _missing_links(paths, reader))
-                missing = tuple(islice(names, _NAMED))
-                return Forgotten(f"the metadata went back by {some(promised - held, 'commit')}", True, missing)
-            names = chain(_missing_bundles(paths, reader))
-            if held is None or not promised:
-                names = chain(names, _missing_links(paths, reader, certain=True))
-            if missing := tuple(islice(names, _NAMED)):
-                return Forgotten("the metadata does not know what the audit log knows", True, missing)
+            return _behind(paths, reader, promised, mark, counted=counted)
     except UnavailableEngineError as error:
         raise FailedError(
             "the metadata cannot be read", thing=f"{database} ({error})", remedy="check the disk and its owner"
         ) from None
     except DamagedEngineError as error:
         return Forgotten(f"the metadata is damaged: {error}", False)
+
+
+def _behind(paths: StationPaths, reader: Reader, promised: int, mark: int, *, counted: bool) -> Forgotten | None:
+    """As `look`, of a database that can be read. `promised` and `mark`: what stands beside it, where that is there
+    (`counted`)."""
+    held, bundles = commits.held(reader), _missing_bundles(paths, reader)
+    what = ""
+    if held is not None and held < promised:
+        what = f"the metadata went back by {some(promised - held, 'commit')}"
+    elif not commits.knows(reader, mark):
+        what = "the metadata is another copy than the one that was written last"
+    if what:
+        return Forgotten(what, True, tuple(islice(chain(bundles, _missing_links(paths, reader)), _NAMED)))
+    if held is None or not promised:
+        # Where the number was taken away, an older copy may be in place that lacks the acts of the last moments alone.
+        settles = 0 if held and not counted else _SETTLES
+        bundles = chain(bundles, _missing_links(paths, reader, settles))
+    if missing := tuple(islice(bundles, _NAMED)):
+        return Forgotten("the metadata does not know what the audit log knows", True, missing)
     return None
 
 
@@ -110,7 +121,7 @@ def refused(paths: StationPaths, config: Config, found: Forgotten) -> RefusedErr
 def accept(paths: StationPaths) -> None:
     """Say that the database is to be gone on with as it is. Raises FailedError."""
     try:
-        commits.promise(paths.database, held_commits(paths.database))
+        commits.promise(paths.database, *held_commits(paths.database))
     except (EngineError, OSError) as error:
         raise FailedError(
             "the metadata cannot be read", thing=f"{paths.database} ({error})", remedy="put a copy of it back"
@@ -147,11 +158,12 @@ def _missing_bundles(paths: StationPaths, reader: Reader) -> Iterator[str]:
             yield str(event["thing"])
 
 
-def _missing_links(paths: StationPaths, reader: Reader, *, certain: bool = False) -> Iterator[str]:
+def _missing_links(paths: StationPaths, reader: Reader, settles: int | None = None) -> Iterator[str]:
     """Pushed content that the newest events tell of and the database does not show, the newest first.
 
-    `certain`: only what neither a kill between the event and the act explains, nor a collection of an earlier version,
-    which left no event. To be used where nothing else says that the database is behind.
+    `settles`: only what neither a kill between the event and the act explains, which is so many microseconds before the
+    last event, nor a collection of an earlier version, which left no event. To be used where nothing else says that the
+    database is behind.
     """
     over: set[str] = set()
     taken_back: set[tuple[str, str]] = set()
@@ -165,8 +177,8 @@ def _missing_links(paths: StationPaths, reader: Reader, *, certain: bool = False
         elif (act, thing) in taken_back:
             taken_back.discard((act, thing))
         elif read_act(act) in _LINKS:
-            pushed = read_act(act) in _MANIFESTS or (act == Act.PUSH_BLOB and not certain)
-            settled = not certain or last - int(event["micros"]) > _SETTLES
+            pushed = read_act(act) in _MANIFESTS or (act == Act.PUSH_BLOB and settles is None)
+            settled = not settles or last - int(event["micros"]) > settles
             if pushed and settled and thing not in over and not is_shown(reader, thing):
                 yield thing
             digests = event["detail"].get("digests")

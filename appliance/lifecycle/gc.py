@@ -134,7 +134,7 @@ class _Collection:
         if self._now and (why := shut_since_a_restore(self._station)):
             raise RefusedError(
                 "nothing is removed for good: the metadata forgot what came in since its copy was made",
-                thing=why, remedy="put the newest copy back, or open the streams, or collect without --now",
+                thing=why, remedy="put the newest copy back, or say that this is it (lockgate status); or leave --now",
             )  # fmt: skip
         found = check(
             self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0),

@@ -15,7 +15,7 @@ from appliance.intake.stream_alarms import shut_streams
 from appliance.making_room import Emptied, Emptier
 from appliance.station import Station
 from appliance.store.graveyard import GRAVE_OPEN
-from appliance.store.integrity import has_doubtful_rows
+from appliance.store.integrity import has_doubtful_rows, went_back
 
 
 class Graves:
@@ -68,7 +68,10 @@ class Graves:
 
 
 def shut_since_a_restore(station: Station) -> str:
-    """Why nothing is removed for good, "" where it is: the first stream that a restore shut and nobody opened since."""
+    """Why nothing is removed for good, "" where it is: that the database went back, or the first stream that a restore
+    shut and nobody opened since."""
     if station.config.side != "inside":
         return ""
+    if back := went_back(station.reader):
+        return back
     return next(iter(shut_streams(station).values()), "")

@@ -56,7 +56,7 @@ def take_place(paths: StationPaths, *, usable: bool) -> None:
         beside = database.with_name(f"{database.name}{suffix}")
         if beside.exists():
             beside.rename(database.with_name(f"{kept}{suffix}"))
-    value = come_to_rest(new, commits.promised(database))
+    value = come_to_rest(new, commits.promised(database), commits.promised_mark(database))
     new.rename(database)
     sync_folder(paths.root)
     commits.promise(database, value)

@@ -29,6 +29,7 @@ from appliance.store.reads.ledger import heads as ledger_heads
 from appliance.store.reads.ledger import is_in_ledger
 from appliance.store.reads.sites import known_streams
 from appliance.store.writer.service import LocalWriter
+from appliance.store.writes.checks import NoteWentBack
 from appliance.store.writes.ledger import EnterReceipt, ShutImports
 from appliance.store.writes.outgoing import EnterHead
 from appliance.store.writes.write import Guarded
@@ -64,7 +65,7 @@ def shut_imports(paths: StationPaths, actor: str, at: str) -> list[dict[str, Any
         found = structure_of(connection)
         if found != "ok":
             raise FailedError("the copy's database is damaged", thing=found, remedy="put back an older copy")
-        Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=at))
+        Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=at, known=True))
         return [asdict(head) for head in ledger_heads(connection)]
 
 
@@ -132,6 +133,14 @@ def shut_if_forgotten(paths: StationPaths) -> str:
         with recording(FileAudit(paths.audit), AuditEvent(ACT, "station", name, "done", {"why": why, "at": at})):
             Guarded(LocalWriter(connection)).submit(ShutImports(actor="station", at=at))
     return name
+
+
+def note_went_back(paths: StationPaths, what: str) -> None:
+    """Before the station starts: keep that the database forgot something, for status, health, probes and collections.
+    Raises FailedError."""
+    event = AuditEvent(Act.METADATA_DAMAGED, "station", "metadata", "done", {"found": [what], "count": "1"})
+    with closing(open_writer(paths.database)) as connection, recording(FileAudit(paths.audit), event):
+        Guarded(LocalWriter(connection)).submit(NoteWentBack(what=what, at=clock.now()))
 
 
 def _last_inspected(folder: Path) -> dict[str, Any] | None:

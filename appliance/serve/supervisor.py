@@ -24,7 +24,7 @@ from appliance.control import server
 from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
-from appliance.lifecycle.restored_copy import shut_if_forgotten
+from appliance.lifecycle.restored_copy import note_went_back, shut_if_forgotten
 from appliance.measures.objectives import Objectives, of_site
 from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open
@@ -135,6 +135,8 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
     """Shut imports where the ledger has forgotten a bundle, and say what else the database has forgotten. What an older
     one holds releases nothing that the audit log says was taken back."""
     found = forgotten.look(paths)
+    if found is not None:
+        note_went_back(paths, str(found))
     bundle = shut_if_forgotten(paths)
     if bundle:
         print(f"lockgate: the ledger has forgotten {bundle}: imports are shut", file=sys.stderr, flush=True)

@@ -6,12 +6,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from appliance.store import commits
+from appliance.store.errors import EngineError
 from appliance.store.placement import Placement
 from appliance.store.ports import Reader
+from bundles.io.display import some
 from bundles.io.files import sync_folder
+
+_OTHER_BYTES: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ})
+"""No hiccup of a disk: a file that is no database, or shorter than what was written to it."""
 
 
 @contextmanager
@@ -29,10 +35,31 @@ def has_tables(reader: Reader) -> bool:
     return reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone() is not None
 
 
-def held_commits(path: Path) -> int:
-    """The commits that a database holds, 0 for one of an earlier version. Raises EngineError."""
+def held_commits(path: Path) -> tuple[int, int]:
+    """The commits that a database holds, and the mark of the last start that it knows; 0 for one of an earlier version.
+    Raises EngineError."""
     with closing(sqlite3.connect(path)) as reader:
-        return commits.held(reader) or 0
+        return commits.held(reader) or 0, commits.last_mark(reader)
+
+
+def exchanged(path: Path) -> str:
+    """Why a database is not the one that was written last, "" where it is, or where nothing can be said. By a
+    connection of its own: what a longer one keeps in memory hides that other bytes were written over the file.
+    Blocking."""
+    try:
+        promised, mark = commits.promised(path), commits.promised_mark(path)
+        with looked_at(path) as reader:
+            held = commits.held(reader)
+            if held is not None and held < promised:
+                return f"the metadata went back by {some(promised - held, 'commit')}"
+            if not commits.knows(reader, mark):
+                return "the metadata is another copy than the one that was written last"
+    except EngineError as error:
+        if getattr(error, "sqlite_errorcode", 0) in _OTHER_BYTES:
+            return f"the metadata has other bytes than were written ({error})"
+    except OSError:
+        return ""
+    return ""
 
 
 def structure_of(reader: Reader) -> str:
@@ -60,13 +87,14 @@ def write_log_back(db: Reader) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def come_to_rest(path: Path, promised: int) -> int:
-    """Make one file of a database that was made anew, which holds more commits then than itself and `promised`; how
-    many. Raises EngineError."""
+def come_to_rest(path: Path, promised: int, mark: int) -> int:
+    """Make one file of a database that was made anew, which holds more commits then than itself and `promised`, and
+    knows the `mark` of the last start; how many. Raises EngineError."""
     with closing(sqlite3.connect(path)) as db:
         value = max(promised, commits.held(db) or 0) + 1
         with db:
             commits.raise_to(db, value)
+            commits.enter_mark(db, mark)
         db.execute("PRAGMA journal_mode = DELETE")
     return value
 

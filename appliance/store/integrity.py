@@ -261,12 +261,20 @@ def last_check(reader: Reader) -> Checked:
 
 
 def is_distrusted(reader: Reader) -> bool:
-    """Whether the last check found the metadata damaged, or a reader met a damaged row since. Two point reads."""
+    """Whether the last check found the metadata damaged, a reader met a damaged row since, or it went back. Three point
+    reads."""
     row = reader.execute(
         "SELECT EXISTS (SELECT 1 FROM metadata_check WHERE state IN ('rows', 'damaged'))"
-        " OR EXISTS (SELECT 1 FROM wrong_rows)"
+        " OR EXISTS (SELECT 1 FROM wrong_rows) OR EXISTS (SELECT 1 FROM went_back)"
     ).fetchone()
     return bool(row[0])
+
+
+def went_back(reader: Reader) -> str:
+    """What the database forgot when an older copy took its place, and when that was seen; "" where nothing says so, or
+    people have said that this is it."""
+    row = reader.execute("SELECT at, what FROM went_back").fetchone()
+    return "" if row is None else f"{row[1]}, seen at {row[0]}"
 
 
 def has_doubtful_rows(reader: Reader) -> bool:

@@ -24,7 +24,7 @@ from appliance.cli.main import main
 from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, event_of, write_of
 from appliance.lifecycle import log_replay
 from appliance.lifecycle import rebuild as rebuilding
-from appliance.lifecycle.forgotten import look
+from appliance.lifecycle.forgotten import look, require_whole
 from appliance.lifecycle.gc import run as collect_garbage
 from appliance.origin import Origin, write_origin
 from appliance.outgoing import build
@@ -209,6 +209,36 @@ def test_a_station_that_lost_its_database_does_not_start_and_says_what_helps(
         serve(lost.root, "127.0.0.1:0")
     assert "lockgate rebuild" in raised.value.remedy
     assert (lost.paths.database.exists() and lost.paths.database.read_bytes()) == held
+
+
+def take_number_away(root: Path) -> None:
+    commits_file(root / "metadata.sqlite").unlink()
+
+
+def raise_number(root: Path) -> None:
+    with closing(sqlite3.connect(root / "metadata.sqlite")) as database, database:
+        database.execute("UPDATE commits SET value = value + 1000")
+
+
+@pytest.mark.parametrize("also", [take_number_away, raise_number], ids=["without-the-number", "with-a-raised-number"])
+def test_an_older_copy_is_seen_whatever_was_done_to_its_number(also: Callable[[Path], None], tmp_path: Path) -> None:
+    """Within the moments in which a kill may explain what is missing, too."""
+    with Outside(tmp_path / "alpha") as station:
+        push(station, "team/app", b"first", "1")
+    root = tmp_path / "alpha"
+    older = (root / "metadata.sqlite").read_bytes()
+    with Outside.opened(root) as station:
+        lost = push(station, "team/app", b"second", "2")
+        paths = station.station.paths
+    for left in root.glob("metadata.sqlite*"):
+        left.unlink()
+    (root / "metadata.sqlite").write_bytes(older)
+    also(root)
+    found = look(paths)
+    assert found is not None
+    assert found.missing[0] == f"team/app@{lost}"
+    with pytest.raises(RefusedError, match="metadata"):
+        require_whole(paths, load_config(paths.config))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,6 +16,8 @@ import pytest
 from appliance import limits
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
+from appliance.store.commits import promised
+from appliance.store.database_file import exchanged
 from appliance.store.integrity import findings
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter, AsyncWriterService, SocketWriter, WriterService, serve_writer
@@ -69,6 +71,28 @@ def test_files_that_go_under_a_running_writer_end_all_writes_and_take_nothing_wi
     if not saved:
         with WriterService(database) as service:
             service.submit(blob("after"))
+
+
+def test_a_database_that_is_written_over_under_a_running_writer_ends_all_writes(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same file with an older copy's bytes: the number beside it stays, for the next start to see it, too."""
+    database, log = paths.database, paths.database.with_name("metadata.sqlite-wal")
+    monkeypatch.setattr(limits, "METADATA_LOOK", 0.0)
+    with WriterService(database) as service:
+        service.submit(blob("before"))
+    older = database.read_bytes()
+    with WriterService(database) as service:
+        service.submit(blob("after"))
+        told = promised(database)
+        for path, data in ((log, b""), (database, older)):
+            with path.open("r+b") as file:
+                file.truncate(0)
+                file.write(data)
+        with pytest.raises(FailedError, match="nothing is written"):
+            service.submit(blob("more"))
+    assert promised(database) == told
+    assert exchanged(database).startswith("the metadata went back")
 
 
 def test_a_writer_that_has_nothing_to_write_saves_what_it_holds(

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from appliance import clock, limits
 from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import in_memory, open_writer
-from appliance.store.database_file import save
+from appliance.store.database_file import exchanged, save
 from appliance.store.engine import engine_of
 from appliance.store.epoch import EpochKeeper
 from appliance.store.errors import EngineError, is_away, is_full, is_lost, is_to_be_repeated
@@ -89,7 +90,9 @@ class WriterService:
                 thing=str(database),
                 remedy="check the disk",
             ) from None
+        self._told, self._looked = 0, time.monotonic()
         self._tell()
+        self._enter_start()
         self._database, self._placement = database, Placement(database)
         self._refusal: FailedError | None = None
         self._reserve = Reserve(StationPaths(database.parent).reserve)
@@ -98,6 +101,22 @@ class WriterService:
         self._closed = threading.Lock()
         self._open = True
         self._thread.start()
+
+    def _enter_start(self) -> None:
+        """Enter a mark for this start, first in the database. One whose disk takes no write keeps the last start's."""
+        db = self._connection
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            mark = commits.enter_start(db)
+            commits.count_up(db)
+            db.execute("COMMIT")
+            self._tell()
+            self._promised.set_mark(mark)
+            self._promised.sync()
+        except (EngineError, OSError) as error:
+            _log.warning("the start of the writer could not be entered: %s", error)
+            if db.in_transaction:
+                db.execute("ROLLBACK")
 
     def __enter__(self) -> WriterService:
         return self
@@ -135,7 +154,7 @@ class WriterService:
                     group.append(self._queue.get())
                 going = None not in group
                 pending = [one for one in group if one is not None]
-                lost = self._lost()
+                lost = self._lost() or self._exchanged()
                 if lost is None:
                     _commit_group(self._connection, pending, self._tell, self._reserve.give_back, self._keepers)
                 for one in pending if lost is not None else ():
@@ -149,7 +168,23 @@ class WriterService:
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._queue.get(timeout=limits.METADATA_LOOK)
-            self._lost()
+            if self._lost() is None:
+                self._exchanged()
+
+    def _exchanged(self) -> FailedError | None:
+        """As `_lost`, where other bytes were written over the database's file. Asked of the disk every few seconds: it
+        takes some milliseconds."""
+        if time.monotonic() - self._looked < limits.METADATA_LOOK:
+            return None
+        self._looked = time.monotonic()
+        if why := exchanged(self._database):
+            _log.error("%s, under the running station: nothing is written any more", why)
+            self._refusal = FailedError(
+                "another copy of the metadata is in its place under the running station, so nothing is written",
+                thing=why,
+                remedy="stop the station, put the newest copy back, and start it again",
+            )
+        return self._refusal
 
     def _lost(self) -> FailedError | None:
         """Why nothing is written any more: the database's files were deleted or exchanged. What it held is saved
@@ -172,7 +207,8 @@ class WriterService:
         for keeper in self._keepers:
             keeper.tell()
         value = commits.held(self._connection)
-        if value is not None:
+        if value is not None and value >= self._told:  # never back: then it is another database
+            self._told = value
             self._promised.set(value)
 
 

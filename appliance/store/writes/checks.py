@@ -45,6 +45,25 @@ class EndCheck(Write, frozen=True):
         return not set(self.found) <= known
 
 
+class NoteWentBack(Write, frozen=True):
+    """The database went back: it is behind what the station's folder knows. Said until people say that this is it."""
+
+    what: str
+    at: str
+
+    def apply(self, db: Connection) -> None:
+        db.execute(
+            "INSERT INTO went_back (id, at, what) VALUES (1, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET at = excluded.at, what = excluded.what",
+            (self.at, self.what),
+        )
+
+
+def take_went_back(db: Connection, shut_since: str = "") -> None:
+    """People know that the database went back. `shut_since`: where imports were shut with it, so at that time."""
+    db.execute("DELETE FROM went_back WHERE at <= ? OR ? = ''", (shut_since, shut_since))
+
+
 class NoteWrongRow(Write, frozen=True):
     """A reader met a damaged row, and did not serve it."""
 

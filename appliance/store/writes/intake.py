@@ -10,6 +10,7 @@ import msgspec
 from appliance.api.states import DECIDABLE
 from appliance.store.ports import Connection
 from appliance.store.reads.documents import keep_report
+from appliance.store.writes.checks import take_went_back
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.entries import IntakeEntry, entry_of, move, stand, step
 from appliance.store.writes.floors import raise_clock_floor, require_open
@@ -273,6 +274,8 @@ class ResetStream(Write, frozen=True):
             " VALUES (?, ?, ?, '', 'reset', ?, ?, ?)",
             (self.stream, self.sequence, self.digest, self.why, self.at, self.actor),
         )
+        if shut := db.execute("SELECT max(created) FROM restores").fetchone()[0]:
+            take_went_back(db, shut)
 
 
 class AddReceipt(Write, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from appliance.store.ports import Connection
+from appliance.store.writes.checks import take_went_back
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.write import Write
@@ -104,16 +105,19 @@ class SetClockFloor(Write, frozen=True):
 class ShutImports(Write, frozen=True):
     """A backup was restored: the ledger may be behind, so no stream takes a bundle until its floor is set anew.
 
-    What one person of two had said before counts no more.
+    What one person of two had said before counts no more. `known`: people said so, of a database that went back, too.
     """
 
     actor: str
     at: str
+    known: bool = False
 
     def apply(self, db: Connection) -> None:
         last = db.execute("SELECT coalesce(max(entry), 0) FROM ledger").fetchone()[0]
         db.execute("UPDATE overrides SET spent = ? WHERE spent IS NULL", (self.at,))
         db.execute("INSERT INTO restores (ledger_entry, created, actor) VALUES (?, ?, ?)", (last, self.at, self.actor))
+        if self.known:
+            take_went_back(db)
 
 
 class EnterReceipt(Write, frozen=True):
