@@ -192,6 +192,24 @@ MORE: Final[tuple[Further, ...]] = (
         ),
     ),
     Further(
+        "certificates",
+        "people",
+        "CertificatesScreen",
+        "Certificates",
+        "what clients meet, until when, for which names",
+        actions=(
+            Action(
+                "tls_reload",
+                ("t",),
+                "Take up",
+                "let the station take up the files as they are",
+                ("certificates",),
+                may("operate"),
+                hint=1,
+            ),
+        ),
+    ),
+    Further(
         "custody",
         "record",
         "CustodyScreen",

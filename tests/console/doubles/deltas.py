@@ -19,6 +19,8 @@ def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> objec
             return {"items": _sites(station), "next": None}
         case ["v1", "kept"]:
             return {"items": _receipts() if inside else [], "next": None}
+        case ["v1", "tls"] | ["v1", "tls", "reload"]:
+            return {"items": _certificates(), "next": None}
         case ["v1", "transfer-hosts"]:
             return {"items": _hosts(), "next": None}
         case ["v1", "drop-folders"]:
@@ -105,3 +107,13 @@ def _drops() -> list[dict[str, Any]]:
     bundles = [{"id": f"alpha.bravo-{number:06d}", "state": state, "why": why, "job": "", "at": ""}
                for number, state, why in ((7, "imported", ""), (8, "waits", half))]  # fmt: skip
     return [{"name": "incoming", "path": "/srv/incoming", "fault": "", "others": 2, "more": False, "bundles": bundles}]
+
+
+def _certificates() -> list[dict[str, Any]]:
+    names = ["registry.bravo.example", "bravo", "localhost", "127.0.0.1",
+             "registry.of-the-south-valley-enclave.internal.example"]  # fmt: skip
+    return [
+        {"name": "server", "path": "/srv/bravo/tls/server.pem", "not_after": "2026-05-11T06:30:00Z", "days": 6,
+         "names": names},
+        {"name": "ca", "path": "/srv/bravo/tls/ca.pem", "not_after": "2036-05-01T06:30:00Z", "days": 3650, "names": []},
+    ]  # fmt: skip
