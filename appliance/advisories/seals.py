@@ -20,6 +20,8 @@ from appliance.paths import StationPaths
 DAMAGED: Final = "rows of the index are not what was written"
 """Why nothing is known of an image whose rows have no seal."""
 _encode: Final = msgspec.msgpack.encode
+_NINE: Final = b"\x99"
+"""The head of an array of nine (MessagePack, fixarray): a package's eight fields and a path."""
 
 
 def index_key(paths: StationPaths) -> bytes:
@@ -30,7 +32,22 @@ def index_key(paths: StationPaths) -> bytes:
 
 def list_sum(packages: Iterable[tuple[Package, str]]) -> str:
     """What an SBOM lists, whatever its order: SHA-256 in hex over the packages and their paths."""
-    return hashlib.sha256(_encode(sorted(_encode((*package, path)) for package, path in packages))).hexdigest()
+    return sum_of_rows(row_of(package_part(package), path) for package, path in packages)
+
+
+def package_part(package: Package) -> bytes:
+    """A package's part of its rows, for whoever makes many: the beginning of a MessagePack array of nine texts."""
+    return _NINE + b"".join(map(_encode, package))
+
+
+def row_of(part: bytes, path: str) -> bytes:
+    """A package with its path, as `sum_of_rows` takes it; `part` is its `package_part`."""
+    return part + _encode(path)
+
+
+def sum_of_rows(rows: Iterable[bytes]) -> str:
+    """As `list_sum`."""
+    return hashlib.sha256(_encode(sorted(rows))).hexdigest()
 
 
 def sbom_seal(key: bytes, image: str, sbom: str, origin: str, state: str, why: str, at: str, listed: str) -> str:

@@ -185,11 +185,7 @@ def not_scanned(station: Station, places: Places) -> int:
 def damaged(station: Station, key: bytes, places: Places) -> int:
     """How many images the caller may see of which the index has something else than the station wrote: what is in them
     is not known."""
-    return sum(
-        1
-        for image, sbom in components.images_indexed(station.reader, key)
-        if components.packages_of(station.reader, sbom) is None and places.of(image)
-    )
+    return sum(1 for image in components.damaged_images(station.reader, key) if places.of(image))
 
 
 def _named(station: Station, text: str, name: str) -> list[tuple[int, Package]]:

@@ -17,6 +17,7 @@ from appliance.scanning.answers import find_component, find_vulnerability, scan_
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
 from appliance.settings.gates import Gate
+from appliance.store.reads import components
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference
@@ -90,7 +91,9 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-def test_an_image_whose_rows_were_changed_is_damaged_and_never_clean(outside: Outside, image: str, edit: str) -> None:
+def test_an_image_whose_rows_were_changed_is_damaged_and_never_clean(
+    outside: Outside, image: str, edit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scan = scanned(outside)
     assert (scan.gaps, sum(scan.counts.values())) == ((), 1)
     with outside.writer_connection() as db:
@@ -107,6 +110,11 @@ def test_an_image_whose_rows_were_changed_is_damaged_and_never_clean(outside: Ou
     assert "severity" in refused(outside, image, lax)
     (listed,) = packages_of(outside.station, Reference.parse(TAG)).images
     assert (listed.state, listed.packages) == ("not-scanned", ())
+    for most in (0, 200_000):  # image by image, and each package once
+        monkeypatch.setattr(components, "_TOGETHER", most)
+        assert components.damaged_images(outside.station.reader, index_key(outside.station.paths)) == (
+            [] if "origin = " in edit or "state = " in edit else [image]
+        )
     for found in (
         find_component(outside.station, "requests", lambda _: True),
         find_vulnerability(outside.station, "PYSEC-1", lambda _: True),
