@@ -524,6 +524,18 @@ MALWARE_LOGGED: Final = 20
 MALWARE_TIME: Final = 6 * 3600.0
 """All blobs of a bundle."""
 
+LISTING_TIME: Final = 30.0
+"""Seconds for one layer's files to be listed to people: some gigabytes of a packed layer."""
+
+LISTING_FILES: Final = 20_000
+"""Files of a layer that are listed at once; a filter finds the others."""
+
+LISTING_PATH: Final = 1_024
+"""Characters of a path or of a link's target in a listing."""
+
+LISTINGS: Final = 2
+"""Layers that are listed at once: each keeps a processor busy."""
+
 # Collecting and building.
 
 REMOTE_CONNECT: Final = 20.0

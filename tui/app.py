@@ -62,8 +62,15 @@ def run(root: Path, first: FirstAdministrator | None = None, training: Training 
     from tui.shell.console import LockgateConsole as Console
     from tui.station.control_socket import ControlStation
     from tui.station.keyring import FolderKeyring
+    from tui.terminal.console_toml import look_settings
+    from tui.terminal.state_folder import state_folder
+    from tui.widgets.kept_lists import NAME, KeptLists
 
-    look, keymap = detect.look(os.environ), load(None if training is not None else root)
+    own = None if training is not None else root
+    settings, keymap = look_settings(own), load(own)
+    look, mouse = detect.look(os.environ, settings.theme), detect.mouse(os.environ, settings.mouse)
+    state = state_folder() if training is None else None
+    lists = KeptLists(state / NAME if state is not None else None)
     if training is not None:
         training.ready()
 
@@ -71,10 +78,10 @@ def run(root: Path, first: FirstAdministrator | None = None, training: Training 
         other = (ControlStation(training.other), FolderKeyring(training.other)) if training is not None else None
         return Console(
             ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first, after=after,
-            other=other, hint=training.hint if training is not None else "",
+            other=other, hint=training.hint if training is not None else "", lists=lists,
         )  # fmt: skip
 
-    return go_on(make)
+    return go_on(make, mouse=mouse)
 
 
 def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
@@ -113,7 +120,7 @@ def run_plain(root: Path, first: FirstAdministrator | None = None) -> int:
         return EXIT_FAILED
 
 
-def go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:
+def go_on(make: Callable[[Crash | None], LockgateConsole], *, mouse: bool = False) -> int:
     """Run the console, and after a defect of its own another one, which begins with the page that names it, until a
     person leaves. What fails again before anybody pressed a key on that page is not tried again. No exception reaches
     the terminal: not one of a thread or of a task that nobody awaited, either."""
@@ -126,7 +133,7 @@ def go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:
         console, before = make(crash), crash
         console.draft = draft or console.draft  # whoever else logs in begins with an empty one
         try:
-            status = console.run(mouse=False)
+            status = console.run(mouse=mouse)
         except KeyboardInterrupt:
             return EXIT_DONE
         except Exception as error:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tui.station.link import Link
     from tui.station.port import Station
     from tui.terminal.look import Look
+    from tui.widgets.kept_lists import KeptLists
+    from tui.widgets.table import Arrangement
 
 
 Moment = tuple[int, int]
@@ -95,6 +97,8 @@ class ConsolePort(App[int], inherit_bindings=False):
     """The key that was typed last, and when (`textual._time.get_time`)."""
     running_job: Job | None
     draft: Draft
+    lists: KeptLists
+    """How each list is arranged."""
     key_file: str
     """The path of the key that was named last at this console, offered again."""
     guide: str
@@ -141,6 +145,10 @@ class ConsolePort(App[int], inherit_bindings=False):
 
     def open_guide(self, name: str) -> None:
         """Begin or go on with a guide: `carry_out`, `bring_in` or `recover`."""
+        raise NotImplementedError
+
+    def keep_list(self, screen: str, table: str, wanted: Arrangement) -> None:
+        """Arrange a list so from now on, and in later consoles."""
         raise NotImplementedError
 
     def set_draft(self, draft: Draft) -> None:

@@ -102,6 +102,27 @@ class Artifact(Shape, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
+class LayerFile(Shape, frozen=True, kw_only=True):
+    """An entry of a layer's archive: `kind` is file, folder, link, hard link, device or pipe, `mode` octal, `link` the
+    target of a link. Untrusted text."""
+
+    path: str
+    kind: str
+    size: int
+    mode: str
+    link: str = ""
+
+
+class LayerFiles(Shape, frozen=True, kw_only=True):
+    """A line of GET /v1/layer/files. `looked` counts the entries looked at so far; the last line has `end`, and in
+    `why` what keeps it from being the whole layer, "" where it is."""
+
+    files: tuple[LayerFile, ...] = ()
+    looked: int = 0
+    end: bool = False
+    why: str = ""
+
+
 class Component(Shape, frozen=True, kw_only=True):
     """A component that an SBOM names."""
 

@@ -166,6 +166,26 @@ class Status(Shape, frozen=True, kw_only=True):
     job: Job | None = None
 
 
+class ActivityPoint(Shape, frozen=True, kw_only=True):
+    """What went on in the `step` that begins `at`: good pulls and pushes, errors of the station's own, imports that
+    ended well or were refused; `stored` are the store's bytes at its end."""
+
+    at: str
+    pulls: int = 0
+    pushes: int = 0
+    errors: int = 0
+    imports: int = 0
+    refused: int = 0
+    stored: int = 0
+
+
+class Activity(Shape, frozen=True, kw_only=True):
+    """GET /v1/activity: the last hours since the station's start, oldest first, in steps of so many seconds."""
+
+    step: int
+    points: tuple[ActivityPoint, ...] = ()
+
+
 class Certificate(Shape, frozen=True, kw_only=True):
     """An item of GET /v1/tls: a certificate's file, its last day, the days until then and the names it is for."""
 

@@ -77,7 +77,7 @@ from appliance.api.scanning import (
     VulnerabilityFound,
 )
 from appliance.api.signatures import Attached, Signatures, Subjects
-from appliance.api.status import Certificate, Head, Released, Status
+from appliance.api.status import Activity, Certificate, Head, Released, Status
 from appliance.api.transfers import Diode, DropFolder, TransferHost
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
@@ -85,6 +85,7 @@ from appliance.api.webhooks import Webhook, WebhookReplayed
 
 ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/status": Status,
+    "GET /v1/activity": Activity,
     "GET /v1/session": Who,
     "POST /v1/session": Who,
     "DELETE /v1/session": Empty,
@@ -194,6 +195,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
 OTHER_MEDIA: Final[Mapping[str, str]] = {
     "GET /v1/jobs/{id}/events": "text/event-stream",
     "GET /v1/file/content": "application/octet-stream",
+    "GET /v1/layer/files": "application/x-ndjson",
     "GET /v1/metrics": "text/plain",
 }
 """Media types of answers that are not JSON."""

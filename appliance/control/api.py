@@ -20,6 +20,7 @@ from appliance.audit.acts import Act, denied
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
 from appliance.control.accounts_by_log import AccountsByLog
+from appliance.control.activity import ActivityKeeper
 from appliance.control.budgets import Budgets
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.canary import Canary
@@ -81,6 +82,8 @@ class Control:
     """Sees each event of the audit log."""
     budgets: Budgets = field(init=False)
     """How much of its error budgets the registry spent."""
+    activity: ActivityKeeper = field(init=False)
+    """What went on minute by minute."""
     starting: Callable[[], bool] = lambda: False
     """Whether processes of the station start now: what the disk's reserve gave back is then theirs."""
     read_only_since: str = ""
@@ -96,6 +99,7 @@ class Control:
         self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
+        self.activity = ActivityKeeper(slots.layout)
 
     @property
     def accounts(self) -> Accounts:

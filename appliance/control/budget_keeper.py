@@ -12,11 +12,13 @@ from bundles.errors import LockgateError
 
 
 async def keep_looking(control: Control) -> None:
-    """Add what was counted to the budgets, and write them now and then and at the end. Until cancelled."""
+    """Add what was counted to the budgets, which are written now and then and at the end, and to the activity. Until
+    cancelled."""
     written = time.monotonic()
     try:
         while True:
             await asyncio.to_thread(take, control)
+            note(control)
             if time.monotonic() - written >= limits.SLO_KEEP:
                 written = time.monotonic()
                 await asyncio.to_thread(_keep, control)
@@ -29,6 +31,12 @@ async def keep_looking(control: Control) -> None:
 def take(control: Control) -> None:
     """Add what was counted since. Blocking."""
     control.budgets.take(control.measures.slots.totals(), int(clock.seconds(clock.now())))
+
+
+def note(control: Control) -> None:
+    """Add what was counted to the activity. On the event loop's thread, whose connection counts the store."""
+    _, stored = control.totals.of(control.station)
+    control.activity.take(control.measures.slots.totals(), int(clock.seconds(clock.now())), stored)
 
 
 def _keep(control: Control) -> None:

@@ -49,6 +49,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/signatures/subjects": {"ref!": _TEXT, "recursive": _COUNT},
     "GET /v1/file": {"ref!": _TEXT},
     "GET /v1/file/content": {"ref!": _TEXT},
+    "GET /v1/layer/files": {"ref!": _TEXT, "layer!": _DIGEST, "filter": _TEXT},
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/components": {"name!": _TEXT},

@@ -55,6 +55,7 @@ from appliance.control.routes import (
     intake,
     job_start,
     jobs,
+    layers,
     lifecycle,
     media,
     metrics,
@@ -108,8 +109,8 @@ from bundles.io.threads import Threads
 _MODULES = (
     status, repositories, repository_acts, promotions, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    scanning, transfers, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
-    access_review, upstreams, webhook_routes, probe, report,
+    scanning, transfers, trust, files, find, layers, lifecycle, session, sites, accounts, account_changes, tokens, tls,
+    metrics, access_review, upstreams, webhook_routes, probe, report,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

@@ -14,6 +14,7 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.dialog import Dialog
 from tui.dialogs.form import Field, Form
 from tui.dialogs.passphrase import Passphrase
+from tui.dialogs.path_prompt import PathPrompt
 from tui.dialogs.prompt import Prompt
 from tui.dialogs.told import SecretDialog
 
@@ -39,6 +40,8 @@ MADE = {
     "form": lambda: Form(TITLE, FIELDS, LONG),
     "choose": lambda: Choose(TITLE, OPTIONS, LONG),
     "choose-several": lambda: Choose(TITLE, OPTIONS, LONG, several=True),
+    "path": lambda: PathPrompt(TITLE, LONG, value="/media/north-coast-usb/" + "a-long-name/" * 12),
+    "form-path": lambda: Form(TITLE, [*FIELDS[:7], Field("f7", "words 7-10", path=True)], LONG),
     "told": lambda: SecretDialog(TITLE, LONG, Secret("lgs_" + "x" * 60)),
 }
 
@@ -54,7 +57,7 @@ async def test_a_dialog_keeps_its_keys_and_choices_and_scrolls_its_text(drive: A
         assert "Reject north-coast" in screen or "Approve north-coast" in screen
         assert dialog.hint.split("   ")[0] in screen.replace("\n", " "), screen
         assert f"{dialog.more}: more text" in screen
-        if kind == "form":
+        if kind.startswith("form"):
             assert all(f"words {number}-{number + 3}" in screen for number in range(8)), screen
         if kind.startswith("choose"):
             assert dialog.query_one(OptionRows).size.height >= 9
@@ -76,3 +79,14 @@ async def test_a_short_dialog_says_nothing_of_more_text(drive: Any) -> None:
         await console.rest()
         assert "more text" not in console.screen()
         assert "Reject alpha.bravo-000007: why?" in console.screen()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in MADE if kind not in ("told",)])
+async def test_space_answers_no_dialog(drive: Any, kind: str) -> None:
+    """It marks, or types a space; enter alone goes on."""
+    async with drive() as console:
+        dialog: Dialog[Any] = MADE[kind]()
+        console.app.push_screen(dialog)
+        await console.rest()
+        await console.press("space", "space")
+        assert console.app.screen is dialog

@@ -23,7 +23,11 @@ WANTED += [
     for size, look in ((SMALL, COLOUR), (LARGE, MONOCHROME), (SMALL, ASCII))
     if scene.name in ("home", "plan", "bundle", "refused")
 ]
-WANTED += [(scene, WIDE, MONOCHROME) for scene in SCENES if scene.name == "report"]
+WANTED += [
+    (scene, WIDE, MONOCHROME)
+    for scene in SCENES
+    if scene.name in ("home", "repositories", "artifact", "new-bundle", "bundle", "report", "jobs", "trust")
+]
 
 
 def named(value: object) -> str:

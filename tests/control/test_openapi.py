@@ -310,7 +310,7 @@ def test_a_malformed_request_names_its_field(served: tuple[str, web.Application]
         assert answer.json()["remedy"]
 
 
-PLAIN = ("/v1/status", "/v1/session", "/v1/accounts", "/v1/account-changes", "/v1/tls", "/v1/metrics",
+PLAIN = ("/v1/status", "/v1/activity", "/v1/session", "/v1/accounts", "/v1/account-changes", "/v1/tls", "/v1/metrics",
          "/v1/audit", "/v1/audit/head",
          "/v1/audit/check", "/v1/trust", "/v1/trust/rules", "/v1/keys", "/v1/media", "/v1/deltas", "/v1/kept",
          "/v1/wants", "/v1/receipts", "/v1/bundles", "/v1/custody", "/v1/streams", "/v1/ledger", "/v1/clock",

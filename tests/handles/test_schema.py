@@ -22,7 +22,7 @@ NO_PATHS = frozenset({
     "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "channel",
     "classification",
     "cosigners", "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "from",
-    "full_name", "giver", "handle", "hosts", "id", "image", "keyid", "kind", "media_type", "medium", "missing",
+    "full_name", "giver", "handle", "hosts", "id", "image", "keyid", "kind", "layer", "media_type", "medium", "missing",
     "name", "new",
     "not_after", "note", "old", "only", "outcome", "over", "password", "payload", "platforms", "public_key", "purpose",
     "q", "range", "reason", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from appliance.api.people import Who
@@ -22,6 +22,8 @@ class Context:
     """Whether there is another demo station to carry on at."""
     item: object | None = None
     draft: Draft = field(default_factory=Draft)
+    marked: Sequence[object] = ()
+    """The rows of the list that are marked."""
 
 
 Allowed = Callable[[Context], str]

@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bundles import limits
-from bundles.errors import LockgateError, UsageError
-from bundles.io import toml
-from bundles.io.files import read_small
+from bundles.errors import UsageError
 from tui.actions.registry import ACTIONS, BY_NAME, Action
+from tui.terminal.console_toml import tables
 
 FORBIDDEN: Final = frozenset({"ctrl+s", "ctrl+q"})
 """Flow control: a serial line or a terminal may keep these for itself."""
@@ -70,21 +67,13 @@ def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def load(root: Path | None) -> Keymap:
     """The keymap of this person and station; the person's file wins. Raises UsageError for a file that is wrong."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     changes: dict[str, tuple[str, ...]] = {}
-    for path in (*((root / "console.toml",) if root else ()), home / "lockgate" / "console.toml"):
-        if path.is_file():
-            changes |= _read(path)
+    for path, table in tables(root, "keys"):
+        changes |= _read(path, table)
     return Keymap(changes)
 
 
-def _read(path: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        table = toml.loads(read_small(path.resolve(), limits.KEY_FILE)).get("keys", {})
-    except (OSError, LockgateError) as error:
-        raise UsageError("the console's configuration cannot be read", thing=str(path), remedy=str(error)) from None
-    if not isinstance(table, dict):
-        raise UsageError("keys is no table", thing=str(path), remedy="write the keys below [keys]")
+def _read(path: Path, table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     changes: dict[str, tuple[str, ...]] = {}
     for name, value in table.items():
         keys = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()

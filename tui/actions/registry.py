@@ -63,6 +63,8 @@ LEADS: Final = {
     "key": "trust",
     "custody_record": "custody",
     "recall": "blocks",
+    "layer": "repositories",
+    "difference": "repositories",
 }
 """From which list a screen that is about one thing is opened."""
 
@@ -167,6 +169,9 @@ def _cancellable(context: Context) -> str:
 
 def _dismissable(context: Context) -> str:
     item = context.item
+    jobs = [one for one in context.marked if isinstance(one, Job)]
+    if any(job.state in WRONG_STATES and job.dismissed is None for job in jobs):
+        return ""
     if isinstance(item, Job):
         if item.dismissed is not None:
             return "it is dismissed already"
@@ -206,8 +211,14 @@ _FILTERED: Final = (
     *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help"),
     *(further.name for further in MORE if further.filters),
 )
-_SORTED: Final = ("blocks", "bundles", "sites", "intake", "jobs", "trust", "ledger", "approvals", "accounts", "custody")
-"""Lists whose columns can be sorted."""
+_SORTED: Final = (
+    *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "accounts", "approvals", "audit", "blocks"),
+    *("bundles", "custody", "deltas", "layer", "media", "sites", "transfers"),
+)
+"""Screens with tables: their columns can be chosen and sorted, and their rows marked."""
+_MARKED: Final = tuple(screen for screen in _SORTED if screen not in ("repositories", "artifact"))
+"""Where space marks a row; on the other two it picks for the next bundle."""
+_MARKED_MANY: Final = (*_MARKED, "repositories")
 _LANDING: Final = ("intake", "home", "media")
 _PARTLY: Final = ("intake", "intake_entry")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
@@ -232,13 +243,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
     Action("sort", ("S",), "Sort", "sort the list by a column, or turn its order round", _SORTED),
+    Action("columns", ("C",), "Columns", "choose the columns of the list", _SORTED),
+    Action("mark", ("space",), "Mark", "mark the row, or unmark it: y copies all marked", _MARKED),
+    Action("mark_range", ("V",), "Mark to here", "mark from the last marked row to this one", _MARKED_MANY),
+    Action("mark_all", ("A",), "Mark all", "mark all rows that are shown, or none", _MARKED_MANY),
     Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), reachable, hint=6),
     Action("palette", ("colon",), "Palette", "every action by name, or why it is not allowed", hint=7),
     Action("pick", ("space",), "Pick", "put it into the next bundle, or take it out",
            ("repositories", "artifact"), _pickable, hint=2),
     Action("tree", ("t",), "Tree", "the artifact as a tree: platforms, layers, referrers", ("artifact",), hint=3),
     Action("components", ("b",), "SBOM", "the components of its bill of materials", ("artifact",), hint=3),
-    Action("manifest", ("m",), "Manifest", "the manifest as stored", ("artifact",), hint=4),
+    Action("manifest", ("m",), "Manifest", "the manifest, a value a line", ("artifact",), hint=4),
+    Action("compare", ("d",), "Difference", "compare it with another tag: layers, packages", ("artifact",), hint=5),
+    Action("config", ("c",), "Configuration", "the image's configuration, a value a line", ("artifact",)),
     Action("plan", ("p",), "Plan", "work out volumes and bytes; nothing is written", ("new_bundle",),
            may("build", _plannable), hint=2),
     Action("build", ("b",), "Build", "lay out, hash, sign and write it as planned", ("new_bundle",),

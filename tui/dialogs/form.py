@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 
 from bundles.io.display import safe
 from tui.dialogs.dialog import Dialog
+from tui.dialogs.path_prompt import PathSuggester
 
 _NAME = 16
 
@@ -24,6 +25,8 @@ class Field:
     value: str = ""
     hint: str = ""
     check: Callable[[str], str] = lambda text: ""
+    path: bool = False
+    """Whether it is a path: the first one that it can go on with stands behind what is typed, and `right` takes it."""
 
 
 class Form(Dialog[dict[str, str]]):
@@ -45,7 +48,8 @@ class Form(Dialog[dict[str, str]]):
         for field in self._fields:
             with Horizontal(classes="field"):
                 yield Static(field.name, classes="name", markup=False)
-                yield Input(field.value, placeholder=field.hint, id=f"field-{field.key}")
+                yield Input(field.value, placeholder=field.hint, id=f"field-{field.key}",
+                            suggester=PathSuggester() if field.path else None)  # fmt: skip
         yield Static("", id="fields-end")
 
     def answers(self) -> dict[str, str]:

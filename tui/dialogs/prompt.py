@@ -32,8 +32,12 @@ class Prompt(Dialog[str]):
     def body(self) -> ComposeResult:
         yield Input(self._value, password=self._masked, id="answer")
 
+    def answer(self, typed: str) -> str:
+        """The answer that was typed."""
+        return typed
+
     def accept(self) -> None:
-        text = self.query_one("#answer", Input).value
+        text = self.answer(self.query_one("#answer", Input).value)
         wrong = self._check(text)
         if wrong:
             self.query_one("#hint", Static).update(f"[!!] {safe(wrong)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundles.errors import LockgateError
-from tui.dialogs.prompt import Prompt, needed
+from tui.dialogs.path_prompt import PathPrompt
 from tui.terminal import clipboard
 from tui.terminal.workers import begin
 
@@ -25,8 +25,9 @@ def ask_and_save(app: ConsolePort, subject: str, text: str, suffix: str = "txt")
         if path:
             begin(app, partial(_write, app, Path(path).expanduser(), text), "save")
 
-    app.push_screen(Prompt("Save to which file?", "A new text file; no existing file is changed.", value=proposal,
-                           check=needed), answered)  # fmt: skip
+    app.push_screen(
+        PathPrompt("Save to which file?", "A new text file; no existing file is changed.", value=proposal), answered
+    )
 
 
 async def _write(app: ConsolePort, path: Path, text: str) -> None:

@@ -84,6 +84,16 @@ def tabs(look: Look, screen: str, width: int) -> list[Span]:
     return spans
 
 
+def tab_at(look: Look, screen: str, width: int, x: int) -> str:
+    """The screen whose name stands at a cell of row 2; empty where there is none."""
+    end = 0
+    for name, (text, _) in zip(SCREENS, tabs(look, screen, width), strict=True):
+        end += cell_len(text)
+        if x < end:
+            return name
+    return ""
+
+
 def ribbon(look: Look, keymap: Keymap, guide: str, facts: GuideFacts | None, draft: Draft) -> list[Span]:
     """While a guide is followed, its next step stands above every other screen."""
     if not guide or facts is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from appliance.api.common import Page
-from bundles.io.display import safe
 from tui.screens.station_screen import PAGE, StationScreen
 from tui.widgets.table import Table
 
@@ -37,11 +36,11 @@ class PagedScreen(StationScreen):
         )
 
     def filter_changed(self, text: str) -> None:
-        self.load()
+        before = self.table.held
+        if self.share(self.table, text) != before:
+            self.load()
 
     def show_page(self, page: Page[Any]) -> None:
-        self.table.held = self.filter_text
-        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
         self.table.show(page.items, page.next)
         self.moved(None)
 
@@ -54,7 +53,7 @@ class PagedScreen(StationScreen):
         )
 
     def _wanted(self) -> dict[str, object]:
-        return {"filter": self.filter_text, "limit": PAGE}
+        return {"filter": self.table.held, "limit": PAGE}
 
     def item(self) -> object | None:
         return self.table.current

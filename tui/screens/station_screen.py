@@ -3,7 +3,7 @@ what it shows."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,11 +14,12 @@ from textual.widgets import Input
 
 from bundles.io.display import safe
 from tui.actions.registry import Context
-from tui.dialogs.choose import Choose, Option
 from tui.screens import edge_rows
-from tui.screens.asking import Answer, AskingScreen, Refusal
+from tui.screens.asking import Answer, Refusal
+from tui.screens.list_acts import ListActs
 from tui.terminal.look import Look
 from tui.widgets.bars import Clock, Line, Message
+from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Table
 
@@ -28,16 +29,20 @@ EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
 """The edge rows."""
 PAGE: Final = 200
 """Rows that the station gives at once: a list with more was paged on."""
+BESIDE: Final = 110
+"""Columns from which what is known of the row under the cursor stands beside the list."""
 FILTER_PAUSE: Final = 0.15
 """Seconds of quiet before a filter asks the station: fewer than a person's pause between words."""
 
 
-class StationScreen(AskingScreen, inherit_bindings=False):
+class StationScreen(ListActs, inherit_bindings=False):
     """A screen over the station. `name_of` is its name in `tui.actions.registry`."""
 
-    name_of: ClassVar[str]
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = "RowList"
+    beside_from: ClassVar[int] = BESIDE
+    """Columns from which `#detail` stands beside the lists, with every column of a table's row; below them it is a few
+    lines under them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +51,8 @@ class StationScreen(AskingScreen, inherit_bindings=False):
         """Whether typed text was not taken in yet: a pause in the typing is waited for."""
         self.last_list: RowList | None = None
         self._unsaid: tuple[str, str] | None = None
+        self._lists = 0
+        """How many lists there are."""
         self._hinted: tuple[object, ...] = ()
         """What was under the cursor when a hint was given; empty where none stands."""
 
@@ -88,6 +95,12 @@ class StationScreen(AskingScreen, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
+        for table in self.query(Table):
+            wanted = self.console_app.lists.of(self.name_of, table.id or "")
+            if wanted != table.arrangement:
+                table.put_in_order(wanted)
+        self._lists = len(self.query(RowList))
+        self._set_beside()
         self.rearrange()
         self.now_ready()
         self.frame_changed()
@@ -107,11 +120,30 @@ class StationScreen(AskingScreen, inherit_bindings=False):
 
     def on_resize(self) -> None:
         if self.ready:
+            self._set_beside()
             self.rearrange()
         self.call_after_refresh(self.frame_changed)
 
+    def _set_beside(self) -> None:
+        """Where the details of a row stand."""
+        for panel in self.query("#detail").results(Panel):
+            panel.set_class(self.size.width >= self.beside_from and bool(self.query(RowList)), "beside")
+        self._show_row()
+
+    def _show_row(self) -> None:
+        """Every column of the row under the cursor, in the pane beside the list."""
+        for panel in self.query("#detail").results(Panel):
+            table = self.last_list if isinstance(self.last_list, Table) else next(iter(self.query(Table)), None)
+            beside = panel.has_class("beside") and table is not None and table.display
+            panel.put_above(table.details() if beside and table is not None else ())
+
     def rearrange(self) -> None:
         """Show and hide widgets as the size and the focus want it."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all its lists are there: a screen that closes loses them one by one, and the focus moves on."""
+        return self.ready and len(self.query(RowList)) >= self._lists
 
     def on_unmount(self) -> None:
         self.ready = False
@@ -123,10 +155,11 @@ class StationScreen(AskingScreen, inherit_bindings=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, RowList):
             self.last_list = event.widget
+        if self.whole:
             self._end_hint()
-        if self.ready:
             self.rearrange()
             self.moved(None)
+            self._show_row()
             self.frame_changed()
 
     def moved(self, rows: RowList | None) -> None:
@@ -135,7 +168,9 @@ class StationScreen(AskingScreen, inherit_bindings=False):
     def context(self) -> Context:
         app = self.console_app
         who, lost = app.presence.who, app.link.lost
-        return Context(self.name_of, app.status, who, lost, app.other is not None, self.item(), app.draft)
+        table = self.table_now()
+        marked = table.chosen_records if table is not None and table.marked else ()
+        return Context(self.name_of, app.status, who, lost, app.other is not None, self.item(), app.draft, marked)
 
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
@@ -161,8 +196,11 @@ class StationScreen(AskingScreen, inherit_bindings=False):
         self.query_one("#footer", Line).show(edge_rows.footer(look, app.keymap, self.context(), self.size.width))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
+        if not self.whole:
+            return
         self._end_hint()
         self.moved(message.rows)
+        self._show_row()
         self.query_one("#footer", Line).show(
             edge_rows.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
         )
@@ -186,6 +224,17 @@ class StationScreen(AskingScreen, inherit_bindings=False):
             self._hinted = ()
             for row in self.query("#message").results(Message):
                 row.say("note", "")
+
+    def on_click(self, event: events.Click) -> None:
+        """A second click on a row of the list does what enter does there; one on the row of screens goes to one."""
+        if isinstance(event.widget, RowList) and event.chain == 2 and event.widget is self.focused:
+            action = self.console_app.keymap.action(self.name_of, "enter")
+            if action is not None:
+                self.console_app.perform(action)
+        elif event.widget is not None and event.widget.id == "tabs":
+            name = edge_rows.tab_at(self.look, self.name_of, self.size.width, event.x)
+            if name:
+                self.console_app.show_root(name)
 
     def on_key(self, event: events.Key) -> None:
         if self.too_early(event):
@@ -247,26 +296,6 @@ class StationScreen(AskingScreen, inherit_bindings=False):
 
     def filter_changed(self, text: str) -> None:
         """Show only rows that hold `text`."""
-
-    def narrow(self, table: Table[Any], text: str) -> None:
-        """Narrow a table by a filter, and say what is wrong with one that cannot be read."""
-        wrong = table.narrow(text)
-        if wrong:
-            self.say("bad", wrong)
-
-    def do_sort(self) -> None:
-        """Ask by which column the table is sorted that has the focus."""
-        tables = [table for table in self.query(Table) if table.display]
-        table = next((one for one in tables if one is self.focused), tables[0] if tables else None)
-        if table is None:
-            return
-        now = table.sorted_by.name if table.sorted_by is not None else ""
-        options = [
-            Option(one.name, one.name, "turns the order round" if one.name == now else "") for one in table.columns
-        ]
-        options.append(Option("", "as the station gives it"))
-        question = Choose(f"{table.title}: Sort by which column?", options, marked=(now,) if now else ())
-        self.console_app.push_screen(question, lambda chosen: table.sort(chosen[0]) if chosen else None)
 
     def do_refresh(self) -> None:
         self._barred.clear()

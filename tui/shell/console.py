@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.binding import BindingType
-from textual.events import Event, Key, Paste
+from textual.events import Event, Key, MouseDown, MouseScrollDown, MouseScrollUp, Paste
 from textual.message import Message
 from textual.screen import Screen
 
@@ -38,7 +38,10 @@ from tui.station.port import NotLoggedInError, Station, StationLostError
 from tui.terminal import clipboard
 from tui.terminal.look import Look
 from tui.terminal.painting import Painted
+from tui.terminal.texts import count
 from tui.terminal.workers import begin
+from tui.widgets.kept_lists import KeptLists
+from tui.widgets.table import Arrangement
 
 if TYPE_CHECKING:
     from tui.screens.station_screen import StationScreen
@@ -89,6 +92,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         seconds: Callable[[], float] = time.monotonic,
         first: FirstAdministrator | None = None,
         after: Crash | None = None,
+        lists: KeptLists | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -104,6 +108,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         self.status: Status | None = None
         self.running_job: Job | None = None
         self.draft = Draft()
+        self.lists = lists or KeptLists()
         self.key_file = ""
         self.guide = ""
         self.guide_facts: GuideFacts | None = None
@@ -177,7 +182,7 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
                 clock.tick(self.now())
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key | Paste):
+        if isinstance(event, Key | Paste | MouseDown | MouseScrollDown | MouseScrollUp):
             self.presence.touched()
         if isinstance(event, Key) and not self.is_headless and event.time > self.last_key[1]:
             self.last_key = (event.key, event.time)
@@ -264,6 +269,16 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
         if action.name in ROOTS:
             self.show_root(action.name)
 
+    def keep_list(self, screen: str, table: str, wanted: Arrangement) -> None:
+        self.lists.keep(screen, table, wanted)
+        begin(self, self._write_lists, "keep")
+
+    async def _write_lists(self) -> None:
+        try:
+            await asyncio.to_thread(self.lists.write)
+        except LockgateError as error:
+            self.call_later(self.tell, "bad", error.diagnostics())
+
     def set_draft(self, draft: Draft) -> None:
         """Another new bundle; screens that show it hear of it."""
         self.draft = draft
@@ -320,14 +335,16 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
 
     def do_copy(self) -> None:
         shown = self.shown
-        text = shown.copied() if shown else ""
         if shown is None:
             return
+        marks = shown.copied_marks()
+        text = marks or shown.copied()
         if not text:
             shown.say("note", "Copy: nothing to copy here")
             return
         clipboard.copy(self, text)
-        shown.say("ok", f"copied {safe(text)}; s saves it to a file where the terminal has no clipboard")
+        said = f"{count(len(marks.splitlines()), 'name')}, a line each" if marks else safe(text)
+        shown.say("ok", f"copied {said}; s saves it to a file where the terminal has no clipboard")
 
     def do_save(self) -> None:
         from tui.dialogs.save import ask_and_save

@@ -17,6 +17,7 @@ from typing import Final
 
 from bundles.io.display import safe
 from bundles.io.secret import without_secrets
+from tui.terminal.state_folder import state_folder
 
 KEPT: Final = 20
 """Reports that are kept; the oldest goes first."""
@@ -85,10 +86,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _folders() -> Iterator[Path]:
-    """Where reports are kept: the state folder of the XDG Base Directory Specification, else the temporary folder."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    with contextlib.suppress(RuntimeError):  # no home folder is known
-        yield (Path(state) if state.startswith("/") else Path.home() / ".local/state") / "lockgate"
+    """Where reports are kept: the console's state folder, else the temporary folder."""
+    state = state_folder()
+    if state is not None:
+        yield state
     yield Path(tempfile.gettempdir())
 
 

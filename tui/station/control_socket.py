@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -143,6 +144,21 @@ class ControlStation:
 
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         return _as(shape, await self._call("GET", path, None, query))
+
+    async def lines(self, shape: type[T], path: str, take: Callable[[T], object], **query: object) -> None:
+        rest = b""
+
+        def taken(block: bytes) -> None:
+            nonlocal rest
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole:
+                take(_as(shape, json.loads(line)))
+
+        async def fetched(client: ControlClient) -> dict[str, Any]:
+            await client.fetch(path, taken, **query)
+            return {}
+
+        await self._ask(fetched)
 
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return _as(shape, await self._call("POST", path, body, {}))

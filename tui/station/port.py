@@ -6,7 +6,7 @@ over the Unix socket; nothing else in the console knows what it talks to.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from appliance.api.audit import Event
@@ -53,6 +53,10 @@ class Station(Protocol):
 
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         """What GET of a path of the control API answers; further screens ask with it."""
+        ...
+
+    async def lines(self, shape: type[T], path: str, take: Callable[[T], object], **query: object) -> None:
+        """GET a path that answers in lines; each is handed over as it comes."""
         ...
 
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:

@@ -27,17 +27,26 @@ def refusal(environment: Mapping[str, str], *, is_tty: bool) -> str:
     return ""
 
 
-def look(environment: Mapping[str, str]) -> Look:
-    """Colours unless NO_COLOR, a monochrome terminal or LOCKGATE_MONOCHROME says otherwise; Unicode unless the terminal
-    is of the DEC family, the locale names another encoding, or LOCKGATE_ASCII is set."""
+def look(environment: Mapping[str, str], theme: str | None = None) -> Look:
+    """`theme`: what the person's settings say. Colours unless NO_COLOR, a monochrome terminal or LOCKGATE_MONOCHROME
+    says otherwise; Unicode unless the terminal is of the DEC family, the locale names another encoding, or
+    LOCKGATE_ASCII is set."""
     term = environment.get("TERM", "")
     monochrome = "NO_COLOR" in environment or term.startswith(_MONOCHROME) or term.endswith(("-m", "-mono"))
     locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "UTF-8")
     plain = term.startswith(_MONOCHROME) or "utf" not in locale.lower()
     return Look(
-        colour=not (monochrome or environment.get("LOCKGATE_MONOCHROME")),
+        colour=not (monochrome or environment.get("LOCKGATE_MONOCHROME") or theme == "monochrome"),
         ascii=plain or bool(environment.get("LOCKGATE_ASCII")),
+        theme=theme or "dark",
+        few_glyphs=term == "linux",
     )
+
+
+def mouse(environment: Mapping[str, str], wanted: bool | None = None) -> bool:
+    """Whether the mouse is heard: as the person's settings say, else wherever a terminal reports it. The Linux console
+    does not, and neither do terminals of the DEC family."""
+    return wanted if wanted is not None else not environment.get("TERM", "").startswith(_PLAIN_KEYS)
 
 
 def prepare() -> None:

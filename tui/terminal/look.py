@@ -49,7 +49,34 @@ _COLOUR: Final = {
     "name": Style(color="cyan"),
     "frame": Style(color="blue"),
     "key": Style(color="yellow", bold=True),
+    "text": Style(color="green"),
+    "number": Style(color="yellow"),
 }
+_LIGHT: Final = {
+    **_BASE,
+    "ok": Style(color="green"),
+    "bad": Style(color="red", bold=True),
+    "busy": Style(color="blue"),
+    "need": Style(color="magenta", bold=True),
+    "note": Style(color="blue"),
+    "name": Style(color="blue"),
+    "frame": Style(color="blue"),
+    "key": Style(color="magenta", bold=True),
+    "text": Style(color="green"),
+    "number": Style(color="magenta"),
+}
+_CONTRAST: Final = {
+    **_BASE,
+    **dict.fromkeys(("ok", "busy", "note", "name", "frame", "key", "head"), Style(bold=True)),
+    "head": Style(bold=True, reverse=True),
+    "cursor": Style(bold=True, reverse=True),
+    "bad": Style(bold=True, reverse=True),
+    "need": Style(bold=True, underline=True),
+}
+_STYLES: Final = {"dark": _COLOUR, "light": _LIGHT, "high-contrast": _CONTRAST, "monochrome": _BASE}
+THEMES: Final = tuple(_STYLES)
+"""The themes that a person may choose; all of them keep to the eight base colours, which the Linux console has, and to
+the terminal's own background. `light` leaves out yellow and cyan, which a light background swallows."""
 
 STATES: Final = {
     "queued": "wait",
@@ -82,10 +109,19 @@ class Look:
 
     colour: bool = True
     ascii: bool = False
+    theme: str = "dark"
+    """One of `THEMES`; without `colour` it is monochrome."""
+    few_glyphs: bool = False
+    """Whether the font holds the old IBM code page and no more, as on the Linux console."""
 
     def style(self, role: str) -> Style:
         """The style of a role; an unknown role is plain."""
-        return (_COLOUR if self.colour else _BASE).get(role, _PLAIN)
+        return (_STYLES[self.theme] if self.colour else _BASE).get(role, _PLAIN)
+
+    @property
+    def levels(self) -> str:
+        """The glyphs of a sparkline, from nothing to the most."""
+        return " .:-=+*#" if self.ascii else " ░▒▓█" if self.few_glyphs else " ▁▂▃▄▅▆▇█"
 
     @property
     def line(self) -> str:

@@ -41,6 +41,17 @@ def parse(text: str, columns: tuple[str, ...]) -> tuple[Term, ...]:
     return tuple(_term(word, columns) for word in text.split())
 
 
+def shared(text: str, columns: tuple[str, ...]) -> tuple[str, str]:
+    """What the station looks for, and what is looked for here, of a filter over a list that the station searches by
+    name: one plain word is the station's, which knows rows that were not loaded; all else is looked for here."""
+    words = text.split()
+    if len(words) != 1 or words[0].startswith(("!", "~")):
+        return "", text.strip()
+    named, colon, _ = words[0].partition(":")
+    in_column = colon and any(name.casefold().startswith(named.casefold()) for name in columns)
+    return ("", words[0]) if in_column else (words[0], "")
+
+
 def answers(terms: tuple[Term, ...], cells: Cells) -> bool:
     """Whether a row answers every term."""
     return all(term.answered(cells) for term in terms)

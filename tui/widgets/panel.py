@@ -49,6 +49,19 @@ class Panel(Widget):
         self.known = Known.SHOWN
         """Whether the lines are what the station said last; see `tui.widgets.nothing`."""
         self._lines: tuple[tuple[Span, ...], ...] = ()
+        self._above: tuple[tuple[Span, ...], ...] = ()
+
+    @property
+    def lines(self) -> tuple[tuple[Span, ...], ...]:
+        """What is painted."""
+        return (*self._above, *(((("", "plain"),),) if self._above else ()), *self._lines)
+
+    def put_above(self, lines: Sequence[Sequence[Span]]) -> None:
+        """Lines that stand above those that are shown, until others are given."""
+        fresh = tuple(tuple(line) for line in lines)
+        if fresh != self._above:
+            self._above = fresh
+            self.refresh(layout=True)
 
     def show(self, lines: Sequence[Sequence[Span]], title: str | None = None) -> None:
         """Paint other lines; the layout is only done anew where their number changed."""
@@ -71,7 +84,7 @@ class Panel(Widget):
 
     def as_text(self) -> str:
         """Title and lines as plain text, for a file."""
-        lines = ["".join(text for text, _ in line) for line in self._lines]
+        lines = ["".join(text for text, _ in line) for line in self.lines]
         return "\n".join(([self.title] if self.title else []) + lines) + "\n"
 
     def render(self) -> Text:
@@ -81,7 +94,7 @@ class Panel(Widget):
             rule = self.look.line * max(width - len(self.title) - 1, 0)
             shown.append(self.title, self.look.style("title"))
             shown.append(f" {rule}\n", self.look.style("frame"))
-        for number, line in enumerate(wrapped(self._lines, width)):
+        for number, line in enumerate(wrapped(self.lines, width)):
             if number:
                 shown.append("\n")
             for text, role in line:
@@ -89,4 +102,4 @@ class Panel(Widget):
         return shown
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
-        return len(wrapped(self._lines, max(width, 1))) + (1 if self.title else 0)
+        return len(wrapped(self.lines, max(width, 1))) + (1 if self.title else 0)

@@ -26,6 +26,8 @@ Span = tuple[str, str]
 """A piece of a row: text already fit for display, and a role of `tui.terminal.look`."""
 
 
+_WHEEL: Final = 3
+"""Rows that a step of the mouse's wheel moves the cursor by."""
 HOLDING: Final = "holding "
 """How the note of a list begins that a filter makes shorter."""
 
@@ -173,6 +175,20 @@ class RowList(Widget, can_focus=True):
         # Without the focus it was typed ahead, and is meant for what has it now.
         if self.has_focus and self.pressed(event.key):
             event.stop()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.move_to(self.cursor + _WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.move_to(self.cursor - _WHEEL)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the row; what a second click does is the screen's to say."""
+        row = event.y - self._heads + self.top
+        if self._heads <= event.y and row < self.row_count:
+            self.move_to(row)
 
     def pressed(self, key: str) -> bool:
         """Whether the list has a use for a key: by itself, for moving the cursor."""

@@ -32,7 +32,7 @@ from appliance.api.status import (
 )
 from appliance.audit.checkpoints import last_checkpoint
 from appliance.control import diodes, duties, policy_watch, space, webhooks
-from appliance.control.api import Control, get, may
+from appliance.control.api import Control, answer, get, may
 from appliance.control.budgets import Budget
 from appliance.control.health import checks
 from appliance.control.visibility import job_view
@@ -64,7 +64,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         document: dict[str, Any] = msgspec.to_builtins(found)
         return web.json_response(document | {"job": job_view(request, current) if current else None})
 
-    return [get("/v1/status", "status", status)]
+    async def activity(_: web.Request) -> web.Response:
+        return answer(control.activity.told())
+
+    return [get("/v1/status", "status", status), get("/v1/activity", "status", activity)]
 
 
 def _graveyard(control: Control) -> GraveyardUse:

@@ -13,7 +13,8 @@ from tests.console.doubles.state import DemoState
 
 T = TypeVar("T")
 _MODULES = tuple(
-    f"tests.console.doubles.{name}" for name in ("accounts", "approvals", "audit", "blocks", "deltas", "station_folder")
+    f"tests.console.doubles.{name}"
+    for name in ("accounts", "activity", "approvals", "audit", "blocks", "deltas", "layers", "station_folder")
 )
 
 

@@ -84,6 +84,10 @@ class DemoStation(DemoState):
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         return further_screens.answer(self, shape, path, query)
 
+    async def lines(self, shape: type[T], path: str, take: Callable[[T], object], **query: object) -> None:
+        for line in further_screens.answer(self, list[Any], path, query):
+            take(msgspec.convert(line, shape))
+
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return further_screens.answer(self, shape, path, body)
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.widget import Widget
 
 from appliance.api.common import Page
-from appliance.api.content import Artifact, Blocked, Component
+from appliance.api.content import Artifact, Blocked, Component, Tag
 from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
+from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import StationScreen
-from tui.terminal.texts import count, size, words
+from tui.terminal.texts import count, moment, size, words
+from tui.widgets.json_rows import JsonRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
-from tui.widgets.text_rows import TextRows
 from tui.widgets.tree import Node, TreeRows
 from tui.wording.artifact_tree import parts, tree
+
+_OTHER: Final = "another reference"
 
 
 class ArtifactScreen(StationScreen):
@@ -30,6 +34,8 @@ class ArtifactScreen(StationScreen):
         self.reference = reference
         self.artifact: Artifact | None = None
         self.sbom_of = ""
+        self._layers: dict[str, str] = {}
+        """The manifest of each layer that the tree shows."""
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -50,9 +56,10 @@ class ArtifactScreen(StationScreen):
         )
         table.display = False
         yield table
-        manifest = TextRows(look, "Manifest as stored", ident="manifest")
-        manifest.display = False
-        yield manifest
+        for title, ident in (("Manifest", "manifest"), ("Configuration", "config")):
+            document = JsonRows(look, title, ident=ident, empty="it has none")
+            document.display = False
+            yield document
         yield Panel(look, ident="detail")
 
     @property
@@ -74,8 +81,11 @@ class ArtifactScreen(StationScreen):
             return
         self.artifact = artifact
         self.query_one("#facts", Panel).show(self._facts(artifact))
+        self._layers |= {layer.digest: artifact.digest for layer in artifact.layers}
         self.branches.show(tree(artifact, self.look))
-        self.query_one("#manifest", TextRows).show(artifact.raw)
+        self.query_one("#manifest", JsonRows).show(artifact.raw)
+        config = json.dumps(artifact.config, ensure_ascii=False) if artifact.config is not None else ""
+        self.query_one("#config", JsonRows).show(config)
 
     def _facts(self, artifact: Artifact) -> list[list[Span]]:
         signed = any(one.kind == "signature" for one in artifact.referrers)
@@ -94,10 +104,10 @@ class ArtifactScreen(StationScreen):
         ]
 
     def on_tree_rows_opened(self, message: TreeRows.Opened) -> None:
-        node = message.node
-        repository = self.reference.partition("@")[0].rpartition(":")[0] or self.reference.partition("@")[0]
+        node, repository = message.node, self.repository
 
         def show(artifact: Artifact) -> None:
+            self._layers |= {layer.digest: artifact.digest for layer in artifact.layers}
             node.children, node.wanted = parts(artifact, self.look), False
             self.branches.rebuilt()
 
@@ -113,6 +123,11 @@ class ArtifactScreen(StationScreen):
             otherwise=refused,
         )
 
+    @property
+    def repository(self) -> str:
+        name = self.reference.partition("@")[0]
+        return name.rpartition(":")[0] or name
+
     def _show_pane(self, name: str) -> None:
         for pane in self.query(RowList):
             pane.display = pane.id == name
@@ -126,6 +141,9 @@ class ArtifactScreen(StationScreen):
 
     def do_manifest(self) -> None:
         self._show_pane("manifest")
+
+    def do_config(self) -> None:
+        self._show_pane("config")
 
     def do_components(self) -> None:
         artifact = self.artifact
@@ -146,7 +164,7 @@ class ArtifactScreen(StationScreen):
         self._show_pane("components")
 
     def _load_components(self) -> None:
-        wanted = self.filter_text
+        wanted = self.table.held
         self.ask(
             lambda station: station.sbom(self.sbom_of, matching=wanted),
             self.show_components,
@@ -174,7 +192,7 @@ class ArtifactScreen(StationScreen):
         self.say("note", error.diagnostics())
 
     def on_table_more(self, message: Table.More) -> None:
-        wanted = self.filter_text
+        wanted = self.table.held
         self.ask(
             lambda station: station.sbom(self.sbom_of, matching=wanted, after=message.after),
             lambda page: self.table.extend(page.items, page.next),
@@ -186,12 +204,23 @@ class ArtifactScreen(StationScreen):
             self.do_components()
         super().do_filter()
 
+    def do_sort(self) -> None:
+        if not self.table.display:
+            self.do_components()
+        super().do_sort()
+
+    def do_columns(self) -> None:
+        if not self.table.display:
+            self.do_components()
+        super().do_columns()
+
     def filter_target(self) -> Widget:
         return self.table
 
     def filter_changed(self, text: str) -> None:
-        self.table.note = f'holding "{safe(text)}"' if text else ""
-        self._load_components()
+        before = self.table.held
+        if self.share(self.table, text) != before:
+            self._load_components()
 
     def moved(self, rows: RowList | None) -> None:
         self._detail()
@@ -209,8 +238,43 @@ class ArtifactScreen(StationScreen):
         return self.artifact
 
     def do_open(self) -> None:
-        if self.branches.display:
+        node = self.branches.current
+        if not self.branches.display or node is None:
+            return
+        if node.digest in self._layers and not node.branch:
+            manifest = self._layers[node.digest]
+            self.console_app.open_further("layer", f"{self.repository}@{manifest} {node.digest}")
+        else:
             self.branches.toggle()
+
+    def do_compare(self) -> None:
+        """Ask with which other artifact, the tags of the same repository first."""
+        if self.artifact is not None:
+            self.ask(lambda station: station.tags(self.repository), self._ask_other, group="act",
+                     otherwise=lambda _: self._ask_other(Page(())))  # fmt: skip
+
+    def _ask_other(self, page: Page[Tag]) -> None:
+        named = [f"{self.repository}:{tag.tag}" for tag in page.items]
+        options = [
+            Option(name, safe(name), f"{safe(tag.kind)}, {size(tag.total_size)}, {moment(tag.updated)}")
+            for name, tag in zip(named, page.items, strict=True)
+            if name != self.reference
+        ]
+        options.append(Option(_OTHER, "another reference", "type it"))
+        question = f"Compare {safe(self.reference)} with which?"
+        prompt = Prompt(question, "A reference: repository:tag or repository@digest.", check=needed)
+
+        def compare(other: str | None) -> None:
+            if other:
+                self.console_app.open_further("difference", f"{self.reference} {other.strip()}")
+
+        def chosen(values: tuple[str, ...] | None) -> None:
+            if values == (_OTHER,):
+                self.console_app.push_screen(prompt, compare)
+            elif values:
+                compare(values[0])
+
+        self.console_app.push_screen(Choose(question, options), chosen)
 
     def do_block(self) -> None:
         artifact = self.artifact
@@ -250,7 +314,12 @@ class ArtifactScreen(StationScreen):
         panes = [pane.id or "" for pane in self.query(RowList)]
         current = next((pane.id or "" for pane in self.query(RowList) if pane.display), panes[0])
         following = panes[(panes.index(current) + 1) % len(panes)]
-        {"tree": self.do_tree, "components": self.do_components, "manifest": self.do_manifest}[following]()
+        {
+            "tree": self.do_tree,
+            "components": self.do_components,
+            "manifest": self.do_manifest,
+            "config": self.do_config,
+        }[following]()
 
     def go_back(self) -> bool:
         if super().go_back():

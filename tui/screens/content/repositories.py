@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -13,7 +14,7 @@ from appliance.api.common import Page
 from appliance.api.content import Repository, Tag
 from bundles.io.display import safe
 from tui.screens.station_screen import StationScreen
-from tui.terminal.texts import moment, number, size
+from tui.terminal.texts import count, moment, number, size
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
@@ -28,6 +29,8 @@ LONG = 28
 
 class RepositoriesScreen(StationScreen):
     name_of: ClassVar[str] = "repositories"
+    beside_from: ClassVar[int] = 160
+    """Both panes and the details have room from here on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,9 +48,16 @@ class RepositoriesScreen(StationScreen):
                 "Repositories",
                 (
                     Column("repository", lambda one: safe(one.name)),
-                    Column("tags", lambda one: number(one.tags), 7, right=True),
-                    Column("manifests", lambda one: number(one.manifests), 9, right=True, least=60),
-                    Column("bytes", lambda one: size(one.bytes), 9, right=True),
+                    Column("tags", lambda one: number(one.tags), 7, right=True, order=lambda one: one.tags),
+                    Column(
+                        "manifests",
+                        lambda one: number(one.manifests),
+                        9,
+                        right=True,
+                        least=60,
+                        order=lambda one: one.manifests,
+                    ),
+                    Column("bytes", lambda one: size(one.bytes), 9, right=True, order=lambda one: one.bytes),
                 ),
                 key=lambda one: one.name,
                 ident="repositories",
@@ -59,7 +69,9 @@ class RepositoriesScreen(StationScreen):
                 (
                     Column("tag", lambda one: safe(one.tag)),
                     Column("kind", lambda one: safe(one.kind), 9),
-                    Column("bytes", lambda one: size(one.total_size), 9, right=True),
+                    Column(
+                        "bytes", lambda one: size(one.total_size), 9, right=True, order=lambda one: one.total_size or 0
+                    ),
                     Column("updated", lambda one: moment(one.updated), 16, least=64),
                 ),
                 key=lambda one: one.tag,
@@ -142,6 +154,8 @@ class RepositoriesScreen(StationScreen):
     def _choose(self, repository: Repository) -> None:
         self.repository = repository.name
         self._filters["tags"] = ""
+        self.tags.held = ""
+        self.tags.narrow("")
         self.tags.title = f"Tags of {safe(repository.name)}"
         self.tags.expected = repository.tags
         self.tags.records, self.tags.answered = [], False
@@ -165,8 +179,8 @@ class RepositoriesScreen(StationScreen):
         repository = self.repositories.current
         if self.in_tags or repository is None or not repository.untagged:
             return []
-        count = number(repository.untagged)
-        text = f"{count} without a tag: lockgate repo show --untagged {safe(repository.name)}"
+        lost = number(repository.untagged)
+        text = f"{lost} without a tag: lockgate repo show --untagged {safe(repository.name)}"
         return [[(text, "plain")]]
 
     def item(self) -> object | None:
@@ -191,10 +205,24 @@ class RepositoriesScreen(StationScreen):
         reference = self.reference()
         draft = self.console_app.draft.toggle(reference)
         self.console_app.set_draft(draft)
-        self._mark()
-        self.tags.move_to(self.tags.cursor + 1)
+        self.tags.toggle_mark()
         word = "picked" if reference in draft.references else "taken out"
         self.say("ok", f"{reference} {word}; the new bundle holds {len(draft.references)} (3 shows it)")
+
+    def mark_records(self, table: Table[Any], records: Sequence[Any], *, on: bool) -> None:
+        """Marks of tags are what the next bundle holds; repositories are not picked."""
+        if table is not self.tags:
+            self.say("note", "tags are picked: enter opens the repository")
+            return
+        draft = self.console_app.draft
+        for tag in records:
+            reference = f"{self.repository}:{tag.tag}"
+            if (reference in draft.references) != on:
+                draft = draft.toggle(reference)
+        self.console_app.set_draft(draft)
+        self.tags.mark(records, on=on)
+        more = "; of those that are loaded: end loads more" if self.tags.next is not None and on else ""
+        self.say("ok", f"the new bundle holds {count(len(draft.references), 'artifact')} (3 shows it){more}")
 
     def _mark(self) -> None:
         """Mark the tags that the new bundle holds."""
@@ -229,9 +257,11 @@ class RepositoriesScreen(StationScreen):
         super().do_filter()
 
     def filter_changed(self, text: str) -> None:
-        self._filters[self._typing_for] = text
         table = self.tags if self._typing_for == "tags" else self.repositories
-        table.note = f'holding "{safe(text)}"' if text else ""
+        asked = self.share(table, text)
+        if self._filters[self._typing_for] == asked:
+            return
+        self._filters[self._typing_for] = asked
         if self._typing_for == "tags":
             self._load_tags()
         else:

@@ -10,7 +10,7 @@ from appliance.api.bundles import Medium
 from appliance.api.jobs import Job
 from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
-from tui.dialogs.prompt import Prompt, needed
+from tui.dialogs.path_prompt import PathPrompt
 from tui.screens.station_screen import StationScreen
 
 _WHOLE: Final = (
@@ -54,7 +54,7 @@ class ImportingScreen(StationScreen):
         if len(paths) == len(chosen):
             self.start_import(*paths, partial=partial)
             return
-        prompt = Prompt("Import: Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        prompt = PathPrompt("Import: Which folder?", "A bundle's folder, or one that holds it.")
         self.console_app.push_screen(
             prompt, lambda path: self.start_import(*paths, path, partial=partial) if path else None
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.api.jobs import Job, ToSign
+from appliance.api.states import WRONG_STATES
 from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from tui.decisions.signing import describe, job_offer, job_signature
@@ -10,6 +11,7 @@ from tui.dialogs.confirm import Confirm
 from tui.screens.trust.signing import SigningScreen
 from tui.station.port import Station
 from tui.station.troubles import dismiss
+from tui.terminal.texts import count
 
 
 class JobActs(SigningScreen):
@@ -36,14 +38,33 @@ class JobActs(SigningScreen):
         self.say("busy", "cancelling")
         self.ask(lambda station: station.cancel_job(job_id), self._cancelled, group="act")
 
-    def do_dismiss(self) -> None:
+    def jobs_now(self) -> tuple[Job, ...]:
+        """The jobs that are dismissed together: those that are marked, else the one that actions are about."""
         job = self.job_now()
-        if job is not None:
-            self.ask(lambda station: dismiss(station, (job.id,)), lambda _: self._dismissed(job), group="act")
+        return (job,) if job is not None else ()
 
-    def _dismissed(self, job: Job) -> None:
+    def do_dismiss(self) -> None:
+        """Dismiss what went wrong; of several jobs those that did."""
+        wrong = tuple(job for job in self.jobs_now() if job.state in WRONG_STATES and job.dismissed is None)
+        if not wrong:
+            return
+        if len(wrong) == 1:
+            self._dismiss(wrong)
+            return
+        question = Confirm(
+            f"Dismiss {count(len(wrong), 'job')}?",
+            "Home and Recover name them no more; Jobs and the audit log keep them, with your name.",
+        )
+        self.console_app.push_screen(question, lambda yes: self._dismiss(wrong) if yes else None)
+
+    def _dismiss(self, wrong: tuple[Job, ...]) -> None:
+        ids = tuple(job.id for job in wrong)
+        self.ask(lambda station: dismiss(station, ids), lambda _: self._dismissed(wrong), group="act")
+
+    def _dismissed(self, wrong: tuple[Job, ...]) -> None:
         self.load()
-        self.say("ok", f"{job.kind} {job.id} is dismissed: Home and Recover name it no more")
+        said = f"{wrong[0].kind} {wrong[0].id} is" if len(wrong) == 1 else f"{count(len(wrong), 'job')} are"
+        self.say("ok", f"{said} dismissed: Home and Recover name {'it' if len(wrong) == 1 else 'them'} no more")
 
     def _cancelled(self, job: Job) -> None:
         self.job_heard(job)

@@ -94,6 +94,9 @@ class JobsScreen(JobActs, StationScreen):
     def job_now(self) -> Job | None:
         return self.table.current
 
+    def jobs_now(self) -> tuple[Job, ...]:
+        return tuple(self.table.chosen_records)
+
     def job_heard(self, job: Job) -> None:
         self.table.show([job if one.id == job.id else one for one in self.table.loaded], self.table.next)
 

@@ -22,7 +22,8 @@ from tui.decisions.building import (
 from tui.decisions.signing import Offer
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
-from tui.dialogs.prompt import Prompt, needed
+from tui.dialogs.path_prompt import PathPrompt
+from tui.dialogs.prompt import Prompt
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
 from tui.screens.trust.signing import SigningScreen
 from tui.terminal.texts import size, words
@@ -103,7 +104,7 @@ class BundleFields(SigningScreen):
             )
             self.console_app.push_screen(prompt, lambda text: self._add(text.split()) if text else None)
         elif _LIST in chosen:
-            prompt = Prompt("New bundle: Which list?", "A file with a REF a line, or a collection.toml.", check=needed)
+            prompt = PathPrompt("New bundle: Which list?", "A file with a REF a line, or a collection.toml.")
             self.console_app.push_screen(prompt, lambda path: self._read_list(path) if path else None)
         elif _PICK in chosen:
             self.console_app.show_root("repositories")
@@ -168,7 +169,9 @@ class BundleFields(SigningScreen):
         taken = self.console_app.draft.since
         marked = (taken if taken in (FULL, LAST) else _OTHER,)
         explain = "What is known to be there is not carried again; see Deltas."
-        prompt = Prompt("New bundle: Which receipt or want-list?", "A file; its .sig lies beside it.", check=check_path)
+        prompt = PathPrompt(
+            "New bundle: Which receipt or want-list?", "A file; its .sig lies beside it.", check=check_path
+        )
         self._one_or_typed("since", Choose("New bundle: Base of this delta?", options, explain, marked=marked), prompt)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
@@ -199,7 +202,7 @@ class BundleFields(SigningScreen):
         if _OTHER not in chosen:
             self._set(media=paths)
             return
-        prompt = Prompt("New bundle: Which folder?", "The bundle's own folder is made in it.", check=check_path)
+        prompt = PathPrompt("New bundle: Which folder?", "The bundle's own folder is made in it.", check=check_path)
         self.console_app.push_screen(prompt, lambda text: self._set(media=(*paths, text)) if text else None)
 
     def _change_volume(self) -> None:

@@ -164,7 +164,7 @@ class BundlesScreen(StationScreen):
         free = next((safe(medium.path) for medium in media if not medium.read_only), "")
         fields = (
             Field("medium", "medium", "1" if len(one.media) == 1 else "", "its number, as on its label", check_medium),
-            Field("out", "written to", free, "the folder that a medium is mounted at", check_path),
+            Field("out", "written to", free, "the folder that a medium is mounted at", check_path, path=True),
         )
         explain = f"Nothing is signed anew; its other media stay good. It was written to {media_of(one)}."
         self.console_app.push_screen(

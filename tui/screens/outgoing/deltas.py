@@ -13,6 +13,7 @@ from appliance.api.common import Page
 from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.decisions.building import check_path
+from tui.dialogs.path_prompt import PathPrompt
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import LAST
 from tui.screens.station_screen import StationScreen
@@ -163,12 +164,12 @@ class DeltasScreen(StationScreen):
                 params = {"out": path}
                 self.ask(lambda station: station.start_job("receipt", params), self._begun, group="act")
 
-        self.console_app.push_screen(Prompt("Write the receipt where?", explain, check=check_path), answered)
+        self.console_app.push_screen(PathPrompt("Write the receipt where?", explain, check=check_path), answered)
 
     def do_delta_take(self) -> None:
         """Record what came back: its signature is checked by the station, and an older one is refused as a replay."""
         explain = "Its file on the medium that came back. It is recorded once; an older one after it is refused."
-        prompt = Prompt("Take in which receipt or want-list?", explain, check=check_path)
+        prompt = PathPrompt("Take in which receipt or want-list?", explain, check=check_path)
         self.console_app.push_screen(prompt, lambda path: self._take(path) if path else None)
 
     def _take(self, path: str) -> None:

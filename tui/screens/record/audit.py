@@ -69,7 +69,7 @@ class AuditScreen(StationScreen):
 
     async def _page(self, station: Station, after: str | None) -> Page[Event]:
         """A page, newest first."""
-        query: dict[str, Any] = {**self.narrowed, "filter": self.filter_text, "limit": _PAGE, "after": after}
+        query: dict[str, Any] = {**self.narrowed, "filter": self.table.held, "limit": _PAGE, "after": after}
         page = await station.fetch(Page[Event], "/v1/audit", **query)
         return Page(page.items[::-1], page.next)
 
@@ -97,7 +97,9 @@ class AuditScreen(StationScreen):
         )
 
     def filter_changed(self, text: str) -> None:
-        self.load()
+        before = self.table.held
+        if self.share(self.table, text) != before:
+            self.load()
 
     def moved(self, rows: RowList | None) -> None:
         event = self.table.current

@@ -8,13 +8,13 @@ from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 
 from appliance.api.common import Page
 from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
-from appliance.api.status import Status, StoreUse
+from appliance.api.status import Activity, Status, StoreUse
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.screens.station_screen import StationScreen
@@ -28,6 +28,7 @@ from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.wording.health import summary
 from tui.wording.next_action import Suggestion, suggestions
+from tui.wording.overview import activity_lines, activity_title, job_lines, refusal_lines, waiting_lines
 
 
 class NextActions(RowList):
@@ -54,6 +55,11 @@ class NextActions(RowList):
         return text if cell_len(text) > self.size.width - 7 else ""
 
 
+_WIDE: Final = 160
+_HIGH: Final = 48
+"""Columns and rows from which there is room for the overview."""
+_MINUTE: Final = 60.0
+"""Seconds after which the activity is asked for anew: the station counts by the minute."""
 _DISMISS: Final = (
     "Home and Recover name it no more; Jobs and the audit log keep it, with your name. "
     "Dismiss what somebody has looked into."
@@ -70,6 +76,7 @@ class HomeScreen(StationScreen):
         """None before the station said which there are: nothing is suggested then, so that no row moves below a key."""
         self.entries: tuple[IntakeEntry, ...] = ()
         self.changes = 0
+        self.activity: Activity | None = None
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -81,6 +88,13 @@ class HomeScreen(StationScreen):
         with Horizontal(id="glance"):
             yield LineRows(look, "Station", ident="station")
             yield LineRows(look, "Health", ident="health")
+        with Vertical(id="overview"):
+            with Horizontal():
+                yield LineRows(look, "Activity", ident="activity")
+                yield LineRows(look, "Jobs that run", ident="jobs-now")
+            with Horizontal():
+                yield LineRows(look, "Refused or failed last", ident="refusals")
+                yield LineRows(look, "What waits for whom", ident="waits")
 
     def frame_changed(self) -> None:
         super().frame_changed()
@@ -104,6 +118,36 @@ class HomeScreen(StationScreen):
             group="changes",
         )
         self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake", needs="quarantine")
+
+        self._ask_activity()
+
+    def opened(self) -> None:
+        self.set_interval(_MINUTE, self._ask_activity)
+
+    @property
+    def roomy(self) -> bool:
+        """Whether there is room for the overview."""
+        return self.size.width >= _WIDE and self.size.height >= _HIGH
+
+    def _ask_activity(self) -> None:
+        if self.roomy and self.console_app.shown is self and not self.console_app.link.lost:
+            self.ask(lambda station: station.fetch(Activity, "/v1/activity"), self._show_activity, group="activity",
+                     places=[self.query_one("#activity", LineRows)])  # fmt: skip
+
+    def _show_activity(self, activity: Activity) -> None:
+        self.activity = activity
+        self.show_state()
+
+    def _show_overview(self, status: Status) -> None:
+        look, rows = self.look, self.query_one("#activity", LineRows)
+        rows.show(activity_lines(look, self.activity, rows.size.width - 2), activity_title(self.activity))
+        self.query_one("#jobs-now", LineRows).show(job_lines(look, self.jobs))
+        self.query_one("#refusals", LineRows).show(refusal_lines(look, self.troubles))
+        waits = self.query_one("#waits", LineRows)
+        if denied := self.console_app.presence.denied.get("quarantine"):
+            waits.stands(Known.FORBIDDEN, safe(denied))
+        else:
+            waits.show(waiting_lines(look, status, self.jobs, self.entries))
 
     def show_jobs(self, page: Page[Job]) -> None:
         self.jobs = page.items
@@ -148,6 +192,8 @@ class HomeScreen(StationScreen):
         self.moved(rows)
         alerts = self.query_one("#alerts", MarkRows)
         alerts.show([Marked("bad", safe(text)) for text in status.alerts])
+        if self.roomy:
+            self._show_overview(status)
         self.rearrange()
 
     def moved(self, rows: RowList | None) -> None:
@@ -159,6 +205,8 @@ class HomeScreen(StationScreen):
     def rearrange(self) -> None:
         """Suggestions and alerts get the rows they need, up to a part of the screen, and scroll beyond that."""
         alerts, rows = self.query_one("#alerts", MarkRows), self.query_one(NextActions)
+        self.query_one("#overview").display = self.roomy
+        self.query_one("#glance").set_class(self.roomy, "roomy")
         rows.styles.height = 1 + min(max(rows.row_count, 1), self.size.height // 4)
         alerts.styles.height = 1 + min(max(alerts.row_count, 1), self.size.height // 6)
         alerts.display = bool(alerts.lines)

@@ -62,7 +62,7 @@ class TrustActs(StationScreen):
 
     def _ask_grant(self, purpose: str, *, with_ceremony: bool) -> None:
         fields = [
-            Field("file", "file", hint="the public key: a PEM file", check=needed),
+            Field("file", "file", hint="the public key: a PEM file", check=needed, path=True),
             Field("owner", "owner", hint="whose it is: one key, one owner", check=needed),
         ]
         if purpose in _FROM:
@@ -74,7 +74,7 @@ class TrustActs(StationScreen):
             proposal = f"first-trust-{self.console_app.now()[:10]}.txt"
             fields.append(Field("until", "until", hint="2027-12-31, or empty: for ever", check=_day))
             fields.append(Field("witness", "witness", hint="who listens with you, if anybody"))
-            fields.append(Field("record", "record", proposal, "a new file, to print and sign", needed))
+            fields.append(Field("record", "record", proposal, "a new file, to print and sign", needed, path=True))
         else:
             fields.append(Field("since", "from", hint="2026-01-01, or empty: at once", check=_day))
             fields.append(Field("until", "until", hint="2027-12-31, or empty: for ever", check=_day))

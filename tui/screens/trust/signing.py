@@ -14,7 +14,7 @@ from tui.decisions.signing import Fetch, Offer, Send, learn, require_offered, si
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.passphrase import Passphrase
-from tui.dialogs.prompt import Prompt, needed
+from tui.dialogs.path_prompt import PathPrompt
 from tui.screens.station_screen import StationScreen
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class SigningScreen(StationScreen):
         def ask_file() -> None:
             explained = f"{explain}\nIt must be {offer.wanted}."
             named = self.console_app.key_file
-            prompt = Prompt(f"{what}: Your private key's file?", explained, value=named, check=needed)
+            prompt = PathPrompt(f"{what}: Your private key's file?", explained, value=named)
             self.console_app.push_screen(prompt, given)
 
         def given(path: str | None) -> None:

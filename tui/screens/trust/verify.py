@@ -18,7 +18,7 @@ from tui.actions.further_screens import READING
 from tui.decisions.verifying import UNASKED, sequence_here, verdict_lines
 from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
-from tui.dialogs.prompt import Prompt, needed
+from tui.dialogs.path_prompt import PathPrompt
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import percent, size, words
 from tui.terminal.workers import begin
@@ -101,7 +101,7 @@ class VerifyScreen(StationScreen):
         if ELSEWHERE not in chosen:
             self.verify(here)
             return
-        prompt = Prompt("Verify: Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        prompt = PathPrompt("Verify: Which folder?", "A bundle's folder, or one that holds it.")
         self.console_app.push_screen(prompt, lambda path: self.verify((*here, path)) if path else None)
 
     def verify(self, paths: tuple[str, ...]) -> None:
