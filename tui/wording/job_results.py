@@ -29,7 +29,7 @@ def _made(kind: str, result: Mapping[str, Any]) -> list[list[Span]]:
     for name, key in (("bundle", "id"), (place, "path"), ("digest", "digest")):
         if result.get(key):
             lines.append(fact(name, safe(str(result[key])), name_width=7))
-    lines += [fact("sent", safe(str(one.get("path", ""))), name_width=7) for one in result.get("bundles") or ()]
+    lines += _carried(result)
     lines += _left(result)
     carried = [_counted(result, "artifacts", "artifact"), _counted(result, "volumes", "volume")]
     if isinstance(result.get("bytes"), int):
@@ -61,6 +61,19 @@ def _made(kind: str, result: Mapping[str, Any]) -> list[list[Span]]:
 
 def _counted(result: Mapping[str, Any], key: str, noun: str) -> str:
     return count(result[key], noun) if isinstance(result.get(key), int) else ""
+
+
+def _carried(result: Mapping[str, Any]) -> list[list[Span]]:
+    """What a transfer sent, what came by one, and what it lacks. What a diode sent has no place that is known here."""
+    lines = [
+        fact("sent", safe(str(one.get("path") or one.get("id", ""))), name_width=7)
+        for one in result.get("bundles") or ()
+    ]
+    lines += [fact("came", safe(str(one.get("path", ""))), name_width=7) for one in result.get("delivered") or ()]
+    for one in result.get("missing") or ():
+        blocks = f"{one.get('missing', 0)} of {count(one.get('blocks', 0), 'block')}"
+        lines.append(fact("lacks", safe(f"{one.get('id', '')}: {blocks}, {one.get('code', '')}"), "need", name_width=7))
+    return lines
 
 
 def _left(result: Mapping[str, Any]) -> list[list[Span]]:
