@@ -65,10 +65,11 @@ class StreamSent(Shape, frozen=True, kw_only=True):
 
 
 class Report(Shape, frozen=True, kw_only=True):
-    """What the audit log says of a period, beside what stands now. `log_begins` is the first event that is still in the
-    log, "" for none: where it is later than `since`, events before it are not in the counts. `denied` are repositories
-    whose requests were refused or failed, `failed_pushes` those of pushes among them, `pulled` those that were pulled
-    most, `refused` accounts and addresses that were refused most. `objectives` are of their own days."""
+    """What the audit log says of a period, beside what stands now. `log_begins` is the time of the first event that is
+    still in a log from which others were pruned, "" for a whole log: where it is later than `since`, what was
+    before is not in the counts. `denied` are repositories whose requests were refused or failed, `failed_pushes`
+    those of pushes among them, `pulled` those that were pulled most, `refused` accounts and addresses that were
+    refused most. `objectives` are of their own days."""
 
     site: str
     period: str

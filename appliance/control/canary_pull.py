@@ -91,7 +91,9 @@ def pull(door: Door, wanted: Wanted) -> Pulled:
     except _EndError as error:
         reason, detail = error.reason, error.detail
     except TimeoutError:
-        reason, detail = "time", f"not done within {limits.PROBE_TIME:.0f} s"
+        over = time.monotonic() - begun >= limits.PROBE_TIME
+        said = f"not done within {limits.PROBE_TIME:.0f} s" if over else f"silent for {limits.PROBE_SILENCE:.0f} s"
+        reason, detail = "time", said
     except ssl.SSLCertVerificationError as error:
         reason, detail = "tls", error.verify_message
     except ssl.SSLError as error:

@@ -20,7 +20,7 @@ from appliance.api.report import (
 from appliance.api.states import ROLES
 from appliance.api.status import ObjectiveState
 from appliance.audit.acts import Act
-from appliance.audit.reading import begins, own_events
+from appliance.audit.reading import begins, is_pruned, own_events
 from appliance.audit.tally import RETENTION, TRANSFER, Most, Tally
 from appliance.station import Station
 from appliance.store.reads.account_rows import account_rows
@@ -43,7 +43,7 @@ def make(station: Station, period: str, objectives: tuple[ObjectiveState, ...], 
         period=period,
         since=tally.since,
         until=clock.now(),
-        log_begins=begins(station.paths.audit),
+        log_begins=begins(station.paths.audit) if is_pruned(station.paths.audit) else "",
         events=tally.events,
         denied=_first(tally.denied),
         failed_pushes=_first(tally.failed_pushes),

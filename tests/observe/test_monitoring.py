@@ -116,6 +116,15 @@ def test_prometheus_takes_the_metrics(tmp_path: Path) -> None:
     assert parse(render({}, counted.slots).decode())
 
 
+def test_prometheus_takes_the_configuration_of_the_how_to(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/howto/observe.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    config = tmp_path / "prometheus.yml"
+    config.write_text("".join(block for block in blocks if block.startswith(("scrape_configs:", "remote_write:"))))
+    done = promtool("check", "config", "--syntax-only", str(config))
+    assert (done.returncode, "remote_write" in config.read_text()) == (0, True), done.stderr
+
+
 def test_prometheus_takes_the_rules_and_alarms_go_off(tmp_path: Path) -> None:
     """Of 100 pulls a minute the station fails 2: twice the budget of `all`, and 20 times that of `production`."""
     (tmp_path / "rules.yml").write_text(rule_file(SETTINGS))

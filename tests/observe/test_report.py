@@ -99,7 +99,7 @@ def test_the_station_reports_what_its_log_and_its_accounts_say(tmp_path: Path) -
         wrong = requests.get(f"{url}/v1/report", params={"period": "year"}, timeout=30)
     assert (wrong.status_code, "quarter" in wrong.json()["remedy"]) == (400, True)
     assert found["denied"] == [{"name": "team/app", "count": 1, "over": 0}]
-    assert [one["act"] for one in found["incidents"]] == ["block"]
+    assert ([one["act"] for one in found["incidents"]], found["log_begins"]) == (["block"], "")
     assert found["until"] <= clock.now()
     assert found["storage"]["size"] > found["storage"]["free"] > 0
     assert {one["objective"] for one in found["objectives"]} <= {"pulls", "pushes", "fast_pulls"}
