@@ -247,9 +247,9 @@ async def keep_signing(paths: StationPaths) -> None:
     of the log went, so that status names it."""
     try:
         while True:
+            files = await asyncio.to_thread(_files, paths)  # before: what goes while it signs is missed else
             await asyncio.to_thread(_try, paths)
             signed = time.monotonic()
-            files = await asyncio.to_thread(_files, paths)
             ahead = time.time() - signed
             while time.monotonic() - signed < limits.AUDIT_CHECKPOINT:
                 await asyncio.sleep(limits.AUDIT_CLOCK_LOOK)

@@ -163,6 +163,9 @@ def kill_station(tmp_path: Path, rounds: int, clients: int, seed: int) -> tuple[
             mine = [Pusher(f"{number}-{each}", [worker], dice.randrange(2**32)) for each in range(clients)]
             for thread in (importer, *mine):
                 thread.start()
+            begun = time.monotonic()
+            while not any(pusher.pushed for pusher in mine) and time.monotonic() - begun < 60:
+                time.sleep(0.05)  # a kill before the first acknowledgement shows nothing, however busy the machine is
             time.sleep(dice.uniform(0.5, 2.5))
         for thread in (importer, *mine):
             thread.join(60)
