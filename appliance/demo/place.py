@@ -32,14 +32,15 @@ def new_place() -> tuple[Path, int]:
 
     Raises FailedError where there is no room for one.
     """
-    above = Path(tempfile.gettempdir())
-    _clear(above)
     try:
+        above = Path(tempfile.gettempdir())
+        _clear(above)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=above))
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / f"{_LOCK}.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / f"{_LOCK}.new").rename(folder / _LOCK)  # held from the first moment that another demo may see it
     except OSError as error:
-        raise FailedError("the demo has no place", thing=f"{above} ({error.strerror})",
+        raise FailedError("the demo has no place", thing=f"the temporary folder ({error.strerror or error})",
                           remedy="free some space, or set TMPDIR to a folder that has it") from None  # fmt: skip
     return folder, lock
 

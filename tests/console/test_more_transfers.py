@@ -119,6 +119,9 @@ def test_rates_are_those_of_the_transfers_that_came_to_their_end() -> None:
     assert [rate_of(one) for one in jobs] == [20, 10, 0]
     assert rates(jobs).startswith("▄█  last 20 B/s, fastest 20 B/s")
     assert rates([]) == ""
+    for part in ({"there": 1}, {"resumed": 1}):  # only a part of the bytes was carried
+        assert rate_of(_job(4, result={"bytes": 10, "seconds": 1.0, **part})) == 0
+        assert rate_of(_job(4, result={"bundles": [{"bytes": 10, **part}], "seconds": 1.0})) == 0
 
 
 @pytest.mark.parametrize(

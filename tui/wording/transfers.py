@@ -64,19 +64,25 @@ def host_of(job: Job) -> str:
     return next((str(job.params[name]) for name in ("to", "from", "at") if job.params.get(name)), "")
 
 
-def carried(job: Job) -> int:
-    """Bytes that a transfer carried."""
+def _told(job: Job) -> list[Mapping[str, Any]]:
+    """What a transfer's result says of each bundle."""
     result = job.result or {}
-    return int(result.get("bytes") or sum(int(one.get("bytes", 0)) for one in result.get("bundles") or ()
-                                          if isinstance(one, Mapping)))  # fmt: skip
+    return [one for one in result.get("bundles") or [result] if isinstance(one, Mapping)]
+
+
+def carried(job: Job) -> int:
+    """Bytes of the bundles that a transfer was about."""
+    return sum(int(one.get("bytes") or 0) for one in _told(job))
 
 
 def rate_of(job: Job) -> int:
-    """Bytes a second: of one that runs as it goes, of one that is done altogether; 0 where that is not known."""
+    """Bytes a second: of one that runs as it goes, of one that is done altogether. 0 where that is not known: of what
+    lay there already, or went on where it was cut off, only a part was carried."""
     if not job.final:
         return int(job.rate or 0)
     seconds = float((job.result or {}).get("seconds") or 0)
-    return int(carried(job) / seconds) if seconds > 0 else 0
+    whole = not any(one.get("there") or one.get("resumed") for one in _told(job))
+    return int(carried(job) / seconds) if whole and seconds > 0 else 0
 
 
 def sparkline(values: Sequence[int], *, plain: bool = False) -> str:

@@ -41,6 +41,7 @@ def _demo(application: ModuleType, *, plain: bool) -> int:
 
     if plain:
         application.require_terminal()
+    click.echo("lockgate: making the demo's two stations", err=True)
     with Demo() as demo:
         if plain:
             demo.ready()
