@@ -11,6 +11,7 @@ from appliance.settings.image_policy import ImageRule
 from bundles.image_signatures import predicates
 from bundles.image_signatures.provenance import PROVENANCE
 from bundles.image_signatures.verdict import Claim, Verdict
+from bundles.io.display import some
 from bundles.io.times import later
 from bundles.people import count
 
@@ -36,11 +37,12 @@ def _own_objection(rule: ImageRule, found: Found, at: str) -> str | None:
     young = [one for one in signed if _is_young(one, rule.signed_days, at)]
     people = count(_person(rule, one) for one in young)
     if people < rule.people:
-        old = f", {len(signed) - len(young)} not within {rule.signed_days} days" if len(young) < len(signed) else ""
+        late = len(signed) - len(young)
+        old = f", {late} not within {some(rule.signed_days, 'day')}" if late else ""
         return f"signed by {people} of {rule.people} that count{old}"
     attestations = [one for one in counting if one.claim is Claim.ATTESTATION]
     attested = [one for one in attestations if _is_young(one, rule.attested_days, at)]
-    within = f" within {rule.attested_days} days" if rule.attested_days else ""
+    within = f" within {some(rule.attested_days, 'day')}" if rule.attested_days else ""
     kinds = {one.predicate_type for one in attested}
     lacking = next((kind for kind in rule.attestations if kind not in kinds), None)
     if lacking is not None:
@@ -113,10 +115,10 @@ def asks(rule: ImageRule) -> str:
     words += [f"by key {' or '.join(rule.keys)}"] if rule.keys else []
     words += [f"with a certificate of {' or '.join(rule.identities)}"] if rule.identities else []
     words += [f"with {name}={value}" for name, value in sorted(rule.annotations.items())]
-    words += [f"not more than {rule.signed_days} days ago"] if rule.signed_days else []
+    words += [f"not more than {some(rule.signed_days, 'day')} ago"] if rule.signed_days else []
     words += [f"attested {kind} ({_read(rule, kind)})" for kind in rule.attestations]
     words += [f"with a provenance of builder {' or '.join(rule.builders)}"] if rule.builders else []
     words += [f"with a provenance of source {' or '.join(rule.sources)}"] if rule.sources else []
-    words += [f"attested not more than {rule.attested_days} days ago"] if rule.attested_days else []
+    words += [f"attested not more than {some(rule.attested_days, 'day')} ago"] if rule.attested_days else []
     words += ["each image by itself"] if rule.children == "own" else []
     return ", ".join(words)

@@ -32,7 +32,7 @@ def _listed(diodes: list[dict[str, Any]]) -> str:
          one["drop_folder"] or "-", "yes" if one["key"] else "no", one["job"] or "-", one["at"] or "-")
         for one in diodes
     ]  # fmt: skip
-    lines = [table(rows, ("DIODE", "ADDRESS", "RATE", "DROP FOLDER", "KEY", "JOB", "AT"))] if rows else []
+    lines = [table(rows, ("DIODE", "ADDRESS", "RATE", "FOLDER", "KEY", "JOB", "AT"))] if rows else []
     for one in diodes:
         for bundle in one["arriving"]:
             lines.append(
