@@ -481,6 +481,15 @@ ADMISSION_NODES: Final = 200_000
 ADMISSION_IMAGE: Final = 1024
 """Characters of an image's name."""
 
+WORKLOADS: Final = 100_000
+"""Workloads of clusters that are remembered."""
+
+ADMISSION_REMEMBERED: Final = 64
+"""Images of one workload that are remembered."""
+
+WORKLOADS_NAMED: Final = 1_000
+"""Workloads that a recall names."""
+
 ADMISSION_NAMED: Final = 20
 """Images that an event names."""
 

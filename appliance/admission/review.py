@@ -54,11 +54,19 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What is asked: `images` are those to be judged, `thing` says what they are for: namespace, kind and name."""
+    """What is asked: `images` are those to be judged, `namespace` and `workload` (KIND/NAME) say what they are for.
+    `is_trial`: nothing comes of it."""
 
     uid: str
-    thing: str
+    namespace: str
+    workload: str
     images: Sequence[Named]
+    is_trial: bool = False
+
+    @property
+    def thing(self) -> str:
+        """What it is about, in one name."""
+        return f"{self.namespace}/{self.workload}"
 
 
 def read_review(raw: bytes) -> Review:
@@ -73,9 +81,11 @@ def read_review(raw: bytes) -> Review:
         raise MalformedError("an AdmissionReview without a uid")
     kind = _object(request.get("kind"), "request.kind")
     name, group = kind.get("kind"), kind.get("group", "")
-    thing = f"{_said(request.get('namespace') or '-')}/{_said(name)}/{_said(request.get('name') or '-')}"
+    namespace = _said(request.get("namespace") or "-")
+    workload = f"{_said(name)}/{_said(request.get('name') or _generated(request.get('object')))}"
+    thing = f"{namespace}/{workload}"
     if request.get("operation") == "DELETE":
-        return Review(uid, thing, ())
+        return Review(uid, namespace, workload, ())
     if not isinstance(name, str) or name not in _SPECS or group != _GROUPS.get(name, "apps"):
         raise _UnreadableError(uid, thing, f"{_said(group) or 'core'}/{_said(name)} is no workload that is read here")
     try:
@@ -84,7 +94,8 @@ def read_review(raw: bytes) -> Review:
         old = set() if before is None else {one.image for one in _images(_object(before, "request.oldObject"), name)}
     except MalformedError as error:
         raise _UnreadableError(uid, thing, f"{error.what}: {error.thing}") from None
-    return Review(uid, thing, [one for one in images if one.image not in old])
+    changed = [one for one in images if one.image not in old]
+    return Review(uid, namespace, workload, changed, request.get("dryRun") is True)
 
 
 class _UnreadableError(RefusedError):
@@ -111,7 +122,7 @@ def read_image_review(raw: bytes) -> Review:
         images.append(Named(_image(_object(one, "a container").get("image")), f"/spec/containers/{number}"))
     if not images:
         raise MalformedError("an ImageReview without containers")
-    return Review("", f"{_said(spec.get('namespace') or '-')}/-/-", images)
+    return Review("", _said(spec.get("namespace") or "-"), "Pod/-", images)
 
 
 def answer(uid: str, refusals: Sequence[str], warnings: Sequence[str] = ()) -> dict[str, Any]:
@@ -184,6 +195,12 @@ def _image(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= limits.ADMISSION_IMAGE:
         raise MalformedError("a container without the name of an image", thing=_said(value))
     return value
+
+
+def _generated(value: Any) -> Any:
+    """What the name of an object begins with, where the API server makes the rest."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return (metadata.get("generateName") if isinstance(metadata, dict) else None) or "-"
 
 
 def _said(value: Any) -> str:

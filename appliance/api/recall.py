@@ -37,6 +37,17 @@ class Pull(Shape, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = msgspec.field(name="from", default=())
 
 
+class RecalledWorkload(Shape, frozen=True, kw_only=True):
+    """A workload of a cluster that was admitted with it, and when last. `cluster` is the account that asked, `workload`
+    is KIND/NAME."""
+
+    cluster: str
+    namespace: str
+    workload: str
+    reference: str
+    at: str
+
+
 class Recall(Shape, frozen=True, kw_only=True):
     """GET /v1/recall. Pulls are known since `pulls_since`: the audit log begins there."""
 
@@ -45,3 +56,4 @@ class Recall(Shape, frozen=True, kw_only=True):
     tags: tuple[RecalledTag, ...] = ()
     pulls: tuple[Pull, ...] = ()
     pulls_since: str = ""
+    workloads: tuple[RecalledWorkload, ...] = ()

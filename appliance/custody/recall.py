@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.api.recall import Pull, Recall, RecalledBundle, RecalledTag
+from appliance.api.recall import Pull, Recall, RecalledBundle, RecalledTag, RecalledWorkload
 from appliance.audit.acts import Act, mark
 from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import SealedBundle
@@ -18,6 +18,7 @@ from appliance.store.reads.blocks import blocked_of
 from appliance.store.reads.intake import concerned, manifest_bytes
 from appliance.store.reads.links import is_shown, put_by, showing, tag_target, tags_of, was_released
 from appliance.store.reads.outgoing import built_bundles, carrying
+from appliance.store.reads.workloads import workloads_with
 from appliance.store.writes.custody import Withdraw
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError
@@ -38,12 +39,13 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
     and out; `tags` where what holds it was released to, an index above an image too, each with the `bundle` whose
     release put it there, and where it is shown besides (`bundle` is empty: clients and collects). `shown` is yes, no,
     `now DIGEST` of a tag that stands elsewhere, or `blocked`: people blocked it, or what was asked about. `pulls` is
-    who took any of that, the last time and how often, as far back as the audit log reaches (`pulls_since`).
-    Raises NotFoundError where no bundle has anything to do with it.
+    who took any of that, the last time and how often, as far back as the audit log reaches (`pulls_since`), and
+    `workloads` what clusters were admitted with it.
+    Raises NotFoundError where no bundle and no workload has anything to do with it.
     """
     digest = _digest(reader, thing)
     bundles = [*_incoming(reader, digest), *_outgoing(reader, paths, digest)]
-    if not bundles:
+    if not bundles and not workloads_with(reader, {digest}):
         raise NotFoundError(
             "no bundle has anything to do with it",
             thing=thing,
@@ -51,7 +53,7 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
         )
     blobs = BlobStore(paths)
     tags: dict[str, dict[str, str]] = {}
-    holding: set[str] = set()
+    holding = set[str]() if bundles else {digest}
     for bundle in bundles:
         manifest = _manifest(reader, paths, bundle)
         found = [] if manifest is None else _holders(blobs, manifest, _EVERYTHING if ":" not in digest else digest)
@@ -79,7 +81,14 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
         tags=tuple(RecalledTag(**tags[name]) for name in sorted(tags)),
         pulls=pulls,
         pulls_since=since,
-    )
+        workloads=tuple(
+            RecalledWorkload(
+                cluster=one.cluster, namespace=one.namespace, workload=one.workload,
+                reference=f"{one.repository}@{one.digest}", at=one.at,
+            )
+            for one in workloads_with(reader, {digest, *holding})
+        ),
+    )  # fmt: skip
 
 
 def _digest(reader: Reader, thing: str) -> str:
@@ -208,4 +217,8 @@ def lines(found: Recall) -> Iterable[tuple[list[tuple[object, ...]], tuple[str, 
     yield (
         [(one.actor, one.count, one.last, " ".join(one.addresses), one.thing) for one in found.pulls],
         ("PULLED BY", "TIMES", "LAST", "FROM", "WHAT"),
+    )
+    yield (
+        [(one.cluster, one.namespace, one.workload, one.at, one.reference) for one in found.workloads],
+        ("CLUSTER", "NAMESPACE", "WORKLOAD", "ADMITTED", "WHAT"),
     )

@@ -21,6 +21,7 @@ from appliance.audit.event import AuditEvent
 from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.services import ACTOR, OpenAccess
+from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.io.display import safe
 from bundles.oci.reference import Reference
@@ -51,6 +52,8 @@ async def review_workload(call: Call) -> web.StreamResponse | WireError:
     verdict = await _judge(call, asked.images)
     if verdict.refusals:
         await _record(call, asked.thing, verdict.refusals)
+    elif not asked.is_trial:
+        _remember(call, asked)
     if is_images:
         return web.json_response(review.image_answer(verdict.refusals))
     return web.json_response(review.answer(asked.uid, verdict.refusals, verdict.warnings))
@@ -130,6 +133,22 @@ def _resolved(call: Call, asked: Review) -> list[tuple[Named, str]]:
         if found.digest is None and (digest := _tagged(call, found)):
             changed.append((one, f"{one.image}@{digest}"))
     return changed
+
+
+def _remember(call: Call, asked: Review) -> None:
+    """Have it remembered what a cluster was told that it may run: a recall names it."""
+    cluster, registries = call.request.get(ACTOR, "anonymous"), call.services.settings.admission
+    found = {artifact_of(one.image, registries) for one in asked.images}
+    rows = tuple(
+        WorkloadRow(
+            cluster=cluster, namespace=safe(asked.namespace), workload=safe(asked.workload), repository=one.repository,
+            digest=str(one.digest),
+        )
+        for one in sorted(found, key=str)[: limits.ADMISSION_REMEMBERED]
+    )  # fmt: skip
+    if rows:
+        thing = f"{cluster} {asked.thing} {','.join(row.digest for row in rows)}"
+        call.worker.note_soon(SawWorkloads(rows=rows, at=call.services.now()), thing)
 
 
 async def _record(call: Call, thing: str, refusals: Sequence[str]) -> None:

@@ -107,6 +107,7 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
         for task in keeping:
             task.cancel()
         await asyncio.wait(keeping)
+        await worker.finish_notes()
         await worker.write_pulls(all_of_them=True)
         await worker.note_pulls(anew=True)
         worker.threads.shutdown(wait=True)

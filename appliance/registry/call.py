@@ -77,6 +77,7 @@ class Worker:
         self._withdrawing = asyncio.Lock()
         self._correcting = asyncio.Lock()
         self._noted: dict[str, float] = {}
+        self._soon: set[asyncio.Task[None]] = set()
 
     async def withdraw(self, digest: Digest, inode: int) -> None:
         """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.
@@ -161,6 +162,19 @@ class Worker:
             await asyncio.wait_for(self.services.writer.submit(write), limits.UNREADABLE_NOTE)
         except (LockgateError, TimeoutError) as error:
             _log.warning("%s could not be noted: %s", safe(thing), error or "the station is busy")
+
+    def note_soon(self, write: Write, thing: str) -> None:
+        """Have something written that decides nothing and that nobody waits for; at most once in
+        `limits.UNREADABLE_NOTED` each."""
+        if not self._is_noted(thing):
+            task = asyncio.ensure_future(self._note(thing, write))
+            self._soon.add(task)
+            task.add_done_callback(self._soon.discard)
+
+    async def finish_notes(self) -> None:
+        """Wait for what is being written."""
+        if self._soon:
+            await asyncio.wait(self._soon)
 
     def keep_right(self, facts: ManifestFacts) -> None:
         """Remember a row that is what its manifest's bytes say."""

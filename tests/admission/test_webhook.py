@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +18,11 @@ from appliance import clock, limits
 from appliance.image_signatures.pulls import StationPulls
 from appliance.registry.services import RegistrySettings
 from appliance.settings.image_policy import ImageRule
+from appliance.store.database import open_reader
 from appliance.store.reads.registry import Metadata
+from appliance.store.reads.workloads import Workload, workloads_with
 from appliance.store.writes.lifecycle import Block
+from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from appliance.store.writes.write import under_event
 from tests.access.site import basic
 from tests.admission.reviews import UID, image_review, pod_spec, review
@@ -35,6 +42,16 @@ class Cluster(Held):
     def ask(self, raw: bytes, path: str = "validate", name: str | None = "node") -> Answer:
         headers = {"Content-Type": "application/json"} | ({} if name is None else basic(name))
         return self.door.ask("POST", f"/admission/{path}?timeout=10s", raw, headers)
+
+    def noted(self, digest: str, count: int) -> list[Workload]:
+        """What is remembered of a digest, once there is so much: nobody waits for it to be written."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with contextlib.closing(open_reader(self.paths.database)) as reader:
+                if len(found := workloads_with(reader, {digest})) >= count:
+                    return found
+            time.sleep(0.01)
+        raise AssertionError("nothing was noted")
 
     def verdict(self, *images: str, name: str = "node") -> dict[str, Any]:
         answer = self.ask(review("Pod", pod_spec(*images)), name=name)
@@ -146,3 +163,30 @@ def test_ten_thousand_containers_are_answered(cluster: Cluster, image: tuple[str
     many = cluster.verdict(*(f"{name}:{number}" for number in range(2_000)))
     assert not many["allowed"]
     assert len(many["status"]["message"]) < 3_000
+
+
+def test_a_recall_can_name_what_was_admitted(cluster: Cluster, image: tuple[str, str]) -> None:
+    name, digest = image
+    for kind, more in (("Deployment", {}), ("Pod", {"dryRun": True}), ("Job", {"name": ""})):
+        assert cluster.ask(review(kind, pod_spec(f"{name}@{digest}"), **more)).json["response"]["allowed"]
+    cluster.ask(review("CronJob", pod_spec(f"{name}@{digest}", f"{name}:1")))
+    found = cluster.noted(digest, 2)
+    assert {(one.cluster, one.namespace, one.workload) for one in found} == {
+        ("node", "shop", "Deployment/web"), ("node", "shop", "Job/-"),
+    }  # fmt: skip
+    assert {one.repository for one in found} == {cluster.team}
+
+
+def test_the_oldest_workloads_are_forgotten(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WORKLOADS", 3)
+    for number in range(5):
+        row = WorkloadRow(cluster="c", namespace="n", workload=f"Pod/{number}", repository="r", digest=f"d{number}")
+        cluster.submit(SawWorkloads(rows=(row,), at=f"2030-01-0{number + 1}T00:00:00Z"))
+    with contextlib.closing(open_reader(cluster.paths.database)) as reader:
+        kept = workloads_with(reader, {f"d{number}" for number in range(5)})
+    assert [one.workload for one in kept] == ["Pod/4", "Pod/3", "Pod/2"]
+
+
+def test_a_database_of_an_earlier_version_remembers_none(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "old.db")) as reader:
+        assert workloads_with(reader, {"sha256:1"}) == []

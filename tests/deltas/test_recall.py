@@ -15,6 +15,7 @@ from appliance.custody.recall import recall
 from appliance.outgoing.delta_base import take_files
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.registry import PutTag
+from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from appliance.store.writes.write import under_event
 from bundles.documents.statement import read_statement
 from bundles.errors import NotFoundError
@@ -55,6 +56,20 @@ def test_who_pulled_what_stands_above_it_is_named(road: Road) -> None:
     ]  # fmt: skip
     assert seen["pulls_since"] <= seen["pulls"][0]["last"]
     assert found(road.inside, reference)["pulls"] == seen["pulls"]
+
+
+def test_the_workloads_that_were_admitted_with_it_are_named(road: Road) -> None:
+    reference = road.make("1", a=b"evil")
+    road.release(road.build(reference))
+    (tag,) = found(road.inside, str(Digest.of(b"evil")))["tags"]
+    pushed = str(Digest.of(b"pushed by a client"))
+    for digest in (tag["digest"], pushed):
+        row = WorkloadRow(cluster="robot", namespace="shop", workload="Pod/a", repository="tools", digest=digest)
+        road.inside.writer.submit(SawWorkloads(rows=(row,), at=clock.now()))
+    (seen,) = found(road.inside, str(Digest.of(b"evil")))["workloads"]
+    assert (seen["cluster"], seen["workload"], seen["reference"]) == ("robot", "Pod/a", f"tools@{tag['digest']}")
+    only = found(road.inside, pushed)  # no bundle brought it
+    assert (list(only["bundles"]), [one["namespace"] for one in only["workloads"]]) == ([], ["shop"])
 
 
 def test_the_outside_names_the_bundles_it_sent_and_what_became_of_them(road: Road) -> None:
