@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from appliance.api.content import LayerFile, LayerFiles
@@ -37,6 +38,34 @@ async def test_a_layer_of_the_tree_is_opened_and_lists_its_files(drive: Any) -> 
         assert console.app.shown.table.records[0].path == "usr/bin/web-portal", "sorted by bytes, the largest first"
         await console.press("y")
         assert console.app.clipboard
+
+
+class Slow(DemoStation):
+    """A layer of which the first lines have no file that is looked for."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.go_on = asyncio.Event()
+
+    async def lines(self, shape: Any, path: str, take: Any, **query: object) -> None:
+        take(LayerFiles(looked=5))
+        await self.go_on.wait()
+        take(LayerFiles(looked=9, end=True))
+
+
+async def test_a_layer_is_not_called_empty_before_it_was_read_to_its_end(drive: Any) -> None:
+    station = Slow()
+    async with drive(station=station) as console:
+        console.app.push_screen(LayerScreen(LAYER))
+        for _ in range(500):
+            await console.pilot.pause()
+            if "read so far: 5 entries" in console.screen():
+                break
+            await asyncio.sleep(0.005)
+        assert "loading" in console.app.shown.table.nothing
+        station.go_on.set()
+        await console.shows("read to its end: 9 entries")
+        assert "empty" in console.app.shown.table.nothing
 
 
 async def test_names_are_shown_as_text_and_what_is_left_out_is_said(drive: Any) -> None:

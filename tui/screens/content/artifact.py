@@ -28,6 +28,8 @@ _OTHER: Final = "another reference"
 
 class ArtifactScreen(StationScreen):
     name_of: ClassVar[str] = "artifact"
+    beside_from: ClassVar[int] = 136
+    """From here on the artifact's digest stays on one line beside the details."""
 
     def __init__(self, reference: str) -> None:
         super().__init__()

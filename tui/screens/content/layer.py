@@ -11,6 +11,7 @@ from appliance.api.content import LayerFile, LayerFiles
 from bundles.io.display import safe
 from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import count, size
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
@@ -62,7 +63,8 @@ class LayerScreen(StationScreen):
         """Read the layer anew, for what the filter asks of the station."""
         self.query_one("#facts", Panel).show([[(safe(self.reference), "plain")], [(safe(self.digest), "plain")]])
         self._asked += 1
-        self.table.show(())
+        self.table.forget()
+        self.table.answered = False
         asked, query = self._asked, {"ref": self.reference, "layer": self.digest, "filter": self.table.held}
         self.say("busy", "the layer is being read")
         self.ask(
@@ -80,6 +82,10 @@ class LayerScreen(StationScreen):
         if message.asked != self._asked:
             return
         line = message.line
+        if not self.table.loaded and not line.end and not line.files:
+            self.say("busy", f"read so far: {count(line.looked, 'entry', 'entries')}")
+            return  # still to be said what is in it
+        self.table.stands(Known.SHOWN)
         self.table.extend(line.files, None)
         if not line.end:
             self.say("busy", f"read so far: {count(line.looked, 'entry', 'entries')}")
