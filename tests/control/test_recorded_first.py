@@ -37,6 +37,7 @@ from appliance.store.writes.registry import BumpEpoch
 from appliance.store.writes.write import Guarded, LostAnswerError, Write, under_event
 from bundles.errors import FailedError
 from tests.control.test_openapi import serving
+from tests.gates.known import harmless, load
 from tests.intake.inside import Context, Inside, make_station, name_of, small_bundle
 
 NAME = name_of()
@@ -172,6 +173,7 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
         sent = {"approval": _approval(inside, key), "override": _override(inside, key)}
         inside.decide(NAME, key)
         _other_released(inside, tmp_path)
+        load(inside.writer.submit, inside.station.paths, harmless())
     with serving(root) as (base, app):
         control = app[CONTROL]
         control.callers._seen, control.callers._accounts = {}, control.accounts

@@ -102,9 +102,10 @@ def _listed(items: list[dict[str, Any]]) -> str:
         return "no advisories are loaded"
     rows = [
         (
-            one["source"], one["dated"], some(one["age_days"], "day"), one["records"], one["malformed"],
+            one["source"], *(("-", "-") if one["damaged"] else (one["dated"], some(one["age_days"], "day"))),
+            one["records"], one["malformed"],
             "[!!] damaged: load it again" if one["damaged"] else ", ".join(one["ecosystems"]) or _about(one),
-            one["loaded"], one["actor"],
+            *(("-", "-") if one["damaged"] else (one["loaded"], one["actor"])),
         )
         for one in items
     ]  # fmt: skip

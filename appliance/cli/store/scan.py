@@ -147,6 +147,13 @@ def _find(root: Path | None, name: str, all_count: bool, as_json: bool) -> None:
     if any(one["finding"]["state"] == "affected" for one in counted):
         images = len({one["use"]["image"] for one in counted})
         raise FailedError(f"found in {some(images, 'image')}", thing=safe(name), remedy="see the references above")
+    damaged = [one["source"] for one in document["advisories"] if one["damaged"]]
+    if damaged:
+        raise IncompleteError(
+            "not found where the station looked; rows of the advisories are not what was loaded",
+            thing=f"{safe(name)}, by {safe(', '.join(damaged))}",
+            remedy="load them again with: lockgate advisories load FILE",
+        )
     if not document["known"]:
         raise IncompleteError(
             "no advisory about it is loaded",
@@ -254,7 +261,10 @@ def _sources(advisories: list[dict[str, Any]]) -> list[str]:
     if not advisories:
         return ["[!!] no advisories are loaded: lockgate advisories load FILE"]
     return [
-        f"advisories {safe(one['source'])}: {one['dated']}, {some(one['age_days'], 'day')} old" for one in advisories
+        f"[!!] advisories {safe(one['source'])}: damaged; load them again: lockgate advisories load FILE"
+        if one["damaged"]
+        else f"advisories {safe(one['source'])}: {one['dated']}, {some(one['age_days'], 'day')} old"
+        for one in advisories
     ]
 
 
