@@ -11,7 +11,7 @@ from appliance.intake.inspectors import layer_cache
 
 ROOT = Path(appliance.__file__).parent
 LOOKING = sorted((ROOT / "archives").rglob("*.py"))
-HELD = (10, "82aede51c182491aec9dd91deaeeb65174c163845f8276329650c153df827c57")
+HELD = (10, "b177b339fea80433659e04c12999cc8c20becc2fd6871062488a8cc0d0c386a0")
 """The number, and the digest of the code that it stands for."""
 
 
