@@ -81,7 +81,9 @@ def scan(
     as_json = as_json or form == "json"
     if malware:
         if known or again or all_count or form not in ("table", "json") or len(what) != 1 or what == ("new",):
-            raise UsageError("--malware goes with one REF alone", thing=" ".join(what), remedy="see: lockgate scan -h")
+            raise UsageError(
+                "--malware goes with one REF alone", thing=" ".join(what), remedy="see: lockgate scan --help"
+            )
         scan_for_malware(root, what[0], as_json)
         return
     if form not in ("table", "json") and (what[0] == "find" or what == ("new",)):
