@@ -15,9 +15,12 @@ import pytest
 from appliance import clock
 from appliance.audit.event import AuditEvent
 from appliance.audit.reading import tail
+from appliance.lifecycle.forgotten import look
 from appliance.lifecycle.restored_copy import shut_if_forgotten
+from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
+from appliance.store.writer.service import WriterService
 from appliance.store.writes.ledger import EnterReceipt
 from appliance.store.writes.outgoing import SignBundle, TakeSequence
 from appliance.tour.stage import lockgate
@@ -268,6 +271,19 @@ def test_a_restored_outside_gives_no_number_out_twice(outside: Path) -> None:
     assert f"alpha.bravo continues after number 7 ({DIGESTS[7]})" in said
     lockgate("restore", "--why", "once more", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside)
     assert next_number(outside) == (8, DIGESTS[7])
+
+
+def test_an_outside_whose_database_alone_was_put_back_starts_once_people_have_said_so(outside: Path) -> None:
+    """A copy from before the last start of the writer, too, of which it knows no mark."""
+    database = outside / "metadata.sqlite"
+    older = database.read_bytes()
+    with WriterService(database):
+        pass
+    database.write_bytes(older)
+    paths = StationPaths(outside)
+    assert look(paths) is not None
+    lockgate("restore", "--why", "a new disk", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside)
+    assert look(paths) is None
 
 
 def test_where_nothing_was_signed_since_the_copy_its_last_bundle_is_the_head(outside: Path) -> None:

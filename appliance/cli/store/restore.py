@@ -68,8 +68,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
             streams = shut_imports(paths, actor(), at) if inside else enter_heads(paths, entered)
             if given is not None:
                 enter_receipt(paths, given[0].number, given[1])
-            if inside:
-                accept(paths)
+            accept(paths)
             with failures_named(paths.audit_head, "the note of the log's head cannot be removed"):
                 forget_head(paths)
     people = 0 if not inside else 1 if config.open else 2
