@@ -38,8 +38,8 @@ def hint(media: Path, *, plain: bool = False) -> str:
         ", ".join(f"{one.name} ({one.role})" for one in (Person(ADMINISTRATOR, "", "administrator"), *people))
         for people in (INSIDE, OUTSIDE)
     )
-    across = "" if plain else f" w leads to the outside: {outside}."
+    across = "" if plain else f" Outside, at alpha (w leads across): {outside}."
     return (
-        f"The demo. Here, inside: {inside}.{across}\n"
+        f"The demo. Inside, at bravo: {inside}.{across}\n"
         f"Every password and passphrase is {PASSWORD}. What is carried lies in {media}"
     )

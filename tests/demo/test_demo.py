@@ -74,6 +74,7 @@ async def test_what_is_shown_was_done_at_real_stations_and_everything_goes(tmp_p
             await console.press("1")
             await console.shows("import refused")
             await console.press("w")
+            await console.shows("This is alpha.")
             await console.log_in("jana", PASSWORD)
             app.show_root("bundles")
             await console.shows("alpha.bravo-000003")

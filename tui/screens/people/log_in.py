@@ -5,6 +5,7 @@ Names and passwords are typed, used once and kept nowhere.
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -232,4 +233,6 @@ def make_gate(app: ConsolePort, why: str, kept_for: str) -> LogInForm:
         explain = f"{reason}What was on the screen is kept for {safe(kept_for)}; whoever else logs in begins anew."
         return LogIn("Locked", explain, locked_by=kept_for, values={"account": kept_for})
     explain = f"{why[0].upper()}{why[1:]}." if why else "Who are you?"
+    if app.hint:  # there are two stations, and neither has said its name yet
+        explain = f"{explain} This is {safe(PurePath(app.link.station.folder).name)}."
     return LogIn("Log in", "\n".join(filter(None, (explain, app.hint))))
