@@ -95,7 +95,7 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "inspect": {"id!": _TEXT, "scan": _FLAG},
     "gc": {"dry_run": _FLAG, "now": _FLAG, "untagged": _FLAG, "older_than": {"type": ["integer", "null"]}},
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
-    "scan": {"references!": _TEXTS, "again": _FLAG},
+    "scan": {"references!": _TEXTS, "again": _FLAG, "malware": _FLAG},
     "advisories": {"path": HANDLE_SCHEMA, "reference": _TEXT, "source": {"type": ["string", "null"]}, "replace": _FLAG},
     "sftp-push": {"paths!": _HANDLES, "to!": _TEXT, "secret": SECRET_SCHEMA},
     "sftp-pull": {"id!": _TEXT, "from!": _TEXT, "out!": HANDLE_SCHEMA, "secret": SECRET_SCHEMA},
