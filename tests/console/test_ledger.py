@@ -91,10 +91,11 @@ def test_a_stream_that_is_carried_out_names_its_voids() -> None:
 async def test_the_screen_names_what_is_out_of_the_ordinary(drive: Any) -> None:
     async with drive(size=(120, 40)) as console:
         await console.press("7")
-        assert "clock floor 2026-05-04 07:45 (alpha.bravo-000007): earlier is not believed" in console.screen()
+        rows = console.app.shown.query_one("#standing")
+        assert "clock floor 2026-05-04 07:45 (alpha.bravo-000007): earlier is not believed" in rows.as_text()
         assert "fork alpha.bravo-000004, refused" in console.screen()
         await console.press("down")
-        assert "SILENT for 49 days" in console.screen()
+        assert "SILENT for 49 days" in rows.as_text()
         assert "void 000002" in console.screen()
 
 

@@ -44,7 +44,8 @@ async def test_accounts_are_listed_with_roles_state_and_when_they_were_seen(driv
         assert "[!!] disabled" in screen
         assert "[!!] locked out" in screen
         assert "2026-05-04 13:58" in screen
-        assert "locked until 2026-05-04 14:04 after failed log-ins; e unlocks it" in screen
+        detail = console.app.shown.query_one("#detail").as_text()
+        assert "locked until 2026-05-04 14:04 after failed log-ins; e unlocks it" in detail
 
 
 async def test_the_whole_key_of_an_officer_is_shown(drive: Any) -> None:

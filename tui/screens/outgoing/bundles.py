@@ -33,6 +33,8 @@ _NAMES = 7
 
 class BundlesScreen(StationScreen):
     name_of: ClassVar[str] = "bundles"
+    beside_from: ClassVar[int] = 160
+    """The history has the place beside the lists; both have room from here on."""
     AUTO_FOCUS = "Table"
 
     def __init__(self) -> None:
