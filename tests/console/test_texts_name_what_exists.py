@@ -34,7 +34,7 @@ VERBS: Final = {
     ("e", "releases"): "release", ("e", "unlocks"): "account_enable", ("e", "writes"): "delta_receipt",
     ("enter", "does"): "step", ("enter", "opens"): "open", ("enter", "shows"): "open", ("enter", "saves"): "step",
     ("esc", "ends"): "back", ("f", "sets"): "floor", ("h", "enters"): "hand_over",
-    ("i", "imports"): "bring_in import_next",
+    ("i", "imports"): "bring_in import_next", ("l", "looks"): "transfer_look",
     ("n", "signs"): "sign", ("o", "begins"): "cosign", ("o", "shows"): "report", ("p", "pins"): "pin",
     ("p", "plans"): "plan", ("p", "sets"): "account_password", ("p", "works"): "plan", ("r", "looks"): "refresh",
     ("r", "asks"): "refresh", ("R", "says"): "recall", ("n", "lists"): "site_add",

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from appliance.api.content import Artifact, Component
 from bundles.errors import NotFoundError
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 from tui.screens.station_screen import StationScreen
 from tui.station.port import Station
 from tui.widgets.line_rows import LineRows
@@ -48,7 +48,7 @@ class DifferenceScreen(StationScreen):
         one, other, packages, whole = found
         self._lines = difference(one, other, packages)
         if not whole:
-            self._lines.append(("need", f"only the first {_PAGES * 200:,} components of each SBOM were compared"))
+            self._lines.append(("need", f"only the first {some(_PAGES * 200, 'component')} of each SBOM were compared"))
         self.filter_changed(self.filter_text)
 
     def filter_changed(self, text: str) -> None:
