@@ -61,7 +61,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "collection.toml": read_collection,
     "collection.lock": read_lock,
     "registries.conf": lambda file: list(registries_conf._rules_of(file)),
-    "console.toml": keymap._read,
+    "console.toml": lambda file: keymap.load(file.parent),
 }
 
 

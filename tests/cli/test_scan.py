@@ -107,7 +107,7 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert (clean.status, "[ok] nothing was found" in clean.out) == (0, True)
     assert "osv-pypi: 2024-01-01T00:00:00Z" in clean.out
     assert at("status", "--json").document["advisories"] == {
-        "sources": 1, "oldest": "2024-01-01T00:00:00Z", "malformed": 0, "hit": 0,
+        "sources": 1, "oldest": "2024-01-01T00:00:00Z", "malformed": 0, "damaged": 0, "hit": 0,
     }  # fmt: skip
     assert "advisories   1 source, the oldest of 2024-01-01T00:00:00Z" in at("status").out
     assert at("scan", "find", "PYSEC-1").status == 0

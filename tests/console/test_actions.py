@@ -22,7 +22,7 @@ from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
 APPROVED, QUARANTINED = "alpha.bravo-000006", "alpha.bravo-000007"
-BUNDLES = {"release": APPROVED, "withdraw": "alpha.bravo-000005"}
+BUNDLES = {"release": APPROVED, "release_part": APPROVED, "withdraw": "alpha.bravo-000005"}
 """The bundle that an action is done to, where it is not one that waits."""
 REFUSED = "j0039"
 
@@ -47,7 +47,7 @@ async def reach(console: Any, screen: str, action: str) -> None:
         await _fill_form(console, planned=action == "build")
     if (screen, action) == ("repositories", "pick"):
         await console.press("enter")
-    if (screen, action) == ("intake", "release"):
+    if screen == "intake" and action in ("release", "release_part"):
         await console.press("down", "down")
     if (screen, action) == ("intake", "withdraw"):
         await console.press("down", "down", "down")
@@ -154,6 +154,8 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "import_next": asks(Choose),
     "approve": at("report"),
     "release": asks(Confirm),
+    "release_part": asks(Choose),
+    "import_part": asks(Choose),
     "reject": asks(Prompt),
     "report": at("report"),
     "cancel": asks(Confirm),

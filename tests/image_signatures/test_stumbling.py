@@ -149,12 +149,12 @@ def test_an_inspector_that_fails_on_the_content_leaves_a_bundle_that_is_rejected
 ) -> None:
     made = small_bundle(tmp_path / "carried")
     own = inspectors.INSPECTORS
-    monkeypatch.setattr(inspectors, "INSPECTORS", (*own, Named("malware", stumbling(error))))
+    monkeypatch.setattr(inspectors, "INSPECTORS", (*own, Named("third-party", stumbling(error))))
     with Inside(tmp_path / "bravo", approvals_needed=1) as inside:
         inside.trust(made.key.public)
         officer = inside.officer()
         inside.bring(made.folder)
-        section = section_of(inside, "malware")
+        section = section_of(inside, "third-party")
         assert (section["outcome"], section["details"]) == ("fail", {"unlooked": code, "required": True})
         assert section_of(inside, "integrity")["outcome"] == "ok"
         with pytest.raises(RefusedError) as refused:
@@ -184,12 +184,12 @@ def test_an_inspector_that_nobody_requires_and_that_fails_on_the_content_stops_n
 ) -> None:
     made = small_bundle(tmp_path / "carried")
     look = stumbling(lambda: TypeError("x"))
-    monkeypatch.setattr(inspectors, "INSPECTORS", (*inspectors.INSPECTORS, Named("malware", look, always=False)))
+    monkeypatch.setattr(inspectors, "INSPECTORS", (*inspectors.INSPECTORS, Named("third-party", look, always=False)))
     with Inside(tmp_path / "bravo", approvals_needed=1) as inside:
         inside.trust(made.key.public)
         officer = inside.officer()
         inside.bring(made.folder)
-        assert section_of(inside, "malware")["details"] == {"unlooked": "TypeError", "required": False}
+        assert section_of(inside, "third-party")["details"] == {"unlooked": "TypeError", "required": False}
         assert inside.decide(name_of(), officer) == "approved"
 
 
