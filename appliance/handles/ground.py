@@ -26,7 +26,7 @@ class Ground:
     """What belongs to the station in `root`, as it is now."""
 
     def __init__(self, paths: StationPaths) -> None:
-        self._root = paths.root
+        self._paths = paths
         status = paths.root.stat()
         self._top = (status.st_dev, status.st_ino)
         self._own = frozenset(_everything(paths))
@@ -34,10 +34,17 @@ class Ground:
     def require_outside(self, descriptor: int, shown: Path, *, is_folder: bool) -> None:
         """Raises RefusedError where what was opened is in the station's folder, or is that."""
         status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino) in self._own:
+        if self._is_own((status.st_dev, status.st_ino)):
             raise inside(shown)
         if is_folder and any(here == self._top for _, here in _way_up(descriptor, shown)):
             raise inside(shown)
+
+    def _is_own(self, one: tuple[int, int]) -> bool:
+        """Whether it is one of the station's. What was may be gone, and its inode another's: it is looked at again
+        while the other is open, and keeps its inode."""
+        if one in self._own:
+            self._own = frozenset(_everything(self._paths))
+        return one in self._own
 
 
 def require_no_station(descriptor: int, shown: Path) -> None:

@@ -127,7 +127,7 @@ async def test_a_real_bundle_is_approved_released_blocked_and_withdrawn_from_the
             await console.press("enter")
             await console.shows("blocked: shown to nobody now")
             console.app.open_thing("intake", name_of())
-            await console.shows("Artifacts")
+            await console.shows("Checks, volumes, artifacts")
             await console.press("u")
             await console.shows(f"Withdraw {name_of()}: why?")
             await console.type("a leaked key")

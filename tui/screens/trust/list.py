@@ -23,6 +23,8 @@ RULES = 4
 
 class TrustScreen(TrustActs):
     name_of: ClassVar[str] = "trust"
+    beside_from: ClassVar[int] = 136
+    """Below, an owner is cut before it is known from another one."""
 
     def __init__(self) -> None:
         super().__init__()
