@@ -10,12 +10,17 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 PATIENCE = 120.0
 _DRAWN = 1_000
 """Bytes of a full-screen program's first screen, at least."""
+_LEFT: Mapping[bool, tuple[Callable[[str], bool], bytes]] = {
+    False: (lambda shown: len(shown) > _DRAWN, b"q"),
+    True: (lambda shown: "Leave" in shown, b"\x03"),
+}
+"""When a console can be left, and by which key: the demo's asks for a log-in first."""
 PASSPHRASE = "correct horse battery staple"
 _CODE = re.compile(r"([A-Z0-9]{4}(?:-[A-Z0-9]{4}){3})")
 _ASKS = re.compile(r"(?i)(passphrase|password|repeat|confirmation|code|site|approve|continue|\[y/n\])[^\n]*[:\]?>] *\Z")
@@ -49,6 +54,7 @@ class Terminal:
         self._count += 1
         mark = f"ended-{self._count}:"
         full_screen = console = line.startswith("lockgate console")
+        is_demo = "--demo" in line
         typed = f"TERM=xterm {line}" if console else line
         os.write(
             self._screen, f"{{ {typed}\n}}; ended=$?; echo; echo ended-''{self._count}:$ended\n".encode()
@@ -61,8 +67,8 @@ class Terminal:
                     shown += os.read(self._screen, 65_536).decode("utf-8", "replace").replace("\r\n", "\n")
                 except OSError:
                     break
-            elif console and len(shown) > _DRAWN:  # it has drawn its screen and waits for a key
-                os.write(self._screen, b"q")
+            elif console and _LEFT[is_demo][0](shown):  # it has drawn its screen and waits for a key
+                os.write(self._screen, _LEFT[is_demo][1])
                 console = False
             if (code := _CODE.findall(shown)) and code[-1] not in self._codes:
                 self._codes.append(code[-1])
