@@ -114,9 +114,12 @@ async def test_marked_rows_are_copied_together_and_marked_jobs_are_dismissed_tog
         assert all(console.inside.demo_job(job.id).dismissed for job in wrong if not job.dismissed)
 
 
-async def test_from_110_columns_on_every_column_of_a_row_stands_beside_the_list(drive: Any) -> None:
-    async with drive(size=(110, 40)) as console:
-        for key in ("4", "5", "6"):
+@pytest.mark.parametrize(("width", "keys"), [(110, ("4", "5")), (136, ("4", "5", "6"))])
+async def test_from_a_width_on_every_column_of_a_row_stands_beside_the_list(
+    drive: Any, width: int, keys: tuple[str, ...]
+) -> None:
+    async with drive(size=(width, 40)) as console:
+        for key in keys:
             await console.press(key)
             shown = console.app.shown
             panel = shown.query_one("#detail")
