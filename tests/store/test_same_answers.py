@@ -67,8 +67,8 @@ POOLS: dict[str, list[Any]] = {
 }  # fmt: skip
 """Values by the name of a column, parameter or field."""
 NUMBERS = [1, 2, 3, 7]
-OTHERWISE = {"revision", "version", "keep_pages", "close"}
-"""What is the engine's own."""
+OTHERWISE = {"revision", "version", "keep_pages", "close", "one_state"}
+"""What is the engine's own, or gives no answer but a time to ask in."""
 VARYING = {
     ("repositories", "change"),
     *((table, "number") for table in ("webhook_outbox", "packages", "advisory_entries")),
