@@ -147,6 +147,8 @@ class PostgresConnection:
             with _faults():
                 return run(self._connection)
         except PostgresError as error:
+            if not self._connection.closed and self._connection.pgconn.pipeline_status:
+                self._connection.close()  # the server went amid many rows: such a connection takes no statement more
             if self._connection.closed and harmless:
                 self._connection = self._connect()
                 with _faults():
