@@ -1328,6 +1328,10 @@ SFTP_JUMPS: Final = 3
 SFTP_NAMES: Final = 4096
 """Names that are read of a folder of a transfer host: whoever holds it can make them without end."""
 
+SFTP_ANSWER: Final = 512 * 1024
+"""Bytes of one answer of a transfer host: OpenSSH's are 256 KiB at most (sftp-common.h, SFTP_MAX_MSG_LENGTH). Eight are
+under way for each of the files that are carried at once."""
+
 SFTP_ATTEMPTS: Final = 8
 """Connections that a transfer tries without a byte arriving, before it gives up: a minute in all."""
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import logging
 import socket
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -65,12 +66,12 @@ class Hosts:
 
     @contextlib.contextmanager
     def sftp(self, name: str) -> Iterator[Any]:
-        """An SFTP client of the host (paramiko.SFTPClient). Raises RefusedError for a key that is not pinned and where
-        it lets nobody in, CutError where the connection breaks, FailedError."""
-        import paramiko
+        """An SFTP client of the host (appliance.sftp.answers.Client). Raises RefusedError for a key that is not pinned
+        and where it lets nobody in, CutError where the connection breaks, FailedError."""
+        from appliance.sftp.answers import Client  # here: loading paramiko takes a fifth of a second
 
         with self._transport(name) as transport, errors_named(name):
-            client = paramiko.SFTPClient.from_transport(transport, window_size=_WINDOW, max_packet_size=_PACKET)
+            client = Client.from_transport(transport, window_size=_WINDOW, max_packet_size=_PACKET)
             if client is None:
                 raise FailedError("the transfer host has no SFTP", thing=name, remedy="ask who runs it")
             with contextlib.closing(client):
@@ -118,7 +119,13 @@ def start(name: str, way: Any, pinned: Sequence[str]) -> Any:
     transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = limits.SFTP_TIMEOUT
     transport.get_security_options().ciphers = _CIPHERS
     try:
-        transport.start_client(timeout=limits.SFTP_TIMEOUT)
+        try:
+            transport.start_client(timeout=limits.SFTP_TIMEOUT)
+        except (ValueError, LookupError, TypeError, ArithmeticError, struct.error) as error:
+            # what paramiko's own thread met in the host's bytes, whoever sent them
+            raise FailedError(
+                "the transfer host spoke no SSH", thing=f"{name}: {shown(error)}", remedy="ask who runs it"
+            ) from None
         found = fingerprint(transport.get_remote_server_key().asbytes())
         _require_pinned(name, found, pinned)
     except BaseException:
@@ -173,7 +180,7 @@ def errors_named(name: str) -> Iterator[None]:
         raise
     except paramiko.SSHException as error:
         raise _cut(name, error) from None
-    except paramiko.SFTPError as error:
+    except (paramiko.SFTPError, UnicodeDecodeError) as error:  # the texts of its errors are UTF-8
         raise FailedError(
             "the transfer host spoke no SFTP", thing=f"{name}: {shown(error)}", remedy="ask who runs it"
         ) from None

@@ -33,7 +33,7 @@ PIECE: Final = 63 * 512
 
 
 class RemoteFolder:
-    """A folder on the host `name`, by its client (paramiko.SFTPClient) and its path there."""
+    """A folder on the host `name`, by its client (appliance.sftp.answers.Client) and its path there."""
 
     def __init__(self, client: Any, name: str, path: str) -> None:
         self.client, self.name, self.path = client, name, path
@@ -55,14 +55,14 @@ class RemoteFolder:
         """The names in it with their modes, as the host says them. Raises FailedError where it is not there,
         RefusedError where there are too many names."""
         try:
-            entries = self.client.listdir_iter(self.path or ".", read_aheads=4)
-            for number, entry in enumerate(entries):
+            for number, entry in enumerate(self.client.entries(self.path or ".")):
                 if number >= limits.SFTP_NAMES:
                     raise RefusedError(
                         "too many names in a folder of the transfer host", thing=self.said(),
                         remedy=f"at most {limits.SFTP_NAMES} are looked at: give a folder of its own to Lockgate",
                     )  # fmt: skip
-                yield entry.filename, entry.st_mode or 0
+                if entry is not None:
+                    yield entry
         except FileNotFoundError:
             raise FailedError(
                 "no such folder on the transfer host", thing=self.said(), remedy="check the folder, or have it made"

@@ -23,7 +23,7 @@ PASSWORD = "tr0ub4dor-of-one-test"
 class Lies:
     """What it does wrong. `sizes` are said of files by name; `short` bytes are given at most by one read; files in
     `changed` have another last byte than is there; files in `dropped` keep nothing that is written; `names` stand in
-    every folder too; `refuse_reads_after` bytes of a file an error comes."""
+    every folder too, `raw_names` as these bytes; of `boundless` files attributes are said to follow without end."""
 
     root: Path
     sizes: dict[str, int] = field(default_factory=dict)
@@ -31,7 +31,9 @@ class Lies:
     changed: frozenset[str] = frozenset()
     dropped: bool = False
     names: tuple[str, ...] = ()
+    raw_names: tuple[bytes, ...] = ()
     endless: bool = False
+    boundless: frozenset[str] = frozenset()
     passwords: list[str] = field(default_factory=list)
 
 
@@ -78,11 +80,18 @@ class _Handle(paramiko.SFTPHandle):
         self._file.close()
 
 
+def _pack_boundless(message: Any) -> None:
+    message.add_int(paramiko.SFTPAttributes.FLAG_EXTENDED)
+    message.add_int(2**32 - 1)
+
+
 def _attributes(path: Path, lies: Lies) -> Any:
     try:
         found = paramiko.SFTPAttributes.from_stat(path.lstat(), path.name)
     except FileNotFoundError:
         return paramiko.SFTP_NO_SUCH_FILE
+    if path.name in lies.boundless:
+        found._pack = _pack_boundless
     if path.name in lies.sizes:
         found.st_size = lies.sizes[path.name]
     return found
@@ -99,7 +108,8 @@ class _Files(paramiko.SFTPServerInterface):
         if not here.is_dir():
             return paramiko.SFTP_NO_SUCH_FILE
         found = [paramiko.SFTPAttributes.from_stat(one.lstat(), one.name) for one in here.iterdir()]
-        return found + [paramiko.SFTPAttributes.from_stat(here.lstat(), name) for name in self.lies.names]
+        names = (*self.lies.names, *self.lies.raw_names)
+        return found + [paramiko.SFTPAttributes.from_stat(here.lstat(), name) for name in names]
 
     def stat(self, path: str) -> Any:
         return _attributes(self._at(path), self.lies)

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from paramiko import SFTPError
+from paramiko.sftp import CMD_ATTRS, CMD_DATA, CMD_NAME, CMD_STATUS, CMD_VERSION
 
 from appliance import limits
 from appliance.jobs.kinds import Result
 from appliance.outgoing import sftp_push
+from appliance.sftp.answers import check
 from bundles.errors import FailedError, IncompleteError, RefusedError
 from tests.peer_tools import cannot
 from tests.sftp.lying_server import PASSWORD, Lies, lying_server
@@ -99,6 +102,50 @@ def test_names_without_end_are_not_read_to_it_and_none_is_shown_as_it_stands(tmp
         lies.names = tuple(f"n{number}" for number in range(limits.SFTP_NAMES + 1))
         with pytest.raises(RefusedError, match="too many names"):
             station.list()
+
+
+def test_an_answer_that_says_more_than_it_holds_costs_no_more_than_it_is_long(tmp_path: Path) -> None:
+    with _lying(tmp_path) as (lies, station, folder):
+        station.push(folder)
+        lies.boundless = frozenset({"0002.7z"})
+        with pytest.raises(FailedError, match="spoke no SFTP"):
+            station.pull(NAME, tmp_path / "in")
+        assert station.inside.events("sftp.pull")[-1]["outcome"] == "failed"
+
+
+def test_a_name_that_is_no_text_is_shown_and_stops_nothing(tmp_path: Path) -> None:
+    with _lying(tmp_path) as (lies, station, folder):
+        station.push(folder)
+        lies.raw_names = (b"caf\xe9.txt",)
+        found = station.list()
+        assert [one["id"] for one in found["bundles"]] == [NAME]
+        assert len(found["others"]) == 1
+        assert station.pull(NAME, tmp_path / "in")["volumes"] == 3
+
+
+def test_only_what_an_answer_holds_is_read_of_it() -> None:
+    number, endless = (7).to_bytes(4, "big"), b"\xff" * 4
+    attributes = (0xF).to_bytes(4, "big") + bytes(28)
+    name = (1).to_bytes(4, "big") + b"a" + bytes(4) + attributes
+    whole = {
+        CMD_ATTRS: number + attributes,
+        CMD_NAME: number + (2).to_bytes(4, "big") + name + name,
+        CMD_DATA: number + (3).to_bytes(4, "big") + b"abc",
+        CMD_STATUS: number + number,
+        CMD_VERSION: (3).to_bytes(4, "big"),
+    }
+    for kind, content in whole.items():
+        check(kind, content)
+        with pytest.raises(SFTPError):
+            check(kind, content[:-1])
+    for kind, content in (
+        (CMD_ATTRS, number + (0x80000000).to_bytes(4, "big") + endless),
+        (CMD_NAME, number + endless + name),
+        (CMD_NAME, number + (1).to_bytes(4, "big") + endless),
+        (CMD_DATA, number + endless + b"abc"),
+    ):
+        with pytest.raises(SFTPError):
+            check(kind, content)
 
 
 def test_a_wrong_password_is_refused_and_the_one_that_came_with_the_job_counts(tmp_path: Path) -> None:
