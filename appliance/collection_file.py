@@ -23,7 +23,7 @@ from bundles.io.files import read_small, require_file
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
 _KEYS: Final = ("from", "as", "sha256", "redirects", "platforms", *SELECTION_KEYS)
-_PATHS: Final = ("oci", "oci-archive", "docker-archive", "file")
+_PATHS: Final = ("oci", "oci-archive", "docker-archive", "dir", "file")
 _URL: Final = ("https://", "http://")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FORM: Final = "write [[source]] tables with `from` and, where wanted, `as`, `sha256`, `redirects` or what chooses tags"

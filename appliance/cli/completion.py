@@ -46,7 +46,7 @@ def completion(shell: str, as_json: bool) -> None:
     show({"shell": shell, "script": script}, as_json, script.rstrip)
 
 
-_FORMS: Final = ("file:", "oci:", "oci-archive:", "docker-archive:")
+_FORMS: Final = ("file:", "oci:", "oci-archive:", "docker-archive:", "dir:")
 """What `collect` takes paths behind."""
 
 

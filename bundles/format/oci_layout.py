@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 from bundles import limits
 from bundles.errors import MalformedError, NotFoundError, RefusedError, UsageError
@@ -38,6 +38,9 @@ def index_bytes(artifacts: Sequence[Artifact]) -> bytes:
 
 class Layout:
     """An OCI image layout, wherever its files are. Their names come from validated digests alone."""
+
+    form: ClassVar[str] = "oci"
+    """What stands before its path in a source of `collect`."""
 
     def __init__(self, shown: Path) -> None:
         """`shown` names it for people. Raises MalformedError where it is one of another version."""

@@ -62,6 +62,7 @@ def test_a_source_in_no_form_is_answered_with_those_that_there_are(folder: Path,
         ("docker-archive:app.tar", "docker-archive", "app.tar", None),
         ("docker-archive:a:b.tar:app:1", "docker-archive", "a:b.tar", "app:1"),
         ("oci-archive:a:b.tar", "oci-archive", "a:b.tar", None),
+        ("dir:plain", "dir", "plain", None),
     ],
 )
 def test_the_longest_path_that_is_there_is_meant_and_what_stands_behind_it_chooses(

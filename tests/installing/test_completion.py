@@ -125,7 +125,7 @@ def test_a_source_is_a_prefix_and_then_a_path(home: Path, monkeypatch: pytest.Mo
         context = click.Context(click.Command("collect"))
         return [item.value for item in SOURCE.shell_complete(context, click.Argument(["sources"]), text)]
 
-    assert offered("") == ["file:", "oci:", "oci-archive:", "docker-archive:", "docker://"]
+    assert offered("") == ["file:", "oci:", "oci-archive:", "docker-archive:", "dir:", "docker://"]
     assert offered("oci-archive:m") == ["oci-archive:medium/"]
     assert offered("oci:m") == ["oci:medium/"]
     assert offered("file:bravo/keys/officer.p") == ["file:bravo/keys/officer.pem", "file:bravo/keys/officer.pub.pem"]

@@ -105,6 +105,10 @@ def test_what_stock_tools_save_is_collected(alpha: Station, layout: Layout, tmp_
         assert alpha.run("collect", f"{kind}:{tmp_path}/{kind}.tar").last_line == f"saved/{kind}:1"
         assert alpha.run("collect", f"{kind}:{tmp_path}/{kind}.tar:saved/{kind}:1", "--as", "x:1").last_line == "x:1"
     assert digest(alpha, "saved/oci-archive:1") == layout.digest("one")
+    for form in ("one", "both"):
+        run("skopeo", "copy", "--quiet", "--all", f"oci:{layout.folder}:{form}", f"dir:{tmp_path}/{form}.dir")
+        alpha.run("collect", f"dir:{tmp_path}/{form}.dir", "--as", f"saved/dir:{form}")
+        assert digest(alpha, f"saved/dir:{form}") == layout.digest(form)
 
 
 def test_a_reference_at_another_registry_comes_with_every_platform(

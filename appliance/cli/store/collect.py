@@ -73,11 +73,12 @@ def collect(
 
     SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), HOST/REPO:PATTERN (all tags that a pattern with * covers,
     or of these what --exclude, --range, --variant and --newest choose; REPO may be a pattern too, as team/**; --as
-    names a repository then), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
-    or oci-archive:FILE (what docker save and podman save write) or file:PATH (any file). Of a tag and a digest the
-    digest decides; where the tag stands elsewhere, that is said. An image without a name is taken with --as. With -f,
-    sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
-    that a registry may send on to); its relative paths start at its folder. The last lines are the references.
+    names a repository then), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE or oci-archive:FILE (what docker
+    save, podman save and ctr images export write), dir:DIR (what skopeo copy writes so) or file:PATH (any file). Of a
+    tag and a digest the digest decides; where the tag stands elsewhere, that is said. An image without a name is taken
+    with --as. With -f, sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and
+    `redirects` (the hosts that a registry may send on to); its relative paths start at its folder. The last lines are
+    the references.
 
     With --platform an index keeps its digest and comes with these platforms alone; what was left out is recorded.
 
@@ -302,27 +303,29 @@ def _check_as_of_many(as_: str) -> None:
         ) from None
 
 
-_FORMS: Final = "file:PATH, oci:DIR, docker-archive:FILE or oci-archive:FILE for what is on this machine"
+_FORMS: Final = "file:PATH, oci:DIR, docker-archive:FILE, oci-archive:FILE or dir:DIR for what is on this machine"
 
 
 _PATHS: Final = {
     "oci": (True, "no such OCI image layout", "write oci:DIR, oci:DIR:NAME or oci:DIR@DIGEST"),
     "oci-archive": (False, "no such archive", "write oci-archive:FILE or oci-archive:FILE:NAME"),
     "docker-archive": (False, "no such archive", "write docker-archive:FILE or docker-archive:FILE:NAME"),
+    "dir": (True, "no such folder", "write dir:DIR, with --as REPO:TAG"),
     "file": (False, "no such file", "give a file's path"),
 }
 """Forms of a source that is a path: whether it is a folder, and what is said where it is not there."""
-_OF_OTHERS: Final = ("dir", "docker-daemon", "containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+_OF_OTHERS: Final = ("docker-daemon", "containers-storage", "ostree", "sif", "tarball")
 """Forms that skopeo reads (containers-transports(5)) and this does not."""
 
 
 def _forms_of(text: str, path: Path) -> str:
     """How a path can be written, by what is there."""
     if path.is_dir():
-        is_layout = (path / "oci-layout").exists()
-        return (
-            f"write oci:{text}" if is_layout else f"a file is file:PATH, an OCI image layout oci:DIR; {text} is neither"
-        )
+        if (path / "oci-layout").exists():
+            return f"write oci:{text}"
+        if (path / "manifest.json").exists():
+            return f"write dir:{text}"
+        return f"a file is file:PATH, an OCI image layout oci:DIR; {text} is neither"
     return f"write file:{text} to carry it as it is, or docker-archive:{text} or oci-archive:{text} for images in it"
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.access import Accesses
 from appliance.outgoing.collect.arrivals import ArtifactSource
+from appliance.outgoing.collect.dir_folder import DirFolder
 from appliance.outgoing.collect.docker_archive import DockerArchive
 from appliance.outgoing.collect.evidence import EvidenceMemory
 from appliance.outgoing.collect.host_client import Hosts
@@ -29,7 +30,7 @@ from bundles.format.oci_layout import LayoutFolder
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference, RemoteReference
 
-PATHS: Final = ("layout", "oci-archive", "docker-archive", "file")
+PATHS: Final = ("layout", "oci-archive", "docker-archive", "dir", "file")
 """Kinds of sources that are paths."""
 
 
@@ -135,6 +136,8 @@ def open_local(context: JobContext, entry: dict[str, Any], hashed: Callable[[int
     name = _name(entry.get("name") or path.name)
     if entry["kind"] == "layout":
         return LayoutSource(LayoutFolder(path), entry.get("tag"), as_, name)
+    if entry["kind"] == "dir":
+        return LayoutSource(DirFolder(path), entry.get("tag"), as_, name)
     if entry["kind"] == "oci-archive":
         return LayoutSource(LayoutArchive(TarFiles(path)), entry.get("tag"), as_, name.removesuffix(".tar"))
     if entry["kind"] == "docker-archive":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, ClassVar, Final, Protocol
 
 from appliance.outgoing.collect.names import MODE, TITLE, default_reference, docker_name, folder_name
 from appliance.outgoing.collect.tar_files import TarFiles
@@ -175,10 +175,9 @@ class LayoutSource:
 
     def _choices(self) -> str:
         """The ways to name one of the layout's images, a few of them."""
-        kind = "oci-archive" if isinstance(self._layout, LayoutArchive) else "oci"
         ways = [f":{name}" if name else f"@{found.digest}" for name, found in self._entries]
         more = ", …" if len(ways) > _CHOICES else ""
-        return ", ".join(safe(f"{kind}:{self._layout.root}{way}") for way in ways[:_CHOICES]) + more
+        return ", ".join(safe(f"{self._layout.form}:{self._layout.root}{way}") for way in ways[:_CHOICES]) + more
 
     def _reference_or_none(self, name: str, found: Descriptor) -> Reference | None:
         try:
@@ -251,6 +250,8 @@ class LayoutSource:
 
 class LayoutArchive(Layout):
     """An OCI image layout in a tar archive, as `podman save --format oci-archive` and `docker save` write it."""
+
+    form: ClassVar[str] = "oci-archive"
 
     def __init__(self, files: TarFiles) -> None:
         """Raises UsageError where the archive is none."""
