@@ -490,6 +490,9 @@ ADMISSION_REMEMBERED: Final = 64
 WORKLOADS_NAMED: Final = 1_000
 """Workloads that a recall names."""
 
+ADMISSION_REACHED: Final = 4096
+"""Manifests and blobs that an image is made of where a review asks for it: each is looked for among the blocks."""
+
 ADMISSION_NAMED: Final = 20
 """Images that an event names."""
 

@@ -144,7 +144,6 @@ class _Asking:
     def pull(self) -> None:
         reference = self._wanted.reference
         raw, kind = self._manifest(str(reference.digest or reference.tag))
-        self._check(raw, reference.digest)
         manifest = parse_manifest(raw, kind)
         if manifest.is_index:
             manifest = self._child(manifest)
@@ -160,7 +159,6 @@ class _Asking:
                 if error.reason == "name":
                     continue
                 raise
-            self._check(raw, child.digest)
             found = parse_manifest(raw, kind)
             return self._child(found) if found.is_index else found
         raise _EndError("name", "the station holds no image of this index")
@@ -172,6 +170,11 @@ class _Asking:
         self._count(len(raw))
         if len(raw) > bundle_limits.OCI_MANIFEST:
             raise _EndError("large", "a manifest is larger than any may be")
+        # Of a tag the station says which digest it stands at; a client believes that.
+        said = reference if ":" in reference else answer.headers.get("Docker-Content-Digest", "")
+        digest = Digest.parse(said)
+        if Digest.of(raw, digest.algorithm) != digest:
+            raise _EndError("digest", f"{digest}: what came is something else")
         return raw, answer.headers.get("Content-Type", "").partition(";")[0].strip()
 
     def _blob(self, blob: Descriptor) -> None:
@@ -183,10 +186,6 @@ class _Asking:
             self._count(len(block))
         if hashed.hexdigest() != blob.digest.hex:
             raise _EndError("digest", f"{blob.digest}: what came is something else")
-
-    def _check(self, raw: bytes, digest: Digest | None) -> None:
-        if digest is not None and Digest.of(raw, digest.algorithm) != digest:
-            raise _EndError("digest", f"{digest}: what came is something else")
 
     def _expect(self, size: int) -> None:
         if self.bytes + size > limits.PROBE_BYTES:

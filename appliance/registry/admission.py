@@ -20,6 +20,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.reached import require_none_blocked
 from appliance.registry.services import ACTOR, OpenAccess
 from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from bundles.errors import LockgateError, MalformedError, RefusedError
@@ -103,6 +104,8 @@ async def _admit(call: Call, image: str) -> str:
         raise RefusedError("the station does not show it", remedy="bring it in and release it first")
     if (why := call.services.metadata.blocked(digest)) is not None:
         raise RefusedError(f"it is blocked: {why}", remedy="run another digest")
+    # A node may hold a part from before it was blocked, and would ask the station for nothing.
+    await require_none_blocked(call, repository, digest)
     objection = await call.services.pull_policy.objection(repository, digest, "manifest")
     if objection is not None and objection.enforced:
         raise RefusedError(objection.what, remedy=objection.asks)

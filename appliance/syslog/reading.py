@@ -69,15 +69,20 @@ class _Found:
     lines: list[bytes] = field(default_factory=list)
     size: int = 0
     lost: int = 0
+    _newest: int = 0
 
     def read_lane(self, lane: int, mine: list[Segment]) -> None:
-        """Add a lane's next events."""
+        """Add a lane's next events. Where what is known to be sent is more than the whole lane has (the log is an older
+        copy, or somebody raised it), nothing of the lane counts as sent: twice is better than never."""
+        is_first, self._newest = lane not in self.places, 0
         at = self.places.get(lane, Place(mine[0].number, 0))
         for segment in mine:
             if segment.number < at.segment:
                 continue
             if not self._read(segment, at.offset if segment.number == at.segment else 0):
-                return
+                break
+        if is_first and self.size < limits.SYSLOG_BATCH and 0 < self._newest < self.heads.get(lane, 0):
+            del self.heads[lane], self.places[lane]
 
     def _read(self, segment: Segment, offset: int) -> bool:
         """Add a segment's lines from a byte on; False where no more is to be read."""
@@ -100,6 +105,7 @@ class _Found:
         sealed = read_sealed(line)
         if sealed is None or sealed.lane != lane or not self.seals.hold(sealed):
             return
+        self._newest = max(self._newest, sealed.seq)
         if sealed.seq <= self.heads.get(lane, 0):
             return
         self.lost += sealed.seq - 1 - self.heads.get(lane, 0)  # they were not sent, and are not there any more

@@ -24,6 +24,7 @@ from appliance.store.reads.workloads import Workload, workloads_with
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from appliance.store.writes.write import under_event
+from bundles.oci.digest import Digest
 from tests.access.site import basic
 from tests.admission.reviews import UID, image_review, pod_spec, review
 from tests.image_signatures.pulling import Held
@@ -32,6 +33,7 @@ from tests.registry_server import Answer, Server
 
 HOST = "registry.example:5000"
 NUMBERS = itertools.count(1)
+_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 class Cluster(Held):
@@ -81,6 +83,16 @@ def image(cluster: Cluster) -> tuple[str, str]:
     return f"{HOST}/{cluster.team}", str(cluster.push(Image(text=cluster.team), "1"))
 
 
+def _indexes(cluster: Cluster, children: list[Digest]) -> Iterator[list[dict[str, object]]]:
+    """What an index of the children names, and one of that index."""
+    level = children
+    for kind in ("application/vnd.oci.image.manifest.v1+json", _INDEX):
+        sizes = [len(cluster.pull(f"manifests/{one}").body) for one in level]
+        named = [{"mediaType": kind, "digest": str(one), "size": size} for one, size in zip(level, sizes, strict=True)]
+        yield named
+        level = [Digest.of(json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": named}).encode())]
+
+
 def test_an_image_by_its_digest_is_let_in_and_others_are_told_why(cluster: Cluster, image: tuple[str, str]) -> None:
     name, digest = image
     assert cluster.verdict(f"{name}@{digest}", f"{name}:1@{digest}") == {"uid": UID, "allowed": True}
@@ -111,6 +123,23 @@ def test_blocked_and_unsigned_images_are_held_off(cluster: Cluster, image: tuple
     with under_event():
         cluster.submit(Block(digest=digest, why="stolen", actor="anna", at=clock.now()))
     assert "stolen" in cluster.verdict(f"{name}@{digest}")["status"]["message"]
+
+
+def test_an_image_with_a_blocked_part_is_held_off_although_a_node_may_hold_it_already(cluster: Cluster) -> None:
+    cluster.team = f"team/app{next(NUMBERS)}"
+    children = [cluster.push(Image(text=f"{cluster.team} {number}")) for number in range(2)]
+    inner, outer = (
+        cluster.put(json.dumps({"schemaVersion": 2, "mediaType": _INDEX, "manifests": named}).encode())
+        for named in _indexes(cluster, children)
+    )
+    name = f"{HOST}/{cluster.team}"
+    assert all(cluster.verdict(f"{name}@{one}")["allowed"] for one in (outer, inner, *children))
+    layer = json.loads(cluster.pull(f"manifests/{children[0]}").body)["layers"][0]["digest"]
+    for blocked, stays in ((str(children[1]), [children[0]]), (layer, [])):
+        with under_event():
+            cluster.submit(Block(digest=blocked, why="stolen", actor="anna", at=clock.now()))
+        for one in (outer, inner, *children):
+            assert cluster.verdict(f"{name}@{one}")["allowed"] == (one in stays), one
 
 
 def test_who_may_not_pull_learns_nothing(cluster: Cluster, image: tuple[str, str]) -> None:

@@ -37,10 +37,11 @@ INDEX = json.dumps({
 
 
 class Canned:
-    """A registry that says what it is told to, by path; anything else is 404."""
+    """A registry that says what it is told to, by path; anything else is 404. `stands`: where it says that a tag
+    stands, else where it does."""
 
-    def __init__(self, answers: dict[str, bytes | tuple[int, bytes]]) -> None:
-        self._answers, self.asked = answers, list[str]()
+    def __init__(self, answers: dict[str, bytes | tuple[int, bytes]], stands: str = "") -> None:
+        self._answers, self._stands, self.asked = answers, stands, list[str]()
 
     def connect(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -57,7 +58,9 @@ class Canned:
                 found = self._answers.get(path, (404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"none"}]}'))
                 status, body = found if isinstance(found, tuple) else (200, found)
                 kind = OCI_INDEX if body == INDEX else OCI_MANIFEST
-                head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+                stands = self._stands or (Digest.of(body) if path == TAG else "")
+                head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+                head += f"Docker-Content-Digest: {stands}\r\n\r\n" if stands else "\r\n"
                 served.sendall(head.encode() + body)
 
 
@@ -108,6 +111,9 @@ def test_a_digest_that_is_named_decides_and_nobody_listening_is_told() -> None:
     assert asked({TAG.removesuffix("/1") + f"/{Digest.of(CONFIG)}": IMAGE}, f"base/canary@{Digest.of(CONFIG)}") == (
         "digest", f"{Digest.of(CONFIG)}: what came is something else",
     )  # fmt: skip
+
+    other = Canned(WHOLE, str(Digest.of(CONFIG)))  # the manifest of another tag, or one that rotted
+    assert pull(Door("worker-1", other.connect), Wanted(Reference.parse("base/canary:1"))).reason == "digest"
 
     def refused() -> socket.socket:
         raise ConnectionRefusedError(111, "Connection refused")

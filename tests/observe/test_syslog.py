@@ -197,6 +197,22 @@ def test_what_is_being_written_waits_and_what_the_station_did_not_write_is_no_ev
     audit.close()
 
 
+def test_a_mark_that_is_ahead_of_the_log_keeps_nothing_back(paths: StationPaths) -> None:
+    """Of a log that was put back to an older copy, or a mark that somebody raised."""
+    fill(paths, 3).close()
+    with lane(paths).open("ab") as half:
+        half.write(b'{"half')
+    reader = LogReader(paths, {1: 2**40, 7: 5})
+    batch = reader.read()
+    assert (batch.lines, batch.lost) == ((), 0)
+    reader.taken(batch)
+    batch = reader.read()
+    assert (len(batch.lines), batch.lost, batch.heads) == (3, 0, {1: 3, 7: 5})
+    reader.taken(batch)
+    assert reader.read().lines == ()
+    assert LogReader(paths, {1: 3}).read().lines == ()
+
+
 async def test_events_arrive_whole_in_order_and_once_across_restarts(
     paths: StationPaths, issuer: Issuer, listener: Listener
 ) -> None:
