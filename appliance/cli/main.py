@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "close": ("appliance.cli.station.close:close", "Make an open station a closed one"),
     "console": ("appliance.cli.station.console:console", "The console"),
     "status": ("appliance.cli.station.status:status", "The station at a glance"),
+    "doctor": ("appliance.cli.station.doctor:doctor", "Examine what the station relies on, and say what to do"),
     "key": ("appliance.cli.keys.group:key", "Keys: create, list, export, trust, change, untrust, revoke"),
     "collect": ("appliance.cli.store.collect:collect", "Bring artifacts into the station's registry"),
     "bundle": ("appliance.cli.bundle.group:bundle", "Bundles: build, sign, verify, inspect, unpack"),

@@ -24,7 +24,7 @@ from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
 from bundles.signing.trust import TrustFolder
 
-_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock before this is wrong: the program is younger."""
 
 
@@ -67,7 +67,7 @@ def _clock(station: Station) -> dict[str, Any]:
         trusted_now(station.reader)
     except RefusedError as error:
         return {"name": "clock", "ok": False, "detail": error.diagnostics()}
-    return {"name": "clock", "ok": moment >= _BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {"name": "clock", "ok": moment >= BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _store(station: Station) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Setup:
 
 
 SETUPS = {
+    "docs/howto/examine-the-station.md": Setup(before=SERVE_INSIDE),
     "README.md": Setup(
         fresh=True,
         before="outside$ skopeo copy --quiet oci:/srv/layout:app docker-archive:app.tar:team/app:1\n",

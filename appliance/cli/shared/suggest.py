@@ -18,7 +18,7 @@ _OTHER_WORDS: Final = {
     "keygen": "key create", "load": "intake import", "log": "audit show", "logs": "audit show", "ls": "repo list",
     "new": "init", "pin": "key trust", "pull": "collect", "quarantine": "intake list", "run": "serve",
     "save": "bundle build", "start": "serve", "store": "repo list", "unblock": "block remove", "up": "serve",
-    "doctor": "config check", "upstream": "collect", "upstreams": "collect",
+    "diagnose": "doctor", "health": "doctor", "upstream": "collect", "upstreams": "collect",
     "version": "--version",
 }  # fmt: skip
 """Words of other tools for what a command here does."""

@@ -26,6 +26,7 @@ from bundles.errors import FailedError, RefusedError
 from bundles.io.display import safe
 from bundles.io.files import failures_named
 from bundles.processes import start
+from bundles.processes.child import NO_NAMESPACE
 
 _NAME: Final = "syft"
 _SAYS: Final = b"syft "
@@ -75,7 +76,15 @@ def open_syft(settings: SbomSettings, folder: Path) -> Syft:
     return found
 
 
-def require_syft(syft: Syft, folder: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What syft says of itself, and whether it ran with the station's network (bundles.processes.child)."""
+
+    version: str
+    has_network: bool
+
+
+def require_syft(syft: Syft, folder: Path) -> Said:
     """Go on only where the program says that it is syft; it runs in `folder`, within a scan's bounds. Any other would
     fail at every image, and each image would get the blame. Blocking. Raises FailedError."""
     bounds = start.Bounds(
@@ -85,12 +94,15 @@ def require_syft(syft: Syft, folder: Path) -> None:
     command = start.bounded(f"fd:{syft.descriptor}", "--version", bounds=bounds)
     environment = start.environment(HOME=str(folder), SYFT_CHECK_FOR_APP_UPDATE="false")
     status, said = _run(command, environment, folder, syft.descriptor)
+    unconfined = f"{NO_NAMESPACE}\n".encode()
+    has_network, said = said.startswith(unconfined), said.removeprefix(unconfined)
     if status != 0 or not said.startswith(_SAYS):
         raise FailedError(
             "the program that config.toml names as syft is another one",
             thing=f"{syft.path}: it answers --version with {_told(status, said)}",
             remedy="name syft itself under [sbom] of config.toml, with its sha256; or leave both out",
         )
+    return Said(said.decode("utf-8", "replace").partition("\n")[0].strip(), has_network)
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path, descriptor: int) -> tuple[int | None, bytes]:
