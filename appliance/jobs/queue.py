@@ -3,12 +3,15 @@
 An account may have so many jobs that have not ended, and all accounts together so many. The upkeep of the station (what
 the permission `operate` is for: gc, scrub) has places of its own, so that no client's jobs keep it out. Accounts take
 turns, and so does the upkeep: whoever was served longest ago is next, with their oldest job.
+
+So many jobs run at once, and beside them so many that go at the pace of another machine, which may be slow, or hold its
+answers back: neither keeps the other out.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +19,15 @@ from appliance import limits
 from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS, kind_of
 from bundles.errors import FailedError
+
+RUNNING: Final = 2
+"""Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
+
+CARRYING: Final = 2
+"""Jobs of `_CARRIES` that run at once, beside those."""
+
+_CARRIES: Final = frozenset({"sftp-push", "sftp-pull", "sftp-list", "diode-send", "diode-receive"})
+"""Kinds that go at the pace of a transfer host or a link. A collect is none: it makes SBOMs, which takes memory."""
 
 _UPKEEP: Final = (True, "")
 _Turn = tuple[bool, str]
@@ -62,9 +74,14 @@ class JobQueue:
                 remedy="try again when some have (see: lockgate job list)",
             )
 
-    def take(self) -> Job:
-        """Take the next job out of the queue, which is not empty."""
-        waiting = [self.live[job_id] for job_id in self.waiting]
+    def take(self, running: Iterable[Job] = ()) -> Job | None:
+        """Take the next job out of the queue that may run beside those that do; None where there is none."""
+        places = {True: CARRYING, False: RUNNING}
+        for job in running:
+            places[job.kind in _CARRIES] -= 1
+        waiting = [job for job in map(self.live.__getitem__, self.waiting) if places[job.kind in _CARRIES] > 0]
+        if not waiting:
+            return None
         job = min(waiting, key=lambda one: self._served.get(_turn(one.kind, one.actor), 0))
         self.waiting.remove(job.id)
         self._turns += 1

@@ -44,9 +44,6 @@ from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 
-RUNNING: Final = 2
-"""Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
-
 _log: Final = logging.getLogger(__name__)
 
 
@@ -179,12 +176,18 @@ class Jobs:
     def list(self, limit: int, after: str = "", state: str = "") -> list[Job]:
         """Jobs, newest first, those before the id `after` where it is given; live ones as they stand now. Fewer than
         `limit` are all that are left in that `state`."""
-        if state and state not in FINAL_STATES:
-            before = find_job(self._station.reader, after) if after else None
-            live = (job for job in self._by_number(reverse=True) if job.state == state)
-            return list(islice((job for job in live if before is None or job.number < before.number), limit))
-        listed = list_jobs(self._station.reader, limit, after, state)
-        return [self._live.get(job.id, job) for job in listed] if not state else listed
+        if not state:
+            return [self._live.get(job.id, job) for job in list_jobs(self._station.reader, limit, after)]
+        before = find_job(self._station.reader, after) if after else None
+        if after and before is None:
+            return []
+        live = (job for job in self._by_number(reverse=True) if job.state == state)
+        found = list(islice((job for job in live if before is None or job.number < before.number), limit))
+        if state in FINAL_STATES:  # of some that ended the metadata could not be told yet
+            known = {job.id for job in found}
+            found += [job for job in list_jobs(self._station.reader, limit, after, state) if job.id not in known]
+            found = sorted(found, key=lambda job: job.number, reverse=True)[:limit]
+        return found
 
     def counts(self) -> dict[str, int]:
         """How many jobs run (or wait for a signature), and how many are queued."""
@@ -296,11 +299,11 @@ class Jobs:
 
     def _schedule(self) -> None:
         while self._queue.waiting and not self._stopping:
-            running = sum(self._live[job_id].works for job_id in self._processes if job_id in self._live)
-            starting = sum(job.state == "starting" for job in self._live.values())
-            if running + starting >= RUNNING:
+            running = [job for job in map(self._live.get, self._processes) if job is not None and job.works]
+            starting = [job for job in self._live.values() if job.state == "starting"]
+            job = self._queue.take(running + starting)
+            if job is None:
                 return
-            job = self._queue.take()
             job.state = "starting"
             self._background(self._run(job))
 

@@ -23,7 +23,7 @@ from appliance.audit.port import MemoryAudit
 from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.server import application
-from appliance.jobs import service
+from appliance.jobs import queue
 from appliance.jobs.service import Jobs
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
@@ -133,7 +133,7 @@ async def test_a_silent_log_in_ends_and_each_call_keeps_it_for_so_long_again(tmp
 
 
 async def test_a_log_in_is_not_silent_while_it_follows_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "RUNNING", 0)  # the job waits until it is cancelled
+    monkeypatch.setattr(queue, "RUNNING", 0)  # the job waits until it is cancelled
     async with a_desk(tmp_path) as desk:
         desk.person("alice", "collector")
         session = await desk.log_in("alice")

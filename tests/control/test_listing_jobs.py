@@ -45,3 +45,11 @@ async def test_jobs_of_a_state_are_found_behind_newer_ones_and_page_by_page(
         service.submit(CreateJob(id="job-000-late", kind="gc", params="{}", actor="tester(0)", at=AT))
         assert names(2, state="") == ["job-000-late", "job-029"]
         assert names(2, "job-000-late", state="") == ["job-029", "job-028"]
+
+        jobs.find("job-002").state = "failed"  # the metadata could not be told yet
+        assert names(10, state="failed") == ["job-002"]
+        assert names(10) == ["job-017", "job-001", "job-000"]
+        service.submit(MoveJob(id="job-001", state="failed", phase="", done=0, total=0, at=AT))
+        assert names(1, state="failed") == ["job-002"]
+        assert names(1, "job-002", state="failed") == ["job-001"]
+        assert [names(2, "no-such-job", state=state) for state in ("", "queued", "failed")] == [[], [], []]

@@ -85,7 +85,21 @@ def test_accounts_take_turns_and_so_does_upkeep() -> None:
     jobs = [*(job(number, "mallory") for number in range(20)), job(20, "alice"), job(21, "bob", "gc"), job(22, "alice")]
     queue = JobQueue({one.id: one for one in jobs}, [one.id for one in jobs])
     taken = [queue.take() for _ in range(6)]
-    assert [one.id for one in taken] == ["job-000", "job-020", "job-021", "job-001", "job-022", "job-002"]
+    assert [one and one.id for one in taken] == ["job-000", "job-020", "job-021", "job-001", "job-022", "job-002"]
+
+
+def test_slow_hosts_and_links_keep_no_import_out_and_no_import_keeps_them_out() -> None:
+    kinds = ["sftp-pull", "sftp-list", "diode-receive", "sftp-push", "import", "gc", "inspect", "import"]
+    jobs = [job(number, f"one-{number}", kind) for number, kind in enumerate(kinds)]
+    queue = JobQueue({one.id: one for one in jobs}, [one.id for one in jobs])
+    running: list[Job] = []
+    while (taken := queue.take(running)) is not None:
+        running.append(taken)
+    assert [one.kind for one in running] == ["sftp-pull", "sftp-list", "import", "gc"]
+    assert len(queue.waiting) == 4
+    running.pop(0)
+    assert [one and one.kind for one in (queue.take(running), queue.take(running))] == ["diode-receive", "sftp-push"]
+    assert queue.take(jobs[:2] + jobs[4:6]) is None
 
 
 def test_whoever_sends_one_job_after_another_waits_for_the_others() -> None:
@@ -95,7 +109,7 @@ def test_whoever_sends_one_job_after_another_waits_for_the_others() -> None:
     for number in range(10, 16):
         live[f"job-{number:03d}"] = job(number, "mallory")
         queue.waiting.append(f"job-{number:03d}")
-        turns.append(queue.take().actor)
+        turns += [one.actor for one in (queue.take(),) if one is not None]
     assert turns == ["alice", "mallory"] * 3
 
 
