@@ -38,7 +38,8 @@ class PromotionDone(Shape, frozen=True, kw_only=True):
 
 
 class Promotion(Shape, frozen=True, kw_only=True):
-    """GET /v1/promotions: a promotion or a rollback (`act`) of a channel, with who did it and why."""
+    """GET /v1/promotions: a promotion or a rollback (`act`) of a channel, with who did it and why. `seal` says
+    whether the row is what the station wrote: `good`, `damaged`, or `none` for one of an earlier version."""
 
     number: int
     act: str
@@ -51,3 +52,4 @@ class Promotion(Shape, frozen=True, kw_only=True):
     policy: int
     summary: str = ""
     at: str
+    seal: str = "none"

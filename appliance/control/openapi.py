@@ -93,7 +93,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "after": _TEXT,
     },
     "POST /v1/copies": {"source!": _TEXT, "target!": _TEXT},
-    "POST /v1/promotions": {"source!": _TEXT, "to!": _TEXT, "tag": _TEXT, "reason": _TEXT},
+    "POST /v1/promotions": {"source!": _TEXT, "to!": _TEXT, "tag": _TEXT, "reason": _TEXT, "anew": {"type": "boolean"}},
     "POST /v1/rollbacks": {"channel!": _TEXT, "reason": _TEXT},
     "POST /v1/signatures": {
         "repository!": _TEXT,

@@ -14,15 +14,21 @@ from appliance.release_check import (
     changed_deeds,
     changed_entries,
     changed_facts,
+    changed_promotions,
     moved_tags,
     unexplained,
 )
 from appliance.station import Station
 
 Findings = list[dict[str, str]]
-Parts = tuple[Findings, Findings, Findings, Findings, Findings, Findings]
+Parts = tuple[Findings, ...]
 
 
+_ALARMS: Final = (
+    unexplained.alarms, moved_tags.alarms, changed_blocks.alarms, changed_entries.alarms, changed_facts.alarms,
+    changed_deeds.alarms, changed_promotions.alarms,
+)  # fmt: skip
+"""What says each part, in the order of `_check`."""
 _right: Final[set[int]] = set()
 """Rows of manifests that this process found to be right."""
 
@@ -31,26 +37,21 @@ class ReleaseCheck:
     """What was last found, and the next look."""
 
     def __init__(self) -> None:
-        self.found: Parts = ([], [], [], [], [], [])
+        self.found: Parts = tuple([] for _ in _ALARMS)
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
     async def look(self, shared: Station) -> Findings:
-        """What is shown and nobody released, released tags that moved, and blocks, bundles and facts of manifests that
-        were changed: found by a look that begins after this call. Raises FailedError where the audit log cannot be
-        read."""
+        """What is shown and nobody released, released tags that moved, and blocks, bundles, facts of manifests and
+        promotions that were changed: found by a look that begins after this call. Raises FailedError where the audit
+        log cannot be read."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._look(shared))
         return await asyncio.shield(self._next)
 
     def alarms(self) -> list[str]:
         """A line for each thing that was last found."""
-        shown, moved, blocks, entries, facts, deeds = self.found
-        return [
-            *unexplained.alarms(shown), *moved_tags.alarms(moved), *changed_blocks.alarms(blocks),
-            *changed_entries.alarms(entries), *changed_facts.alarms(facts),
-            *changed_deeds.alarms(deeds),
-        ]  # fmt: skip
+        return [line for alarms, part in zip(_ALARMS, self.found, strict=True) for line in alarms(part)]
 
     async def _look(self, shared: Station) -> Findings:
         async with self._turn:
@@ -63,5 +64,5 @@ def _check(station: Station) -> Parts:
     return (
         unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
         changed_entries.changed_entries(station), changed_facts.changed_facts(station, _right),
-        changed_deeds.changed_deeds(station),
+        changed_deeds.changed_deeds(station), changed_promotions.changed_promotions(station),
     )  # fmt: skip

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from appliance import clock
+from appliance.advisories.seals import index_key
+from appliance.audit.acts import Act
+from appliance.channel_seals import Chain, chain_of
 from appliance.image_signatures.applied import Applied, load_applied
 from appliance.image_signatures.subjects import facts_of, require_unblocked
 from appliance.image_signatures.tested import Tested, Tester
 from appliance.patterns import covers
 from appliance.promotion.reached import Reached, reached
+from appliance.release_check.changed_promotions import Proved, proved
+from appliance.release_check.log_record import read_log
+from appliance.release_check.promotion_record import ABOUT
 from appliance.scanning.images import images_of
 from appliance.settings.gates import Stage, in_stage
 from appliance.station import Station
@@ -25,17 +32,23 @@ from bundles.oci.attached_tags import is_attached
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference, check_tag
 
+DAMAGED: Final = "channel-damaged"
+"""The code of a rollback or a promotion where the channel's history is not what the station wrote."""
+_PROMOTE_ANEW: Final = "promote what is to stand there: lockgate repo promote REF --to STAGE --tag TAG --anew"
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A promotion that passed: the transaction, what was found, and what was left behind. `applied` is the policy that
-    it passed; `facts` the artifact's."""
+    it passed; `facts` the artifact's; `chain` what the channel's history is, and `anew` whether it begins with this."""
 
     write: Promote
     applied: Applied
     facts: ManifestFacts
     tested: Tested
     left: Sequence[str]
+    chain: Chain
+    anew: bool
 
     @property
     def exceptions(self) -> list[str]:
@@ -43,11 +56,14 @@ class Prepared:
         return sorted({name for line in self.tested.gates for name in line.exceptions})
 
 
-def prepare(station: Station, source: Reference, to: str, tag: str, actor: str, reason: str) -> Prepared:
-    """A promotion of what `source` names now to the stage `to`, at `tag` ("" for the source's). Blocking.
+def prepare(
+    station: Station, source: Reference, to: str, tag: str, actor: str, reason: str, anew: bool = False
+) -> Prepared:
+    """A promotion of what `source` names now to the stage `to`, at `tag` ("" for the source's). Blocking. With `anew`
+    the channel's history begins with it, whatever the rows before it say.
 
-    Raises NotFoundError for what is not shown, RefusedError where the policy, a block or a running scan stands in the
-    way, UsageError for a stage that is none, FailedError for what is not whole.
+    Raises NotFoundError for what is not shown, RefusedError where the policy, a block, a running scan or a damaged
+    history stands in the way, UsageError for a stage that is none, FailedError for what is not whole.
     """
     applied, stage = _stage(station, to)
     name = check_tag(tag) if tag else source.tag or ""
@@ -65,12 +81,21 @@ def prepare(station: Station, source: Reference, to: str, tag: str, actor: str, 
             remedy=f"promote it there first: lockgate repo promote {source} --to {stage.sources[0]}", code="stage",
         )  # fmt: skip
     target = in_stage(stage, source.repository, applied.policy.stage)
-    return _judged(station, applied, stage, source, target, name, actor, reason, "promote")
+    chain = chain_of(
+        index_key(station.paths), promotions.of_tag(station.reader, target, name),
+        promotions.head_of(station.reader, target, name),
+    )  # fmt: skip
+    if chain.damaged and not anew:
+        raise _damaged(f"{target}:{name}", chain.damaged)
+    if anew:
+        chain = Chain(head=chain.head)
+    return _judged(station, applied, stage, source, target, name, actor, reason, "promote", chain, anew)
 
 
 def prepare_rollback(station: Station, repository: str, tag: str, actor: str, reason: str) -> Prepared:
     """A rollback of a tag of a channel ("": its only one) to what stood there before. Blocking. Raises as `prepare`;
-    NotFoundError where nothing stood there before."""
+    NotFoundError where nothing stood there before, RefusedError where rows of the history are not what the station
+    wrote, or nothing proves them."""
     applied = load_applied(station.paths)
     stage = None if applied is None else applied.policy.stage_of(repository)
     if applied is None or stage is None:
@@ -82,23 +107,55 @@ def prepare_rollback(station: Station, repository: str, tag: str, actor: str, re
         )
     tag = tag or (tags[0] if tags else "")
     stands = station.metadata.tag_target(repository, tag) if tag else None
-    before = previous(promotions.of_tag(station.reader, repository, tag), stands or "") if tag else ""
-    if not before:
+    chain = history = None
+    if tag:
+        chain, history = _history(station, repository, tag)
+    before = previous(history.rows, stands or "") if history else ""
+    if history and not before and history.unproved:
+        raise RefusedError(
+            "what was promoted before is not proved: an earlier version wrote it, and the audit log has no event of it",
+            thing=f"{repository}:{tag}", remedy=_PROMOTE_ANEW, code=DAMAGED,
+        )  # fmt: skip
+    if chain is None or not before:
         raise NotFoundError(
             "nothing stood there before", thing=f"{repository}:{tag}" if tag else repository,
             remedy=f"see: lockgate repo history {repository}",
         )  # fmt: skip
     source = Reference(repository, None, Digest.parse(before))
-    return _judged(station, applied, stage, source, repository, tag, actor, reason, "rollback")
+    return _judged(station, applied, stage, source, repository, tag, actor, reason, "rollback", chain, False)
+
+
+def _history(station: Station, repository: str, tag: str) -> tuple[Chain, Proved]:
+    """A channel's chain, and what counts of its history. Raises RefusedError where it is damaged."""
+    key = index_key(station.paths)
+    chain = chain_of(
+        key, promotions.of_tag(station.reader, repository, tag), promotions.head_of(station.reader, repository, tag)
+    )
+    log = read_log(station.paths, station.config.site, acts=(*ABOUT, Act.RESTORE))
+    found = proved(station, log, key, repository, tag)
+    if found.found:
+        raise _damaged(f"{repository}:{tag}", found.found[0][1])
+    return chain, found
+
+
+def _damaged(channel: str, how: str) -> RefusedError:
+    return RefusedError(
+        f"the history of the channel is not what the station wrote: promotions are {how} in the database",
+        thing=channel, remedy=f"find out who changed the database, then {_PROMOTE_ANEW}",
+        code=DAMAGED,
+    )  # fmt: skip
 
 
 def previous(rows: Sequence[promotions.Promoted], stands: str) -> str:
-    """The digest at which a tag stood before, "" for none: promotions are put on a stack, which rollbacks take from."""
+    """The digest at which a tag stood before, "" for none: promotions are put on a stack, which rollbacks take from.
+    Where rows begin behind what a rollback went back to, the stack begins with that."""
     stack = [rows[0].before] if rows and rows[0].before else []
     for row in rows:
         if row.act == "rollback" and row.digest in stack:
             while stack[-1] != row.digest:
                 stack.pop()
+        elif row.act == "rollback":
+            stack = [row.digest]
         elif not stack or stack[-1] != row.digest:
             stack.append(row.digest)
     if stack and stack[-1] == stands:
@@ -118,10 +175,11 @@ def _stage(station: Station, name: str) -> tuple[Applied, Stage]:
 
 def _judged(
     station: Station, applied: Applied, stage: Stage, source: Reference, target: str, tag: str, actor: str,
-    reason: str, act: str,
+    reason: str, act: str, chain: Chain, anew: bool,
 ) -> Prepared:  # fmt: skip
     # Read before anything is judged: whatever changes from here on makes another number, which the transaction sees.
     epoch, state = station.metadata.epoch(), station.metadata.change_of(source.repository)
+    stood = station.metadata.tag_target(target, tag)
     facts = facts_of(station.metadata, source)
     require_unblocked(station.metadata, facts.digest)
     tester = Tester(station.blobs, station.metadata, station.reader, Pins.of(station.trust(), clock.now()))
@@ -146,9 +204,9 @@ def _judged(
         attached=tuple(one for one in found.attached if _is_new(station, target, one[0])), blobs=(), manifests=(),
         epoch=epoch,
         state=state, moves=moves(stage, tag), reference=str(source), actor=actor, reason=reason,
-        policy=applied.policy.number, at=clock.now(),
+        policy=applied.policy.number, at=clock.now(), stood=stood or "",
     )  # fmt: skip
-    return Prepared(write, applied, facts, tested, found.left)
+    return Prepared(write, applied, facts, tested, found.left, chain, anew)
 
 
 def _is_new(station: Station, target: str, tag: str) -> bool:

@@ -1,7 +1,8 @@
 """What the audit log says of deeds that rows remember: restores, floors, receipts, hand-overs and sealed keys that were
 opened, of streams (appliance.release_check.stream_record), of the steps of bundles
-(appliance.release_check.step_record), of changes of duty (appliance.release_check.duty_record) and of accounts
-(appliance.release_check.account_record); and what a cut of the log keeps of it.
+(appliance.release_check.step_record), of changes of duty (appliance.release_check.duty_record), of accounts
+(appliance.release_check.account_record) and of promotions (appliance.release_check.promotion_record); and what a cut
+of the log keeps of it.
 
 A cut keeps lines `{"deeds": word, "of": […]}`; a cut without any is one of an earlier version, which kept nothing of
 them. `times` is there always; `whole` names the parts of which the cut knows everything.
@@ -15,9 +16,10 @@ from itertools import islice
 from typing import Any, Final
 
 from appliance.audit.acts import Act
-from appliance.release_check import duty_record, stream_record
+from appliance.release_check import duty_record, promotion_record, stream_record
 from appliance.release_check.account_record import AccountRecord
 from appliance.release_check.duty_record import DutyRecord
+from appliance.release_check.promotion_record import PromotionRecord
 from appliance.release_check.step_record import StepRecord
 from appliance.release_check.stream_record import StreamRecord
 from bundles.io import strict_json
@@ -25,7 +27,7 @@ from bundles.io import strict_json
 _CHUNK: Final = 200
 HandOver = tuple[str, ...]
 """bundle, giver, taker, medium, serial, seal, note, actor."""
-_STREAMS, _STEPS = "streams", "steps"
+_STREAMS, _STEPS, _PROMOTIONS = "streams", "steps", "promotions"
 HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 
 
@@ -33,7 +35,7 @@ HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 class DeedRecord:
     """By the log: `spent` the sealed keys that opened, each with its bundle's id; `restored` the time of the newest
     restore ("" for none); `receipts` by number, with digest and time; `handovers`; `arrived` the time of the newest
-    import. `streams`, `steps`, `duties` and `accounts` as their modules have it. `whole`: whether all
+    import. `streams`, `steps`, `duties`, `accounts` and `promotions` as their modules have it. `whole`: whether all
     of that is known; `kept`: whether a cut kept any of it, `parts` the parts of which a cut knew everything."""
 
     spent: dict[str, str] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class DeedRecord:
     steps: StepRecord = field(default_factory=StepRecord)
     duties: DutyRecord = field(default_factory=DutyRecord)
     accounts: AccountRecord = field(default_factory=AccountRecord)
+    promotions: PromotionRecord = field(default_factory=PromotionRecord)
     whole: bool = True
     kept: bool = False
     parts: set[str] = field(default_factory=set)
@@ -56,6 +59,8 @@ class DeedRecord:
             self.streams.note(act, event)
         if act in duty_record.ABOUT:
             self.duties.note(act, event)
+        if act in promotion_record.ABOUT:
+            self.promotions.note(act, event)
         self.accounts.note(act, event)
         self.steps.note(act, event)
         if act == Act.BREAK_GLASS_RELEASE:
@@ -86,6 +91,8 @@ class DeedRecord:
                 self.spent.setdefault(keyid, bundle)
         self.restored, self.arrived = max(self.restored, base.restored), max(self.arrived, base.arrived)
         base.streams.whole, base.steps.whole = _STREAMS in base.parts, _STEPS in base.parts
+        base.promotions.whole = _PROMOTIONS in base.parts
+        self.promotions.go_on_from(base.promotions, taken_back)
         self.streams.go_on_from(base.streams, taken_back)
         self.steps.go_on_from(base.steps)
         self.duties.go_on_from(base.duties)
@@ -97,16 +104,18 @@ class DeedRecord:
     def lines(self) -> Iterator[bytes]:
         """What a cut keeps."""
         times = [["restored", self.restored], ["arrived", self.arrived]]
+        parts = ((_STREAMS, self.streams), (_STEPS, self.steps), (_PROMOTIONS, self.promotions))
         every: dict[str, list[Any]] = {
             "times": times if self.whole else [*times, ["part", ""]],
             "spent": sorted(map(list, self.spent.items())),
             "receipts": [[number, *said] for number, said in sorted(self.receipts.items())],
             "handovers": sorted(map(list, self.handovers)),
-            "whole": [[name] for name, part in ((_STREAMS, self.streams), (_STEPS, self.steps)) if part.whole],
+            "whole": [[name] for name, part in parts if part.whole],
             **self.streams.rows(),
             **self.steps.rows(),
             **self.duties.rows(),
             **self.accounts.rows(),
+            **self.promotions.rows(),
         }
         for word, rows in every.items():
             todo = iter(rows)
@@ -134,3 +143,4 @@ class DeedRecord:
                 self.steps.take(word, rows)
                 self.duties.take(word, rows)
                 self.accounts.take(word, rows)
+                self.promotions.take(word, rows)

@@ -104,7 +104,7 @@ def inspect(root: Path | None, name: str, scan: bool, detach: bool, as_json: boo
 def check(root: Path | None, as_json: bool) -> None:
     """Compare what clients see of every bundle, where released tags point, what is blocked, and what the intake says of
     bundles, with the audit log. Exit status 3: something is shown that nobody released, or a released tag, a block, a
-    bundle's state or its inspection report was changed.
+    bundle's state, its inspection report or the history of a channel was changed.
     """
     from bundles.errors import RefusedError
 
@@ -143,7 +143,7 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
-    if first["kind"] in ("claim", "facts", "record"):
+    if first["kind"] in ("claim", "facts", "record", "channel"):
         raise _changed_row(first)
     if first["kind"] == "damaged":
         raise RefusedError(
@@ -210,8 +210,8 @@ _LISTED: Final = 1_000
 """Findings of a kind, and manifests that are still shown, that the control API lists at most."""
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "claim": 2, "facts": 2, "record": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3,
-                  "damaged": 3, "stray": 4}  # fmt: skip
+                  "claim": 2, "facts": 2, "record": 2, "channel": 2, "state": 2, "report": 2, "foreign": 3,
+                  "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 
@@ -231,6 +231,13 @@ def _changed_row(first: dict[str, str]) -> Exception:
             "the database's record is not what the audit log says",
             thing=f"{first['thing']}: {first['found']}",
             remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
+        )
+    if first["kind"] == "channel":
+        return RefusedError(
+            "promotions of a channel are not what the station wrote",
+            thing=f"{_place(first)}{' ' + first['digest'] if first['digest'] else ''}, {first['found']}",
+            remedy="find out who changed the database, then promote what is to stand there: lockgate repo promote REF"
+            " --to STAGE --tag TAG --anew",
         )
     said = "no row" if first["found"] == "missing" else f"another {first['found']}"
     return RefusedError(

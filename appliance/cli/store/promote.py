@@ -17,16 +17,17 @@ from bundles.io.display import safe, some
 @click.option("--to", "stage", required=True, metavar="STAGE", help="A stage that the policy names.")
 @click.option("--tag", default="", metavar="TAG", help="The tag there, where it is another one, or REF names a digest.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; it is kept with the promotion.")
+@click.option("--anew", is_flag=True, help="The tag's history begins with it: where rows of before are damaged.")
 @station_option
 @json_option
-def promote(root: Path | None, reference: str, stage: str, tag: str, reason: str, as_json: bool) -> None:
+def promote(root: Path | None, reference: str, stage: str, tag: str, reason: str, anew: bool, as_json: bool) -> None:
     """Promote an artifact to a stage: the same digest, with its evidence, below the stage's prefix.
 
     It must pass the rules and gates of the policy as content of the stage, and everything that an index names with it.
     The station signs what it found (a verification summary, by its key `verdict`). Takes the right to pull where it is
-    and to push in the stage. The last line is the new reference.
+    and to push in the stage, and with --anew to delete there. The last line is the new reference.
     """
-    body = {"source": reference, "to": stage, "tag": tag, "reason": reason}
+    body = {"source": reference, "to": stage, "tag": tag, "reason": reason} | ({"anew": True} if anew else {})
     _show(call(root, lambda client: client.post("/v1/promotions", body)), as_json)
 
 
@@ -53,13 +54,15 @@ def rollback(root: Path | None, channel: str, reason: str, as_json: bool) -> Non
 def history(root: Path | None, channel: str, after: str, limit: int | None, as_json: bool) -> None:
     """What was promoted to a channel and rolled back, by whom and why, the newest first.
 
-    CHANNEL is REPO, REPO:TAG, or a prefix such as a stage's.
+    CHANNEL is REPO, REPO:TAG, or a prefix such as a stage's. SEAL says whether a row is what the station wrote: good,
+    damaged, or none where an earlier version wrote it.
     """
 
     def row(entry: dict[str, Any]) -> tuple[object, ...]:
-        return entry["at"], entry["act"], entry["reference"], entry["digest"], entry["actor"], entry["reason"] or "-"
+        what = entry["at"], entry["act"], entry["reference"], entry["digest"], entry["actor"]
+        return *what, entry["seal"], entry["reason"] or "-"
 
-    head = ("AT", "ACT", "TAG", "DIGEST", "WHO", "WHY")
+    head = ("AT", "ACT", "TAG", "DIGEST", "WHO", "SEAL", "WHY")
     show_list(root, "/v1/promotions", row, head, limit=limit, as_json=as_json, after=after, channel=channel)
 
 

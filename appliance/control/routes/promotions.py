@@ -1,7 +1,8 @@
 """/v1/promotions and /v1/rollbacks: content moved between stages by people and robots, and a channel's history.
 
 Neither is a client's write: `[registry] push` of config.toml does not open a stage, and does not shut it. A promotion
-takes `pull` where the content is and `push` in the stage; a rollback takes `delete`, as whatever takes from a tag.
+takes `pull` where the content is and `push` in the stage; a rollback takes `delete`, as whatever takes from a tag, and
+so does a promotion with which a channel's history begins anew.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import msgspec
 from aiohttp import web
 
 from appliance import limits
+from appliance.advisories.seals import index_key, is_sealed
 from appliance.api.common import Page
 from appliance.api.promotion import PromotedGate, Promotion, PromotionDone
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import cover, recording_async
+from appliance.channel_seals import row_seal, sealed
 from appliance.control.api import Control, answer, audited, caller, get, may, page_of, post, require
 from appliance.control.request_fields import body_of, malformed, query_text
 from appliance.control.threads import on_own_station
@@ -48,8 +51,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         rows = await asyncio.to_thread(
             on_own_station, control.station, lambda own: history(own.reader, channel, tag, limit, int(after or 0))
         )
-        shown = [_told(row) for row in rows if may(request, "pull", row.repository)]
-        return answer(Page(tuple(shown), str(rows[-1].number) if len(rows) == limit else None))
+        key = await asyncio.to_thread(index_key, control.station.paths)
+        shown = [_told(key, row, behind) for row, behind in rows if may(request, "pull", row.repository)]
+        return answer(Page(tuple(shown), str(rows[-1][0].number) if len(rows) == limit else None))
 
     return [
         post("/v1/promotions", "pull", moving.promote),
@@ -65,13 +69,15 @@ class _Moving:
     async def promote(self, request: web.Request) -> web.Response:
         body = await body_of(request)
         source, to = Reference.parse(body.text("source")), body.text("to")
-        tag, reason = body.text("tag", ""), _reason(body.text("reason", ""))
+        tag, reason, anew = body.text("tag", ""), _reason(body.text("reason", "")), body.flag("anew")
         thing = f"{source} to {to}"[: limits.REASON]
         await require(request, "pull", source.repository)
         target = await audited(self.control, request, Act.PROMOTE, thing, self._target(source, to))
         await require(request, "push", target)
+        if anew:
+            await require(request, "delete", target)
         return await self._do(
-            request, Act.PROMOTE, thing, lambda own: prepare(own, source, to, tag, caller(request), reason)
+            request, Act.PROMOTE, thing, lambda own: prepare(own, source, to, tag, caller(request), reason, anew)
         )
 
     async def _target(self, source: Reference, to: str) -> str:
@@ -119,6 +125,8 @@ class _Moving:
             if key is not None:
                 summary = await asyncio.to_thread(self._sign, key, prepared)
                 write = msgspec.structs.replace(write, blobs=summary.blobs, manifests=(summary.manifest,))
+            station_key = await asyncio.to_thread(index_key, control.station.paths)
+            write = sealed(station_key, write, prepared.chain)
             async with turn(control.station.blobs, write):
                 await asyncio.to_thread(self._require_same_policy, prepared)
                 events = list(_events(act, write, prepared, summary, key))
@@ -163,7 +171,8 @@ def _events(
     said: dict[str, object] = {
         "digest": write.digest, "source": write.reference, "reason": write.reason, "policy": write.policy,
         "policy_digest": prepared.applied.digest, "exceptions": prepared.exceptions,
-        "summary": "" if summary is None else str(summary.digest),
+        "summary": write.summary, "before": write.stood, "at": write.at,
+        **({"anew": True} if prepared.anew else {}),
     }  # fmt: skip
     yield AuditEvent(act, write.actor, f"{write.repository}:{write.tag}", "done", said)
 
@@ -178,16 +187,19 @@ def _done(act: Act, write: Promote, prepared: Prepared, before: str, key: Privat
     return PromotionDone(
         act=str(act), reference=f"{write.repository}:{write.tag}", digest=write.digest, before=before,
         source=write.reference, policy=write.policy, linked=len(write.links), left=tuple(prepared.left),
-        summary=write.manifests[0].blob.digest if write.manifests else "",
+        summary=write.summary,
         keyid="" if key is None else key.public.keyid, fingerprint="" if key is None else key.public.fingerprint,
         gates=gates,
     )  # fmt: skip
 
 
-def _told(row: Promoted) -> Promotion:
+def _told(key: bytes, row: Promoted, behind: str) -> Promotion:
+    good = is_sealed(row.seal, row_seal(key, row, "" if row.place == 1 else behind))
+    seal = "good" if good else "none" if not row.place and not row.seal else "damaged"
     return Promotion(
         number=row.number, act=row.act, reference=f"{row.repository}:{row.tag}", digest=row.digest, before=row.before,
         source=row.source, actor=row.actor, reason=row.reason, policy=row.policy, summary=row.summary, at=row.at,
+        seal=seal,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.store.ports import Connection
+from appliance.store.reads.promotions import head_of
 from appliance.store.writes.copies import Item, standing_at
 from appliance.store.writes.registry import (
     BlobRow,
@@ -29,8 +30,9 @@ class Promote(ClientWrite, frozen=True, kw_only=True):
     now, blocks, advisories, scans or tags changed meanwhile. `source_tag` must still stand at the digest, "" where it
     was named by digest. `links` are made, `present` is there; `attached` are tags of evidence that stand nowhere in
     the repository. `moves` says whether a tag that stands elsewhere may move. The result is where the tag stood, "" for
-    nowhere. Raises FailedError with the code CHANGED where it is to be judged anew, NotFoundError where something is
-    not shown any more, RefusedError for a tag that stays.
+    nowhere, which must be `stood`. `place`, `seal` and `new_head` are those of the channel's chain
+    (appliance.channel_seals), whose head must still be `head`. Raises FailedError with the code CHANGED where it is to
+    be judged anew, NotFoundError where something is not shown any more, RefusedError for a tag that stays.
     """
 
     act: str
@@ -51,6 +53,16 @@ class Promote(ClientWrite, frozen=True, kw_only=True):
     reason: str
     policy: int
     at: str
+    stood: str = ""
+    place: int = 0
+    seal: str = ""
+    head: str = ""
+    new_head: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The digest of what the station signed about it, "" for nothing."""
+        return self.manifests[0].blob.digest if self.manifests else ""
 
     def _require_unchanged(self, db: Connection) -> None:
         (epoch,) = db.execute("SELECT value FROM epoch").fetchone()
@@ -78,6 +90,8 @@ class Promote(ClientWrite, frozen=True, kw_only=True):
             if not is_linked(db, repository, digest, kind):
                 raise self._changed(f"{self.repository}@{digest}")
         stood = standing_at(db, repository, self.tag)
+        if (stood or "") != self.stood or head_of(db, self.repository, self.tag) != self.head:
+            raise self._changed(f"{self.repository}:{self.tag}")
         if stood not in (None, self.digest):
             self._require_moving(db)
         for digest, kind in self.links:
@@ -93,16 +107,20 @@ class Promote(ClientWrite, frozen=True, kw_only=True):
                 raise self._changed(f"{self.repository}:{tag}")
             move_tag(db, repository, tag, digest, self.at)
         move_tag(db, repository, self.tag, self.digest, self.at)
-        summary = self.manifests[0].blob.digest if self.manifests else ""
         db.execute(
-            "INSERT INTO promotions (act, repository, tag, digest, before, source, actor, reason, policy, summary, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO promotions (act, repository, tag, digest, before, source, actor, reason, policy, summary, at,"
+            " place, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                self.act, self.repository, self.tag, self.digest, stood or "", self.reference, self.actor, self.reason,
-                self.policy, summary, self.at,
+                self.act, self.repository, self.tag, self.digest, self.stood, self.reference, self.actor, self.reason,
+                self.policy, self.summary, self.at, self.place, self.seal,
             ),
         )  # fmt: skip
-        return stood or ""
+        db.execute(
+            "INSERT INTO channel_heads (repository, tag, seal) VALUES (?, ?, ?)"
+            " ON CONFLICT (repository, tag) DO UPDATE SET seal = excluded.seal",
+            (self.repository, self.tag, self.new_head),
+        )
+        return self.stood
 
     def _require_moving(self, db: Connection) -> None:
         thing = f"{self.repository}:{self.tag}"
