@@ -111,6 +111,21 @@ LOG_QUEUE: Final = 10_000
 LOG_AGAIN: Final = 1.0
 """Seconds until the log is written to again that could not be."""
 
+TRACE_FILES: Final = 4
+TRACE_MEGABYTES: Final = (4, 100_000)
+"""Files of spans that each process has, the one that is written among them; MB of those of all processes, at least and
+at most."""
+
+TRACES_A_SECOND: Final = 100
+"""Requests a second that a process records, at most: a client that asks for each of its own is no way to fill the disk,
+nor to keep what is there from being read."""
+
+TRACES_WAITING: Final = 2_000
+TRACE_LINE: Final = 200
+TRACE_GATHER: Final = 0.5
+"""Requests whose spans wait to be written; spans of a line, after which it is written; seconds that are waited for more
+of them."""
+
 LOG_LOOK: Final = 1.0
 """Seconds between two looks at the audit log for what came in."""
 

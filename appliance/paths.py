@@ -205,6 +205,11 @@ class StationPaths:
         return self.root / "syslog.json"
 
     @property
+    def traces(self) -> Path:
+        """Spans of requests and jobs, where the site wants them (appliance.tracing.files)."""
+        return self.root / "traces"
+
+    @property
     def drop_folders(self) -> Path:
         """Which imports were begun from drop folders (appliance.control.drop_folders)."""
         return self.root / "drop-folders.json"

@@ -112,6 +112,8 @@ def _jobs() -> list[Family]:
         family(
             "lockgate_scanned_images", "Images held against the advisories (M5)", result=("pass", "findings", "unknown")
         ),
+        family("lockgate_spans", "Spans of requests and jobs that were to be recorded",
+               result=("taken", "dropped", "unwritten")),
         family("lockgate_syslog_events", "Events of the audit log for the collector", result=("sent", "lost")),
         family("lockgate_probes", "Pulls of the canary, by how they ended (F1)",
                door=("listener", "worker"), reason=PROBES),

@@ -26,7 +26,6 @@ from appliance.registry import (
     manifest_push,
     manifests,
     referrers,
-    request_log,
     uploads,
     version_check,
 )
@@ -38,6 +37,7 @@ from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import LANE, handler_args
+from appliance.registry.watch import phase
 from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
@@ -89,16 +89,18 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
     async def handle(request: web.Request) -> web.StreamResponse:
         begun = time.perf_counter()
         require_version(request)
+        if worker.watch is not None:
+            worker.watch.begin(request)
         try:
             answer = await in_pieces(request, await _answer(request, worker))
         except ConnectionError:
             measures.broken(request, begun)
-            if services.settings.log_requests:
-                request_log.answered(request, None, begun)
+            if worker.watch is not None:
+                worker.watch.answered(request, None, begun)
             raise
         measures.answered(request, answer, begun)
-        if services.settings.log_requests:
-            request_log.answered(request, answer, begun)
+        if worker.watch is not None:
+            worker.watch.answered(request, answer, begun)
         return answer
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
@@ -208,7 +210,10 @@ async def _note(request: web.Request, worker: Worker, error: LockgateError) -> N
 
 
 async def _admit_and_dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
-    answer = await worker.services.access.admit(request)
+    with phase(request, "access"):
+        answer = await worker.services.access.admit(request)
+    if worker.watch is not None:
+        worker.watch.known(request)
     if answer is None:
         return await _dispatch(request, worker)
     if isinstance(answer, WireError):

@@ -18,6 +18,7 @@ from appliance.registry.errors import WireError
 from appliance.registry.sending import BrokenFileError, TruncatedError, cut, send_file
 from appliance.registry.services import BROKEN
 from appliance.registry.verified_files import Identity, identity_of
+from appliance.registry.watch import phase
 from appliance.store.reading import UnreadableError, Verdict
 from appliance.store.reads.registry import BlobFacts
 from appliance.store.rows import WrongRowError
@@ -48,7 +49,8 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
         span = parse_range(call.request.headers.get("Range"), call.request.headers.get("If-Range"), digest, facts.size)
     except UnsatisfiableError:
         return errors.range_unsatisfiable(facts.size)
-    stream = await call.worker.in_thread(_open_whole, call, facts)
+    with phase(call.request, "read"):
+        stream = await call.worker.in_thread(_open_whole, call, facts)
     if stream is None:
         return await _damaged(call, facts)
     try:
@@ -137,10 +139,13 @@ async def _send(
     else:
         headers["Content-Range"] = f"bytes {span.start}-{span.start + span.length - 1}/{facts.size}"
     if span.length <= limits.SMALL_BLOB:
-        if not await call.worker.in_thread(_verified, call, stream, facts.digest):
+        with phase(call.request, "read"):
+            verified = await call.worker.in_thread(_verified, call, stream, facts.digest)
+        if not verified:
             await _withdraw(call, stream, facts.digest)
             return call.damaged(facts.digest, "blob")
-        body = await call.worker.in_thread(_piece, stream, span, facts.digest)
+        with phase(call.request, "read"):
+            body = await call.worker.in_thread(_piece, stream, span, facts.digest)
         if len(body) != span.length:
             return await _damaged(call, facts)
         if span.length == facts.size:

@@ -30,6 +30,7 @@ from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.small_blobs import SmallBlobs
 from appliance.registry.verified_files import VerifiedFiles
+from appliance.registry.watch import phase, trace_of, watch_of
 from appliance.settings.gates import Stage, require_entry
 from appliance.store.database import open_reader
 from appliance.store.epoch import SharedEpoch
@@ -44,6 +45,7 @@ from appliance.store.writes.registry import ClientWrite, holds_released
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.tombstones import CountAsked
 from appliance.store.writes.write import Write
+from appliance.tracing.context import HEADER
 from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError
 from bundles.io.display import safe
 from bundles.io.threads import Threads
@@ -69,6 +71,7 @@ class Worker:
         self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
+        self.watch = watch_of(services)
         self._noting = False
         self.right: set[ManifestFacts] = set()
         self.verified = VerifiedFiles(services.settings.reverify)
@@ -289,7 +292,10 @@ class Call:
 
     async def _objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         policy = self.services.pull_policy
-        return None if policy.is_idle() else await policy.objection(repository, digest, kind)
+        if policy.is_idle():
+            return None
+        with phase(self.request, "policy"):
+            return await policy.objection(repository, digest, kind)
 
     async def refuse_unsigned(self, digest: Digest, kind: Kind) -> dict[str, str]:
         """Go on only where the policy for images does not hold the digest back from the caller. The answer's headers
@@ -316,8 +322,9 @@ class Call:
     async def placing(self) -> AsyncIterator[None]:
         """From before a blob gets its name until its link is durable: garbage collection waits for it, and it for
         garbage collection (appliance.store.collection_lock)."""
-        while (held := self.services.blobs.gate.try_place()) is None:  # noqa: ASYNC110  no event crosses processes
-            await asyncio.sleep(_GATE_POLL)
+        with phase(self.request, "turn"):
+            while (held := self.services.blobs.gate.try_place()) is None:  # noqa: ASYNC110  no event crosses processes
+                await asyncio.sleep(_GATE_POLL)
         try:
             yield
         finally:
@@ -376,10 +383,13 @@ class Call:
         said: dict[str, object] = dict(detail)
         if self.keeps_released:  # such an act cannot have happened where released content stands
             said["keeps_released"] = True
+        if (trace := trace_of(self.request)) is not None:
+            said[HEADER] = str(trace)
         event = AuditEvent(act, self.request.get(ACTOR, "anonymous"), thing, "done", said)
         async with self._turn(write):
-            async with recording_async(self.worker.record, event):
-                result = await self.services.writer.submit(write)
+            async with recording_async(self._record, event):
+                with phase(self.request, "commit"):
+                    result = await self.services.writer.submit(write)
             if not happened(result):
                 nothing = FailedError("nothing was changed: something else changed meanwhile")
                 await self.worker.record(refusal(act, event.actor, thing, nothing, recorded=True))
@@ -390,8 +400,9 @@ class Call:
         """From before an act is recorded until it is durable nobody else records one on the same things
         (appliance.store.turns)."""
         turns, (alone, shared) = self.services.blobs.turns, write.things
-        while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
-            await asyncio.sleep(limits.TURN_LOOK)
+        with phase(self.request, "turn"):
+            while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
+                await asyncio.sleep(limits.TURN_LOOK)
         try:
             yield
         finally:
@@ -402,6 +413,10 @@ class Call:
         actor, address = self.request.get(ACTOR, "anonymous"), self.request.remote or ""
         event = self.worker.pulls.note(actor, f"{self.name}@{digest}", address, self.target.reference)
         if event is not None:
+            await self._record(event)
+
+    async def _record(self, event: AuditEvent) -> None:
+        with phase(self.request, "audit"):
             await self.worker.record(event)
 
 

@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 from aiohttp.helpers import rfc822_formatted_time
 
 from appliance import limits
-from appliance.registry import request_log
 from appliance.registry.call import Worker
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError
@@ -92,8 +91,9 @@ class Lane:
             measures.manifest_read(True)
         sent, is_known = head.fields.authorization, bool(passed.actor)
         measures.read(head.method, answer.status, sent, is_known, target, answer.length, begun)
-        if services.settings.log_requests:
-            request_log.read(head, address, passed.actor, target, answer.digest, answer.status, answer.length, begun)
+        watch = self._worker.watch
+        if watch is not None:
+            watch.read(head, address, passed.actor, target, answer.digest, answer.status, answer.length, begun)
         body = answer.body if head.method == "GET" else b""
         return b"".join((_OK if answer.status == 200 else _SAME, answer.head, self._date(), body))
 

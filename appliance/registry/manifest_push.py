@@ -15,6 +15,7 @@ from appliance.registry.conditional import etags
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifests import parse_reference
 from appliance.registry.receiving import InterruptedBodyError, read_small
+from appliance.registry.watch import phase
 from appliance.settings.gates import staying
 from appliance.store.writes.registry import BlobRow, Condition, ManifestRow, PutManifest
 from bundles.errors import LockgateError, MalformedError, RefusedError
@@ -61,7 +62,8 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
     if pushed.manifest.is_index:
         await call.worker.in_thread(_check_nesting, call, pushed)
     async with call.placing():
-        crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
+        with phase(call.request, "store"):
+            crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
         write = _write(call, pushed, crc32, blobs, manifests, staying(stage, tags))
         thing, named = f"{call.name}@{pushed.digest}", " ".join(tags)
         outcome = await call.write(write, Act.PUSH_MANIFEST, thing, happened=_happened, tags=named)

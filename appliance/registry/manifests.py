@@ -14,6 +14,7 @@ from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import Known, RottedError, known
+from appliance.registry.watch import phase
 from appliance.store.reads.registry import ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag
@@ -101,7 +102,8 @@ async def bytes_of(call: Call, digest: Digest) -> Known | None:
     if kept is not None:
         return kept
     try:
-        found = await worker.in_thread(lambda: known(worker.manifests.read(digest)))
+        with phase(call.request, "read"):
+            found = await worker.in_thread(lambda: known(worker.manifests.read(digest)))
     except NotFoundError:
         await worker.note_unread(digest, "its file is missing")
         return None

@@ -78,6 +78,10 @@ class RegistryMeasures:
         """A manifest's bytes were at hand (`hit`), or read from the disk."""
         self._counts.add(self._reads[hit])
 
+    def spans(self, result: str, count: int) -> None:
+        """What became of spans that were to be recorded. `unwritten` is for the thread that writes them."""
+        self._counts.add(self._counts.layout.at("lockgate_spans", result), count)
+
     def token_issued(self) -> None:
         """The token endpoint gave a token."""
         self._counts.add(self._counts.layout.at("lockgate_tokens_issued"))

@@ -15,6 +15,7 @@ from aiohttp import web
 from appliance import limits
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.watch import phase
 from bundles.limits import CHUNK
 
 
@@ -57,14 +58,15 @@ async def receive(request: web.Request, take: Callable[[bytes], None], threads: 
     """
     loop = asyncio.get_running_loop()
     writing: asyncio.Future[None] | None = None
-    try:
-        async for batch in batches(request):
+    with phase(request, "receive"):
+        try:
+            async for batch in batches(request):
+                if writing is not None:
+                    await writing
+                writing = loop.run_in_executor(threads, take, batch)
+        finally:
             if writing is not None:
-                await writing
-            writing = loop.run_in_executor(threads, take, batch)
-    finally:
-        if writing is not None:
-            await _settled(writing)
+                await _settled(writing)
 
 
 async def _settled(writing: asyncio.Future[None]) -> None:
@@ -81,8 +83,9 @@ async def read_small(request: web.Request, ceiling: int, too_large: WireError) -
     if (request.content_length or 0) > ceiling:
         raise RefusedRequestError(too_large)
     body = bytearray()
-    async for batch in batches(request):
-        body += batch
-        if len(body) > ceiling:
-            raise RefusedRequestError(too_large)
+    with phase(request, "receive"):
+        async for batch in batches(request):
+            body += batch
+            if len(body) > ceiling:
+                raise RefusedRequestError(too_large)
     return bytes(body)

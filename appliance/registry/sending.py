@@ -21,6 +21,7 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.registry.conditional import Span
+from appliance.registry.watch import phase
 from bundles.limits import CHUNK, KIB, MIB
 
 _QUANTUM: Final = 8 * MIB
@@ -70,14 +71,15 @@ async def send_file(
     transport = request.transport
     if transport is None:
         raise ConnectionResetError
-    if transport.get_extra_info("ssl_object") is not None:
-        await _copy(request, response, fd, span, threads)
-        return
-    try:
-        await asyncio.wait_for(_flushed(transport), limits.SEND_IDLE)
-        await _sendfile(_duplicate(transport), os.dup(fd), span, threads)
-    except TimeoutError:
-        raise ConnectionResetError from None
+    with phase(request, "send"):
+        if transport.get_extra_info("ssl_object") is not None:
+            await _copy(request, response, fd, span, threads)
+            return
+        try:
+            await asyncio.wait_for(_flushed(transport), limits.SEND_IDLE)
+            await _sendfile(_duplicate(transport), os.dup(fd), span, threads)
+        except TimeoutError:
+            raise ConnectionResetError from None
 
 
 def cut(request: web.Request) -> None:
@@ -105,8 +107,9 @@ async def in_pieces(request: web.Request, whole: web.StreamResponse) -> web.Stre
     response = web.StreamResponse(status=whole.status, headers=whole.headers)
     response.content_length = len(whole.body)
     await response.prepare(request)
-    for start in range(0, len(whole.body), _PIECE):
-        await _write(request, response, whole.body[start : start + _PIECE])
+    with phase(request, "send"):
+        for start in range(0, len(whole.body), _PIECE):
+            await _write(request, response, whole.body[start : start + _PIECE])
     return response
 
 

@@ -21,6 +21,7 @@ from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.write import AsyncWriter
+from appliance.tracing.tracer import Tracer
 
 Action = Literal["pull", "push", "delete", "list"]
 
@@ -124,7 +125,8 @@ class RegistrySettings:
 
     `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
     reject them). `writes`: which repositories clients may change. `reverify`: seconds for which a worker relies on a
-    file that it has hashed. `log_requests`: whether each request has a line in the program's log. `admission`: the
+    file that it has hashed. `log_requests`: whether each request has a line in the program's log; `log_phases`: with
+    how long each of its phases took. `admission`: the
     registries whose images are the station's, for admission webhooks; none: these are not answered.
     """
 
@@ -133,6 +135,7 @@ class RegistrySettings:
     writes: ClientWrites = field(default_factory=ClientWrites)
     reverify: float = 24 * 60 * 60.0
     log_requests: bool = False
+    log_phases: bool = False
     admission: frozenset[str] = frozenset()
 
 
@@ -151,3 +154,5 @@ class RegistryServices:
     now: Callable[[], str] = clock.now
     pull_journal: PullJournal | None = None
     """Where repeated pulls are noted until the audit log has them; None: nowhere."""
+    tracer: Tracer | None = None
+    """Records spans of requests; None: there are none."""

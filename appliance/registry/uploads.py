@@ -20,6 +20,7 @@ from appliance.registry.call import Call, parse_digest
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.receiving import InterruptedBodyError, receive
 from appliance.registry.verified_files import identity_of
+from appliance.registry.watch import phase
 from appliance.store.blobs import Tally
 from appliance.store.uploads import BusyError, UploadSession
 from appliance.store.writes.registry import BlobRow, LinkBlob, MountBlob
@@ -174,12 +175,14 @@ async def _finish(call: Call, session: UploadSession, digest: Digest) -> web.Str
     if refusal is not None:
         return refusal
     try:
-        await call.worker.in_thread(session.check, digest)
+        with phase(call.request, "store"):
+            await call.worker.in_thread(session.check, digest)
     except MalformedError as error:
         return errors.digest_invalid(error)
     call.refuse_blocked(digest)
     async with call.placing():
-        tally = await call.worker.in_thread(_commit, call, session, digest)
+        with phase(call.request, "store"):
+            tally = await call.worker.in_thread(_commit, call, session, digest)
         blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
         link = LinkBlob(repository=call.name, blob=blob, at=call.services.now(), keeps_released=call.keeps_released)
         await call.write(link, Act.PUSH_BLOB, f"{call.name}@{digest}", size=str(tally.size))

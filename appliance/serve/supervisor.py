@@ -40,6 +40,7 @@ from appliance.store.database import open_reader
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reserve import Reserve
+from appliance.tracing.files import clear
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.io.display import safe, some
 from bundles.processes import start
@@ -78,6 +79,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     slots = Slots(laid_out, paths.metrics, config.slo)
     with station_lock(paths), _listening(host, port) as listener:
         slots.prepare()
+        clear(paths.traces, {CONTROL, *(f"worker-{number}" for number in range(1, config.workers + 1))})
         if config.side == "inside":
             _shut_if_forgotten(paths, config)
         port = listener.getsockname()[1]

@@ -43,6 +43,7 @@ from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncSocketWriter
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter
+from appliance.tracing.tracer import tracer_of
 from bundles.errors import LockgateError
 
 
@@ -73,15 +74,17 @@ async def _serve(
     give_room(paths, blobs, audit)
     pulls = StationPulls(paths, blobs, metadata)
     pulls.start()
+    tracer = tracer_of(config, paths, f"worker-{number}", measures.spans)
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
             audit=audit, access=access, pull_policy=pulls,
-            pull_journal=_pull_journal(paths, number, config.workers),
+            pull_journal=_pull_journal(paths, number, config.workers), tracer=tracer,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
-                log_requests=config.log.requests, admission=frozenset(config.admission.registries),
+                log_requests=config.log.requests, log_phases=config.log.phases,
+                admission=frozenset(config.admission.registries),
             ),
         )  # fmt: skip
         app = create_app(services, measures)
@@ -100,6 +103,8 @@ async def _serve(
             task.cancel()
         front.close()
         await runner.cleanup()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
         await asyncio.to_thread(pulls.close)
     with contextlib.suppress(LockgateError):  # what was counted, where there is room for it
         audit.close()

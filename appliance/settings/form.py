@@ -24,6 +24,7 @@ from appliance.settings.admission import ADMISSION
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.malware import MALWARE
 from appliance.settings.redirects import check_hosts
+from appliance.settings.traces import TRACES
 from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
@@ -176,6 +177,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                             text(lambda value: value == "" or _SHA256.match(value) is not None)),
         **MALWARE,
         **ADMISSION,
+        **TRACES,
         "collect.redirects": Form(
             'registries, as references have them and in lower case, with lists of hosts, as'
             ' "registry.example" = ["cdn.example", "*.store.example"]',
@@ -191,6 +193,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         ),
         "log.format": choice("text", "json"),
         "log.requests": FLAG,
+        "log.phases": FLAG,
         "probe.image": Form('a reference in the station, as "base/canary:1", or "" for none',
                             text(lambda value: value == "" or passes(Reference.parse)(value))),
         "probe.minutes": whole(0, station_limits.PROBE_MINUTES, " of minutes"),
@@ -383,6 +386,8 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     log = document.get("log", {})
     if log.get("requests") and log.get("format", "text") != "json":
         yield Fault("log.requests", "true", "requests are logged as JSON alone", 'write format = "json" too')
+    if log.get("phases") and not log.get("requests"):
+        yield Fault("log.phases", "true", "phases stand in the lines of requests", "write requests = true too")
     for host, upstream in document.get("upstreams", {}).items():
         key = f"upstreams.{_quoted(host)}"
         pair = upstream.get("client_cert", ""), upstream.get("client_key", "")

@@ -21,6 +21,7 @@ from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
 from appliance.settings.syslog import SyslogSettings
+from appliance.settings.traces import TraceSettings
 from appliance.settings.transfer_hosts import TransferHostSettings
 from appliance.settings.upstreams import UpstreamSettings
 from appliance.settings.webhooks import WebhookSettings
@@ -63,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     diodes: dict[str, DiodeSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
+    traces: TraceSettings = TraceSettings()
     webhooks: dict[str, WebhookSettings] = {}
     probe: ProbeSettings = ProbeSettings()
     syslog: SyslogSettings = SyslogSettings()
@@ -209,9 +211,17 @@ signature_days = {signature_days}
 #   drop_folder = "incoming"          # inside: where whole bundles get their names
 
 [log]
-# Lines of the program's log: "text" or "json"; and whether each request to the registry has one (json alone).
+# Lines of the program's log: "text" or "json"; whether each request to the registry has one (json alone), and whether
+# that says how long each of its phases took.
 format = "text"
 requests = false
+phases = false
+
+[traces]
+# Spans of requests and jobs for an OpenTelemetry collector, in the folder traces/ (docs/howto/observe.md): of how many
+# percent of requests, 0 for none at all; and what the files may have together.
+percent = 0.0
+megabytes = 100
 
 [slo]
 # Days of an error budget, and the shares in percent of the disk and of failed log-ins that alarms begin at.

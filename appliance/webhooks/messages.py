@@ -18,6 +18,7 @@ from appliance.paths import StationPaths
 from appliance.patterns import covers
 from appliance.settings.webhooks import WebhookSettings
 from appliance.store.writes.webhooks import Message
+from appliance.tracing.context import HEADER, TraceContext
 from bundles import limits as bundle_limits
 from bundles.errors import UsageError
 from bundles.io.files import read_small
@@ -57,6 +58,8 @@ def message_of(site: str, event: Mapping[str, Any]) -> Message:
         "datacontenttype": "application/json",
         "data": data,
     }
+    if (trace := _trace_of(event)) is not None:
+        fields[HEADER] = str(trace)  # CloudEvents, extension "Distributed Tracing"
     body = json.dumps(fields, separators=(",", ":"))
     if len(body) > limits.WEBHOOK_BODY:
         fields["data"] = {**data, "detail": {}, "detail_cut": True}
@@ -72,8 +75,16 @@ def seal_of(key: bytes, endpoint: str, message: Message) -> str:
     return hmac.digest(key, whole, hashlib.sha256).hex()
 
 
+def _trace_of(event: Mapping[str, Any]) -> TraceContext | None:
+    detail = event.get("detail")
+    said = detail.get(HEADER) if isinstance(detail, Mapping) else None
+    return TraceContext.parse([said]) if isinstance(said, str) else None
+
+
 def headers_of(message_id: str, body: bytes, secrets: list[bytes], now: int) -> dict[str, str]:
-    """The headers of one attempt, signed by each secret: the newest and, while one is exchanged, the one before."""
+    """The headers of one attempt, signed by each secret: the newest and, while one is exchanged, the one before; and
+    the place in a trace that the message names."""
+    trace = json.loads(body).get(HEADER)
     signed = f"{message_id}.{now}.".encode() + body
     signatures = (base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets)
     return {
@@ -82,6 +93,7 @@ def headers_of(message_id: str, body: bytes, secrets: list[bytes], now: int) -> 
         "webhook-id": message_id,
         "webhook-timestamp": str(now),
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        **({HEADER: trace} if trace else {}),
     }
 
 

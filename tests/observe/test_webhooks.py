@@ -363,3 +363,14 @@ def test_an_event_is_queued_once_and_dead_messages_make_room(inside: Inside, mon
     assert not put("4"), "nothing that waits is given up"
     with under_event():
         assert inside.writer.submit(ReplayWebhooks(endpoint="deploy", now=0)) == 0
+
+
+def test_a_message_names_the_trace_that_its_act_belongs_to_and_no_other_text() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    message = message_of("alpha", EVENT | {"detail": {"traceparent": trace}})
+    assert json.loads(message.body)["traceparent"] == trace
+    assert headers_of(message.event, message.body.encode(), [SECRET], 1)["traceparent"] == trace
+    for other in ("00-junk\r\nX: y", 7, None, trace.upper()):
+        message = message_of("alpha", EVENT | {"detail": {"traceparent": other}})
+        assert "traceparent" not in json.loads(message.body)
+        assert "traceparent" not in headers_of(message.event, message.body.encode(), [SECRET], 1)
