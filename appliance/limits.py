@@ -1097,6 +1097,33 @@ looked at, and none is made."""
 TOKEN_NODES: Final = 4_000
 """JSON values and keys in a token: 8 KiB of base64 hold no more than that."""
 
+WORKLOAD_ISSUERS: Final = 16
+"""Issuers of tokens that workloads log in with: a cluster and a CI each."""
+
+WORKLOAD_SUBJECTS: Final = 256
+"""Subjects and patterns of one issuer: all are looked at for each token."""
+
+WORKLOAD_SUBJECT: Final = 255
+"""Characters of a subject, an issuer and an audience (OpenID Connect Core, section 2)."""
+
+WORKLOAD_TOKEN: Final = 8 * KIB
+"""Bytes of a token of another issuer: service accounts' have 1.2 KiB, those of CI up to 3."""
+
+WORKLOAD_HEADER: Final = 512
+"""Bytes of such a token's header as it is sent."""
+
+WORKLOAD_AUDIENCES: Final = 16
+"""Audiences that one token may have."""
+
+WORKLOAD_KEYS: Final = (256 * KIB, 64)
+"""Bytes of an issuer's file of keys, and keys in it: two or three are usual, while they turn."""
+
+WORKLOAD_RSA: Final = (2_048, 8_192)
+"""Bits of an issuer's RSA key: fewer can be broken, and more cost a millisecond a token."""
+
+WORKLOAD_KEYS_LOOKED_AT: Final = 1.0
+"""Seconds for which an issuer's file of keys is taken for unchanged."""
+
 TOKEN_BODY: Final = 64 * KIB
 """A form posted to the token endpoint."""
 

@@ -1,6 +1,6 @@
 """Who somebody is: the port of one verb, and the accounts of the station behind it.
 
-A directory or a workload's own identity will stand behind the same port.
+Workloads by the tokens of their issuers stand behind the same port (appliance.access.workload_identity).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from appliance import clock, limits
 from appliance.access.passwords import BusyError, HashingThreads, verify
 from appliance.access.rate_limits import Buckets
+from appliance.access.workload_tokens import Workload
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import ROBOT, Account, Accounts, Secret
 from appliance.store.writes.access import Seen
@@ -34,10 +35,11 @@ NAME_KEPT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An account that proved itself, and by which of its secrets ("" for a password)."""
+    """An account that proved itself, and by which of its secrets ("" for a password), or as which workload."""
 
     account: Account
     secret: str = ""
+    workload: Workload | None = None
 
 
 class LockedError(RefusedError):
@@ -73,8 +75,8 @@ class Identity(Protocol):
 
     async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """The account that `name` and `secret` prove, or None. `origin` is where the caller is: an address
-        (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError, UnexplainedError, and FailedError
-        where the audit log cannot be read. Never blocks."""
+        (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError, UnexplainedError, RefusedTokenError for
+        a workload's token that proves nobody, and FailedError where the audit log cannot be read. Never blocks."""
         ...
 
     async def require_explained(self, name: str) -> None:
@@ -170,8 +172,7 @@ class StationIdentity:
             self._proved.popitem(last=False)
         if not robot:
             await self._writer.submit(ForgetFailures(name=name, origin=origin))
-        if (self._accounts.seen(name) or "") < clock.after(-limits.SEEN_STEP):
-            await self._writer.submit(Seen(account=name, at=clock.now()))
+        await note_seen(self._accounts, self._writer, name)
         return Known(account, secret_id)
 
     async def require_explained(self, name: str) -> None:
@@ -208,6 +209,12 @@ class StationIdentity:
             del self._proved[proof]
             return None
         return Known(account, secret_id)
+
+
+async def note_seen(accounts: Accounts, writer: AsyncWriter, name: str) -> None:
+    """Keep that an account proved itself now, every limits.SEEN_STEP at most."""
+    if (accounts.seen(name) or "") < clock.after(-limits.SEEN_STEP):
+        await writer.submit(Seen(account=name, at=clock.now()))
 
 
 def is_good(secret: Secret) -> bool:

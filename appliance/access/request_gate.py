@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from appliance.access.passwords import BusyError
 from appliance.access.rate_limits import Buckets, Empty
 from appliance.access.scopes import Scope
 from appliance.access.token_cache import Bearers
+from appliance.access.workload_tokens import RefusedTokenError, Workload
 from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
@@ -30,6 +31,7 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from bundles.errors import RefusedError
 
+TOKEN_PATH: Final = "/token"  # noqa: S105  a path
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 _BEARER: Final = "Bearer "
 _NONE: Final[tuple[str, ...]] = ()
@@ -46,14 +48,15 @@ class Ticket:
     """What the gate knows of a request: its caller, and what its token may be used for (None: whatever the caller may).
 
     `proved`: it carried something that held; `session` is the robot's secret it was, if it was one; `allowed` is its
-    token's. `refused` is what it was refused on the way, for the audit log, which need not hear of it where `told`;
-    `why` says there why a log-in was refused.
+    token's; `workload` is who it is by another issuer's token. `refused` is what it was refused on the way, for the
+    audit log, which need not hear of it where `told`; `why` says there why a log-in was refused.
     """
 
     caller: Caller
     access: tuple[Scope, ...] | None = None
     proved: bool = False
     session: str = ""
+    workload: Workload | None = None
     told: bool = False
     why: str = ""
     allowed: set[tuple[Action, str]] = field(default_factory=set)
@@ -237,8 +240,18 @@ class AccountAccess:
                 return known
             ticket.caller, ticket.proved = known.account.caller(ticket.caller.address), True
             ticket.session = known.secret
+            if known.workload is not None:
+                return self._exchange(request, ticket, known.workload)
             return None
         return self._refused_token(request)
+
+    def _exchange(self, request: web.Request, ticket: Ticket, workload: Workload) -> WireError | None:
+        """A workload's token is given for one of the station, and opens nothing else: 401 with where that is."""
+        if request.rel_url.raw_path != TOKEN_PATH:
+            ticket.caller, ticket.proved = Caller("anonymous", "anonymous", address=ticket.caller.address), False
+            return self._refused_token(request)
+        ticket.workload = workload
+        return None
 
     async def basic(self, request: web.Request, value: str) -> Known | WireError:
         """The account of a Basic header (RFC 7617), or the answer: the same 401 whatever is wrong."""
@@ -258,10 +271,21 @@ class AccountAccess:
             return _slow_down(request, Empty(2, True))
         except UnexplainedError as error:
             return self.unexplained(request, error)
+        except RefusedTokenError as error:
+            return self._refused_workload(request, error)
         if known is not None:
             return known
         request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=address_of(request))
         return self._unauthorized(request, "")
+
+    def _refused_workload(self, request: web.Request, error: RefusedTokenError) -> WireError:
+        """401 with why a workload's token proves nobody, by its stable word. The log is told the subject where it was
+        signed."""
+        ticket = request[_TICKET]
+        ticket.caller = Caller("unproved workload", "anonymous", address=address_of(request))
+        ticket.why = error.fault
+        noted = {"issuer": error.issuer, "subject": error.subject} if error.subject else {}
+        return replace(self._unauthorized(request, ""), facts={"reason": error.fault}, noted=noted)
 
     def unexplained(self, request: web.Request, error: UnexplainedError) -> WireError:
         """The answer to who proved an account that the audit log does not explain: it opens nothing."""

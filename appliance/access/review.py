@@ -11,6 +11,7 @@ from appliance.api.review import Exposed
 from appliance.patterns import EVERYTHING
 from appliance.permissions import GIVES
 from appliance.settings.station import Config
+from appliance.settings.workload_issuers import EVERY
 from appliance.store.reads.accounts import Account, Secret
 from bundles.io.times import later
 
@@ -22,10 +23,11 @@ LONG: Final = timedelta(days=183)
 
 def concerns(
     account: Account, seen: str | None, secrets: Sequence[Secret], keys: Collection[str], good_keys: Collection[str], *,
-    has_foreign: bool, at: str,
+    has_foreign: bool, is_workload: bool = False, at: str,
 ) -> Iterator[str]:  # fmt: skip
     """Codes of what a reviewer should look at. `secrets` are those that are not revoked; `good_keys` are pinned here
-    and count for releases at that time; `has_foreign`: a credential that another person set and nobody confirmed."""
+    and count for releases at that time; `has_foreign`: a credential that another person set and nobody confirmed;
+    `is_workload`: it proves itself by tokens of another issuer, and needs no secret."""
     if account.disabled is not None:
         if account.grants:
             yield "disabled-with-roles"
@@ -41,12 +43,12 @@ def concerns(
     if any(key not in good_keys for key in keys):
         yield "key-not-good"
     if account.kind == "robot":
-        yield from _of_secrets(secrets, at)
+        yield from _of_secrets(secrets, is_workload, at)
 
 
-def _of_secrets(secrets: Sequence[Secret], at: str) -> Iterator[str]:
+def _of_secrets(secrets: Sequence[Secret], is_workload: bool, at: str) -> Iterator[str]:
     good = [one for one in secrets if one.expires > at]
-    if not good:
+    if not good and not is_workload:
         yield "no-good-secret"
     if any(one.expires > later(one.created, LONG) for one in good):
         yield "long-lived-secret"
@@ -65,5 +67,9 @@ def exposed(config: Config) -> Iterator[Exposed]:
         yield Exposed(code="anonymous-pull", thing=pattern)
     for pattern in config.registry.push:
         yield Exposed(code="clients-push", thing=pattern)
+    for name, issuer in config.workload_issuers.items():
+        for subject, robot in issuer.robots.items():
+            if EVERY in subject:
+                yield Exposed(code="workload-pattern", thing=f"{name}: {subject} is {robot}")
     if config.access.socket_group:
         yield Exposed(code="socket-group", thing=config.access.socket_group)

@@ -13,6 +13,7 @@ import hmac
 import json
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import UnexplainedError
 from appliance.access.passwords import new_secret, same
-from appliance.access.request_gate import AccountAccess, address_of, ticket_of
+from appliance.access.request_gate import TOKEN_PATH, AccountAccess, address_of, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
+from appliance.access.workload_tokens import Workload
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.mac_key import mac_key
@@ -40,7 +42,6 @@ from appliance.store.writes.access import AddRefresh, RotateRefresh
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import UsageError
 
-PATH: Final = "/token"
 MARK: Final = "lgt_"
 """What a refresh token begins with; then its id, an underscore, and 256 random bits."""
 
@@ -59,12 +60,13 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """Who asks, by what session, and the refresh token that is handed back."""
+    """Who asks, by what session or as which workload, and the refresh token that is handed back."""
 
     caller: Caller
     session: str = ""
     refresh: str = ""
     expires: str = ""
+    workload: Workload | None = None
 
 
 class TokenEndpoint:
@@ -73,6 +75,7 @@ class TokenEndpoint:
     def __init__(self, gate: AccountAccess, writer: AsyncWriter, key: bytes) -> None:
         """`key` authenticates refresh tokens (`refresh_key`)."""
         self._gate, self._writer, self._key = gate, writer, key
+        self._told: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
         """The answer, and the events that go with it."""
@@ -94,7 +97,7 @@ class TokenEndpoint:
         ticket = ticket_of(request)
         if ticket.access is not None:  # a token is no way to another one
             return self._gate.challenge(request, "list", ""), []
-        return await self._give(asked, _Login(ticket.caller, ticket.session))
+        return await self._give(asked, _Login(ticket.caller, ticket.session, workload=ticket.workload))
 
     async def _post(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
         form = await _form(request)
@@ -107,7 +110,8 @@ class TokenEndpoint:
             known = await self._gate.prove(request, form.get("username", ""), form.get("password", ""))
             if isinstance(known, WireError):
                 return known, []
-            return await self._give(asked, _Login(known.account.caller(address_of(request)), known.secret))
+            caller = known.account.caller(address_of(request))
+            return await self._give(asked, _Login(caller, known.secret, workload=known.workload))
         if kind == "refresh_token":
             try:
                 login = await self._renew(request, form.get("refresh_token", ""), asked.offline)
@@ -174,6 +178,7 @@ class TokenEndpoint:
             refresh = f"{MARK}{token_id}_{secret}"
             detail = {"address": login.caller.address, "client": asked.client[:120], "session": session}
             events.append(AuditEvent(Act.TOKEN_LOGIN, login.caller.name, session, "done", detail))
+        events += self._told_workload(login)
         ring = await gate.bearers.ring()
         claims = Claims(
             issuer=gate.issuer, audience=gate.audience, subject="" if nobody else login.caller.name, issued=now,
@@ -193,8 +198,26 @@ class TokenEndpoint:
             document["refresh_token"] = refresh
         return web.json_response(document, headers={"Cache-Control": "no-store", "Pragma": "no-cache"}), events
 
+    def _told_workload(self, login: _Login) -> list[AuditEvent]:
+        """The event of a workload that gets a token: once in limits.SEEN_STEP for each subject and address, however
+        many tokens it gets."""
+        workload = login.workload
+        if workload is None:
+            return []
+        key, now = (workload.issuer, workload.subject, login.caller.address), time.monotonic()
+        if now - self._told.get(key, -limits.SEEN_STEP) < limits.SEEN_STEP:
+            return []
+        self._told[key] = now
+        self._told.move_to_end(key)
+        while len(self._told) > limits.TOKEN_CACHE:
+            self._told.popitem(last=False)
+        detail = {"address": login.caller.address, "issuer": workload.issuer, "subject": workload.subject}
+        return [AuditEvent(Act.TOKEN_WORKLOAD, login.caller.name, login.caller.name, "done", detail)]
+
     def _end_of(self, login: _Login) -> int:
         """When what the token was asked for with is over."""
+        if login.workload is not None:
+            return login.workload.expires
         if login.expires:
             return clock.seconds(login.expires)
         secret = self._gate.accounts.secret(login.session) if login.session else None
@@ -234,7 +257,7 @@ class StationAccess:
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
         """As Access.admit."""
         refusal = await self._gate.admit(request)
-        if refusal is not None or request.rel_url.raw_path != PATH:
+        if refusal is not None or request.rel_url.raw_path != TOKEN_PATH:
             return refusal
         answer, events = await self._endpoint.answer(request)
         ticket_of(request).events += events

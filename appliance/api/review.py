@@ -23,7 +23,8 @@ class ReviewedSecret(Shape, frozen=True, kw_only=True):
 
 
 class ReviewedAccount(Shape, frozen=True, kw_only=True):
-    """An item of GET /v1/access-review. `seen` is None for an account that never proved itself; `disabled` since when.
+    """An item of GET /v1/access-review. `origin` as in GET /v1/accounts/{name}; `seen` is None for an account that
+    never proved itself; `disabled` since when.
 
     `concerns` are codes of what a reviewer should look at (docs/reference/control-api.md, Access review).
     """
@@ -31,6 +32,7 @@ class ReviewedAccount(Shape, frozen=True, kw_only=True):
     name: str
     kind: str
     full_name: str = ""
+    origin: str = "local"
     created: str
     seen: str | None = None
     disabled: str | None = None

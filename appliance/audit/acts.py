@@ -61,6 +61,7 @@ class Act(StrEnum):
     SESSION_LOGOUT = "session.logout"
     TOKEN_LOGIN = "token.login"  # noqa: S105  an act
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  an act
+    TOKEN_WORKLOAD = "token.workload"  # noqa: S105  an act
     ACCOUNT_ASK = "account.ask"
     ACCOUNT_BIND_KEY = "account.bind-key"
     ACCOUNT_CANCEL = "account.cancel"

@@ -139,6 +139,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "password": _TEXT,
         "uid": _COUNT,
         "days": _COUNT,
+        "secretless": {"type": "boolean"},
     },
     "POST /v1/accounts/{name}/password": {"password!": _TEXT, "old": _TEXT},
     "POST /v1/accounts/{name}/secret": {"days": _COUNT, "overlap_seconds": _COUNT},

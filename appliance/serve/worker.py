@@ -15,11 +15,12 @@ from typing import Any
 from aiohttp import web
 
 from appliance import limits
-from appliance.access.identity import StationIdentity
+from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.request_gate import AccountAccess
 from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
+from appliance.access.workload_identity import WorkloadIdentity
 from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.port import FileAudit
 from appliance.audit.pull_journal import PullJournal
@@ -128,7 +129,9 @@ async def station_access(
         return
     accounts, threads = Accounts(metadata.connection), HashingThreads()
     explained = ExplainedAccounts(paths, config.site, metadata.connection)
-    identity = StationIdentity(accounts, writer, threads, SharedEpoch(paths.database), explained)
+    identity: Identity = StationIdentity(accounts, writer, threads, SharedEpoch(paths.database), explained)
+    if config.workload_issuers:
+        identity = WorkloadIdentity(identity, config.workload_issuers, paths.root, accounts, writer)
     gate = AccountAccess(
         paths, accounts, identity, config.access.rules(),
         issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,

@@ -28,6 +28,7 @@ from appliance.settings.traces import TRACES
 from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
+from appliance.settings.workload_issuers import WORKLOAD_ISSUERS, wrong_issuers
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError
 from bundles.io import toml
@@ -222,6 +223,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "transfer_hosts": TRANSFER_HOSTS,
         "drop_folders": DROP_FOLDERS,
         "diodes": DIODES,
+        "workload_issuers": WORKLOAD_ISSUERS,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
@@ -233,6 +235,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
 _TABLES_OF_TABLES: Final = (
     "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders", "diodes",
+    "workload_issuers",
 )  # fmt: skip
 
 
@@ -379,7 +382,7 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
             if not webhook.get(needed):
                 yield Fault(f"webhooks.{_quoted(name)}.{needed}", "", "a setting is missing",
                             f"write {needed} = {_WEBHOOK[needed].says}")  # fmt: skip
-    for table, name, key, what, remedy in wrong_transfers(document):
+    for table, name, key, what, remedy in (*wrong_transfers(document), *wrong_issuers(document)):
         value = document[table][name].get(key, "")
         where = f"{table}.{_quoted(name)}" + (f".{key}" if key else "")
         yield Fault(where, _written(value) if value else "", what, remedy)

@@ -25,6 +25,7 @@ from appliance.settings.traces import TraceSettings
 from appliance.settings.transfer_hosts import TransferHostSettings
 from appliance.settings.upstreams import UpstreamSettings
 from appliance.settings.webhooks import WebhookSettings
+from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from bundles import limits
 from bundles.errors import UsageError
 from bundles.io import toml
@@ -68,6 +69,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     webhooks: dict[str, WebhookSettings] = {}
     probe: ProbeSettings = ProbeSettings()
     syslog: SyslogSettings = SyslogSettings()
+    workload_issuers: dict[str, WorkloadIssuerSettings] = {}
 
     @property
     def threshold(self) -> int:
@@ -269,6 +271,14 @@ host = ""
 # Registries, as images of a cluster name them, whose images are this station's, for example
 # ["registry.example:5000", "docker.io"]; empty: no admission webhook is answered (docs/howto/serve-a-cluster.md).
 registries = []
+
+[workload_issuers]
+# Whose tokens workloads log in with, as the robot that each is (docs/howto/workload-identity.md).
+#   [workload_issuers.cluster]
+#   issuer = "https://kubernetes.default.svc.cluster.local"
+#   jwks = "identity/cluster.json"    # its public keys, as it publishes them
+#   audience = "registry.bravo.example"
+#   robots = {{ "system:serviceaccount:prod:*" = "robot-prod" }}
 
 [collect]
 # Whether `collect` also goes by the machine's registries.conf and certs.d (containers-registries.conf(5)).

@@ -10,11 +10,13 @@ from urllib.parse import urlencode
 
 from appliance import clock
 from appliance.access import token_keys
-from appliance.access.identity import MARK, Explained, StationIdentity
+from appliance.access.identity import MARK, Explained, Identity, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
 from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
+from appliance.access.workload_identity import WorkloadIdentity
 from appliance.permissions import Role, Rules, parse_networks
+from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
@@ -45,6 +47,7 @@ class Site(Store):
         roles: Mapping[Role, tuple[str, ...]] | None = None,
         rate: float = 0.0,
         explained: Explained | None = None,
+        issuers: Mapping[str, WorkloadIssuerSettings] | None = None,
         **more: Any,
     ) -> Server:
         """A worker with its own memory of tokens and log-ins; `roles` count from those addresses alone."""
@@ -52,7 +55,9 @@ class Site(Store):
         threads, writer = HashingThreads(), AsyncWriterService(self.writer)
         self._stack.callback(threads.close)
         at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
-        identity = StationIdentity(accounts, writer, threads, SharedEpoch(self.paths.database), explained)
+        identity: Identity = StationIdentity(accounts, writer, threads, SharedEpoch(self.paths.database), explained)
+        if issuers is not None:
+            identity = WorkloadIdentity(identity, issuers, self.paths.root, accounts, writer)
         gate = AccountAccess(
             self.paths, accounts, identity, Rules(anonymous, at_home),
             issuer="bravo", networks=parse_networks(addresses), rate=rate,

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.access.origins import origin_of
 from appliance.access.review import concerns, exposed
 from appliance.audit.acts import Act
 from appliance.permissions import Grant
 from appliance.release_check.account_record import AccountRecord
 from appliance.settings.access import AccessSettings, RegistrySettings
 from appliance.settings.station import Config
+from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from appliance.store.reads.accounts import Account, Secret
 
 AT = "2026-11-29T12:00:00Z"
@@ -61,6 +63,29 @@ def test_an_account_is_unused_after_ninety_days(seen: str | None, code: list[str
 )
 def test_each_concern_is_named(account: Account, changes: dict[str, Any], code: str) -> None:
     assert said(account, **changes) == [code]
+
+
+def test_a_workload_needs_no_secret_and_a_long_one_is_told_all_the_same() -> None:
+    assert said(ROBOT, is_workload=True) == []
+    assert said(ROBOT, is_workload=True, secrets=[secret("2027-05-04T00:00:00Z")]) == ["long-lived-secret"]
+
+
+@pytest.mark.parametrize(
+    ("name", "has_secret", "origin"),
+    [
+        ("robot-prod", False, "workload ci, workload cluster"),
+        ("robot-prod", True, "local, workload ci, workload cluster"),
+        ("robot-ci", False, "local"),
+        ("anna", True, "local"),
+    ],
+)
+def test_it_is_told_by_what_an_account_proves_itself(name: str, has_secret: bool, origin: str) -> None:
+    issuer = WorkloadIssuerSettings(robots={"a:*": "robot-prod", "b": "robot-prod"})
+    config = Config(site="bravo", side="inside", workload_issuers={"ci": issuer, "cluster": issuer})
+    assert origin_of(config, name, has_secret=has_secret) == origin
+    assert [(one.code, one.thing) for one in exposed(config)] == [
+        ("workload-pattern", "ci: a:* is robot-prod"), ("workload-pattern", "cluster: a:* is robot-prod"),
+    ]  # fmt: skip
 
 
 def test_a_disabled_account_without_roles_is_no_concern() -> None:

@@ -218,6 +218,12 @@ SETUPS = {
         "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
         promises={"lockgate token create": "robot-(nodes|cluster)"},
     ),
+    "docs/howto/workload-identity.md": Setup(
+        fresh=True,
+        shell="inside",
+        before="inside$ lockgate init /srv/bravo --site bravo --side inside --name registry.bravo.example\n"
+        "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
+    ),
     "docs/howto/image-signatures.md": Setup(
         before=f"{RELEASED}inside$ openssl ecparam -genkey -name prime256v1 -out signer.key\n"
         "inside$ openssl ec -in signer.key -pubout -out cosign.pub\n"

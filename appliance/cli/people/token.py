@@ -23,17 +23,23 @@ def _secret_line(document: dict[str, Any]) -> str:
 
 @token.command()
 @click.argument("name")
+@click.option("--no-secret", is_flag=True, help="For workloads that log in with tokens of their own issuer.")
 @click.option("--for", "full_name", default="", metavar="TEXT", help="What the robot is for.")
 @click.option("--days", type=click.IntRange(0), metavar="N", help="Days its secret is good for (default 90).")
 @station_option
 @json_option
-def create(root: Path | None, name: str, full_name: str, days: int | None, as_json: bool) -> None:
+def create(root: Path | None, name: str, no_secret: bool, full_name: str, days: int | None, as_json: bool) -> None:
     """Make a robot, named robot-NAME, and show its secret: a client logs in with both. It has no roles yet."""
     from appliance.store.reads.accounts import check_name
+    from bundles.errors import UsageError
 
-    body = {"kind": "robot", "name": check_name(name, robot=True), "full_name": full_name, "days": days}
+    body: dict[str, Any] = {"kind": "robot", "name": check_name(name, robot=True), "full_name": full_name, "days": days}
+    if no_secret:
+        if days is not None:
+            raise UsageError("--no-secret and --days together", thing=name, remedy="leave one of them out")
+        body["secretless"] = True
     document = call(root, lambda client: client.post("/v1/accounts", body))
-    show(document, as_json, lambda: _secret_line(document))
+    show(document, as_json, lambda: f"made {name}, without a secret" if no_secret else _secret_line(document))
 
 
 @token.command()

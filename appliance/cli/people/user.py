@@ -272,8 +272,11 @@ def _keyid_of(text: str) -> str:
 def list_(root: Path | None, text: str, as_json: bool) -> None:
     """The accounts, with their roles and state."""
     found = whole_list(root, "/v1/accounts", filter=text)["items"]
-    rows = [(entry["name"], entry["kind"], entry["full_name"], _roles(entry), _state(entry)) for entry in found]
-    show({"items": found}, as_json, lambda: table(rows, ("ACCOUNT", "KIND", "WHO", "ROLES", "STATE")))
+    rows = [
+        (entry["name"], entry["kind"], entry["full_name"], entry["origin"], _roles(entry), _state(entry))
+        for entry in found
+    ]
+    show({"items": found}, as_json, lambda: table(rows, ("ACCOUNT", "KIND", "WHO", "PROVED BY", "ROLES", "STATE")))
 
 
 def _roles(entry: dict[str, Any]) -> str:
@@ -298,6 +301,7 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
     def text() -> str:
         fields = [
             ("account", document["name"]), ("kind", document["kind"]), ("who", document["full_name"] or "-"),
+            ("by", document["origin"]),
             ("roles", _roles(document)), ("keys", ", ".join(document["keys"]) or "-"),
             ("uid", "-" if document["uid"] is None else str(document["uid"])), ("state", _state(document)),
             ("created", document["created"]), ("seen", document["seen"] or "never"),

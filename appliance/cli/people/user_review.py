@@ -29,6 +29,7 @@ _EXPOSED: Final = {
     "metrics-for-everybody": "the metrics answer every address; [access] metrics_addresses narrows it",
     "anonymous-pull": "pulls without an account",
     "clients-push": "clients with the role write here, inside",
+    "workload-pattern": "workloads by a pattern of subjects; name them where they are few",
     "socket-group": "a system group that reaches the control socket",
 }
 
@@ -48,7 +49,11 @@ def review(root: Path | None, as_json: bool) -> None:
 
 def _lines(accounts: list[dict[str, Any]], exposure: dict[str, Any]) -> list[str]:
     rows = [row for one in accounts for row in _rows(one)]
-    lines = [table(rows, ("ACCOUNT", "KIND", "ROLE", "ON", "SINCE", "LAST SEEN")) if rows else "there are no accounts"]
+    lines = [
+        table(rows, ("ACCOUNT", "KIND", "PROVED BY", "ROLE", "ON", "SINCE", "LAST SEEN"))
+        if rows
+        else "there are no accounts"
+    ]
     lines += [safe(f"[!!] {one['name']} {_CONCERNS.get(code, code)}") for one in accounts for code in one["concerns"]]
     lines += [safe(f"[!!] {_EXPOSED.get(one['code'], one['code'])}: {one['thing']}") for one in exposure["exposed"]]
     return lines
@@ -60,5 +65,7 @@ def _rows(one: dict[str, Any]) -> list[tuple[str, ...]]:
     roles = [(role["role"], role["pattern"], role["since"] or "not known") for role in one["roles"]] or [
         ("-", "-", "-")
     ]
-    mine, seen = (one["name"], kind), one["seen"] or "never"
-    return [(*(mine if not number else ("", "")), *role, "" if number else seen) for number, role in enumerate(roles)]
+    mine, seen = (one["name"], kind, one["origin"]), one["seen"] or "never"
+    return [
+        (*(mine if not number else ("", "", "")), *role, "" if number else seen) for number, role in enumerate(roles)
+    ]

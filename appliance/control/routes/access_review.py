@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from aiohttp import web
 
 from appliance import clock
-from appliance.access import review
+from appliance.access import origins, review
 from appliance.api.review import Exposure, ReviewedAccount, ReviewedRole, ReviewedSecret
 from appliance.control.api import Control, answer, get, may, page, page_of, require
 from appliance.control.threads import on_own_station
@@ -58,11 +58,14 @@ def _account(
     held = Accounts(station.reader)
     secrets = [secret for secret in held.secrets_of(one.name) if secret.revoked is None]
     keys = held.keys_of(one.name)
+    good_secrets = [secret for secret in secrets if secret.expires > at]
+    workloads = origins.workloads_of(station.config, one.name)
     has_foreign = bool(credentials.foreign(station.reader, one.name))
     return ReviewedAccount(
         name=one.name,
         kind=one.kind,
         full_name=one.full_name,
+        origin=origins.origin_of(station.config, one.name, has_secret=bool(good_secrets)),
         created=one.created,
         seen=seen,
         disabled=one.disabled,
@@ -77,7 +80,9 @@ def _account(
         secrets=tuple(
             ReviewedSecret(id=secret.id, created=secret.created, expires=secret.expires) for secret in secrets
         ),
-        concerns=tuple(review.concerns(one, seen, secrets, keys, good, has_foreign=has_foreign, at=at)),
+        concerns=tuple(
+            review.concerns(one, seen, secrets, keys, good, has_foreign=has_foreign, is_workload=bool(workloads), at=at)
+        ),
     )
 
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from appliance import clock, limits
-from appliance.access.identity import Known
+from appliance.access.identity import Known, is_good
+from appliance.access.origins import origin_of
 from appliance.access.passwords import check_password, hash_password
 from appliance.api import people
 from appliance.api.people import AccountChange, Asked, Explained, Explanation, HeldRole
@@ -65,6 +66,8 @@ def routes(control: Control) -> list[web.RouteDef]:
             good_for = days(body)
             write = writes.CreateAccount(name=name, kind="robot", full_name=full_name, at=clock.now())
             await do(request, "create", name, write, kind="robot")
+            if body.flag("secretless"):
+                return account_now(name)
             return await give_secret(control, request, name, good_for, 0)
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         uid = _uid(body)
@@ -188,6 +191,7 @@ def describe(control: Control, entry: Account, waits: AccountChange | UnsetType 
         name=entry.name,
         kind=entry.kind,
         full_name=entry.full_name,
+        origin=origin_of(control.station.config, entry.name, has_secret=_has_secret(control, entry)),
         roles=tuple(HeldRole(role=grant.role, pattern=grant.pattern) for grant in entry.grants),
         keys=tuple(control.accounts.keys_of(entry.name)),
         uid=entry.uid,
@@ -201,6 +205,12 @@ def describe(control: Control, entry: Account, waits: AccountChange | UnsetType 
         ),
         waits=waits,
     )
+
+
+def _has_secret(control: Control, entry: Account) -> bool:
+    if entry.kind == "person":
+        return True
+    return any(map(is_good, control.accounts.secrets_of(entry.name)))
 
 
 async def check_holder(control: Control, keyid: str) -> str | None:
