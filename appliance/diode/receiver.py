@@ -14,8 +14,8 @@ import select
 import shutil
 import socket
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from appliance.diode.coding import Coder
 from appliance.diode.folder import open_unfinished, transfers
 from appliance.diode.session import Session
 from appliance.diode.standing import COUNTED
+from appliance.diode.telling import Fewer
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, RefusedError
 from bundles.io.display import some
 from bundles.io.files import os_failure
@@ -52,24 +53,9 @@ class Live:
     told: bool = False
 
 
-class Fewer:
-    """Says lines, at most `limits.DIODE_LINES` at once and then one in `limits.DIODE_QUIET` seconds: anybody may send
-    what a line is said about. How many were left out is said with the next one."""
-
-    def __init__(self, tell: Callable[[str], object], now: Callable[[], float] = time.monotonic) -> None:
-        self._tell, self._now = tell, now
-        self._left, self._moment, self._out = float(limits.DIODE_LINES), now(), 0
-
-    def __call__(self, line: str) -> None:
-        moment = self._now()
-        self._left = min(limits.DIODE_LINES, self._left + (moment - self._moment) / limits.DIODE_QUIET)
-        self._moment = moment
-        if self._left < 1:
-            self._out += 1
-            return
-        self._left -= 1
-        self._tell(f"{line} (before it, {self._out} lines were left out)" if self._out else line)
-        self._out = 0
+def largest(sites: Iterable[str]) -> str:
+    """The site that is there most often; of several the one that is there first."""
+    return Counter(sites).most_common(1)[0][0]
 
 
 class Receiver:
@@ -95,7 +81,7 @@ class Receiver:
         self.counts = dict.fromkeys(COUNTED, 0)
         self.received = 0
         self._live: OrderedDict[bytes, Live] = OrderedDict()
-        self._heads, self._seen = session.Heads(), OrderedDict[bytes, None]()
+        self._heads, self._seen = session.Heads(), OrderedDict[bytes, tuple[bytes, float]]()
         self._checks, self._checked = limits.DIODE_HEADS, time.monotonic()
         self._decoding: list[tuple[Arrival, int]] = []
         for folder in transfers(self._folder):
@@ -157,26 +143,41 @@ class Receiver:
 
     def _take_head(self, head: bytes, now: float) -> None:
         name = hashlib.sha256(head).digest()
-        if name in self._seen:
-            return
+        session_name, looked = self._seen.get(name, (b"", -limits.DIODE_QUIET))
+        if session_name in self._live or now - looked < limits.DIODE_QUIET:
+            return  # its session is received, or it was refused a moment ago
         self._checks = min(limits.DIODE_HEADS, self._checks + (now - self._checked) * limits.DIODE_HEADS)
         self._checked = now
         if self._checks < 1:
             return
         self._checks -= 1
+        session_name = b""
         try:
             found = session.open_head(head, self._trust(), at=clock.now())
+            self._require_own_name(found)
             arrival = self._admit(head, found)
         except LockgateError as error:
             self.counts["forged"] += 1
             self._tell(f"a session is not received: {error}")
         else:
+            session_name = found.name
             self._live[found.name] = Live(found, found.key(self._link), arrival, now)
             while len(self._live) > limits.DIODE_SESSIONS:
-                self._live.popitem(last=False)
-        self._seen[name] = None
+                site = largest(one.session.site for one in self._live.values())
+                self._live.pop(next(name for name, one in self._live.items() if one.session.site == site))
+        self._seen[name] = session_name, now
+        self._seen.move_to_end(name)
         while len(self._seen) > 4 * limits.DIODE_SESSIONS:
             self._seen.popitem(last=False)
+
+    def _require_own_name(self, found: Session) -> None:
+        """Raises RefusedError where another site's session is called so: its symbols would count no more."""
+        live = self._live.get(found.name)
+        if live is not None and live.session.site != found.site:
+            raise RefusedError(
+                "a session with the number of another site's", thing=f"{found.bundle} from {found.site}",
+                remedy="have it sent again",
+            )  # fmt: skip
 
     def _admit(self, head: bytes, found: Session) -> Arrival | None:
         """Where a session's symbols go; None where its bundle is there. Raises LockgateError where it is not taken."""
@@ -193,7 +194,7 @@ class Receiver:
                 "another folder of this name lies in the drop folder", thing=found.bundle,
                 remedy="take it away, and have the bundle sent again",
             )  # fmt: skip
-        self._make_way()
+        self._make_way(found.site)
         free = shutil.disk_usage(self.drop).free
         unfinished = sum(one.session.size - one.done_bytes for one in self.arrivals.values())
         if found.size + found.size // 50 + unfinished + limits.DIODE_ROOM > free:
@@ -212,17 +213,27 @@ class Receiver:
         )
         return arrival
 
-    def _make_way(self) -> None:
-        """Give up the unfinished transfer that nothing came for the longest, where there are as many as may be."""
+    def _make_way(self, site: str) -> None:
+        """Give up an unfinished transfer for one of `site`, where there are as many as may be: of the site that has the
+        most, the one that nothing came for the longest; one that is received only of a site that has more than its
+        share. Raises RefusedError where there is none."""
         if len(self.arrivals) < limits.DIODE_TRANSFERS:
             return
-        for folder in transfers(self._folder):
-            arrival = self.arrivals.get(folder.name)
-            if arrival is not None and all(one.arrival is not arrival for one in self._live.values()):
-                self._tell(f"{arrival.session.bundle} is given up for a new one: {self.standing(arrival)}")
-                self._drop(arrival)
-                return
-        raise RefusedError("too many transfers at once", thing=str(len(self.arrivals)), remedy="send one by one")
+        sites = [one.session.site for one in self.arrivals.values()]
+        most = largest((*sites, site))
+        received = {id(one.arrival) for one in self._live.values()}
+        theirs = [
+            self.arrivals[folder.name]
+            for folder in transfers(self._folder)
+            if folder.name in self.arrivals and self.arrivals[folder.name].session.site == most
+        ]
+        given_up = next((one for one in theirs if id(one) not in received), None)
+        if given_up is None and most != site and sites.count(most) > sites.count(site) + 1:
+            given_up = theirs[0]
+        if given_up is None:
+            raise RefusedError("too many transfers at once", thing=str(len(self.arrivals)), remedy="send one by one")
+        self._tell(f"{given_up.session.bundle} is given up for a new one: {self.standing(given_up)}")
+        self._drop(given_up)
 
     def _drop(self, arrival: Arrival) -> None:
         for live in self._live.values():

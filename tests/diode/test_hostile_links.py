@@ -12,8 +12,8 @@ import pytest
 from appliance import limits
 from appliance.diode import datagrams, geometry, session, table
 from appliance.diode.folder import NAME, open_unfinished
-from appliance.diode.receiver import Fewer
 from appliance.diode.table import SentFile, Table
+from appliance.diode.telling import Fewer
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder
@@ -172,6 +172,51 @@ def test_unfinished_transfers_are_few_and_the_oldest_goes(tmp_path: Path, monkey
                     os.utime(place, (at, at))
         assert sorted(path.name for path in (bravo.drop / NAME).iterdir()) == sorted(names[-2:])
         assert set(receiver.arrivals) == set(names[-2:])
+
+
+def test_one_site_keeps_no_other_from_sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions, unfinished transfers and numbers of a site that sends heads without end."""
+    monkeypatch.setattr(limits, "DIODE_TRANSFERS", 3)
+    monkeypatch.setattr(limits, "DIODE_SESSIONS", 4)
+    monkeypatch.setattr(limits, "DIODE_HEADS", 100.0)
+    alpha, bravo, key = Alpha(tmp_path / BUNDLE), Bravo(tmp_path / "bravo"), create_private()
+    bravo.pin(alpha.key)
+    bravo.pin(key, site="mallory")
+    outgoing = alpha.outgoing()
+    heads = []
+    for number in range(9):
+        name = f"mallory.bravo-00000{number}"
+        other = Alpha(tmp_path / name, key=key, size=1000 + number, bundle=name, site="mallory")
+        heads.append(other.outgoing())
+    fields = {name: getattr(heads[0].session, name) for name in heads[0].session.__struct_fields__}
+    taken = session.seal(session.Session(**fields | {"number": outgoing.session.number}), key)
+    sent = alpha.sent(outgoing)
+    with bravo.receiving() as receiver:
+        for one in heads[:4]:
+            feed(receiver, session.pieces(one.head, b"", 4096))
+        feed(receiver, sent[:20])
+        assert outgoing.session.transfer in receiver.arrivals
+        for one in heads[4:]:
+            feed(receiver, session.pieces(one.head, b"", 4096))
+        feed(receiver, session.pieces(taken, b"", 4096))
+        feed(receiver, sent[20:])
+        assert files_of(bravo.drop / BUNDLE) == files_of(alpha.folder)
+
+
+def test_a_head_that_was_refused_counts_once_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alpha, bravo = Alpha(tmp_path / BUNDLE), Bravo(tmp_path / "bravo")
+    bravo.pin(alpha.key)
+    outgoing = alpha.outgoing()
+    with bravo.receiving() as receiver, pytest.MonkeyPatch.context() as full:
+        full.setattr(limits, "DIODE_ROOM", 1 << 60)
+        feed(receiver, alpha.sent(outgoing))
+        assert receiver.arrivals == {}
+        full.undo()
+        feed(receiver, alpha.sent(outgoing))
+        assert receiver.arrivals == {}, "it was refused a moment ago"
+        monkeypatch.setattr(limits, "DIODE_QUIET", 1e-9)
+        feed(receiver, alpha.sent(outgoing))
+        assert files_of(bravo.drop / BUNDLE) == files_of(alpha.folder)
 
 
 def test_a_bundle_that_has_no_room_is_refused_before_a_byte_is_kept(
