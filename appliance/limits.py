@@ -696,6 +696,10 @@ COLLECT_CHOSEN: Final = 2_000
 COLLECT_REPOSITORIES: Final = 500
 """Repositories that one source of a collect may cover: each is asked for its tags."""
 
+ADOPTED_REPOSITORIES: Final = 10_000
+ADOPTED_TAGS: Final = 20_000
+"""Repositories and tags of another registry's folder that one source of a collect takes; patterns narrow it."""
+
 COLLECT_PLATFORMS: Final = 32
 """Platforms that a source may name."""
 

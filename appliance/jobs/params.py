@@ -48,7 +48,17 @@ _SOURCE: Final[dict[str, Any]] = {
     "properties": {
         "kind": {
             "type": "string",
-            "enum": ["layout", "oci-archive", "docker-archive", "dir", "file", "registry", "tags", "url"],
+            "enum": [
+                "layout",
+                "oci-archive",
+                "docker-archive",
+                "dir",
+                "file",
+                "registry-folder",
+                "registry",
+                "tags",
+                "url",
+            ],
         },
         "path": HANDLE_SCHEMA,
         "reference": _TEXT,

@@ -88,11 +88,24 @@ class HandedFolder:
                     self._folders[names] = opened
             return self._folders[names]
 
+    def forget_below(self, names: tuple[str, ...]) -> None:
+        """Close the folder at `names` and those below it that are kept open; they are opened anew when used."""
+        with self._turn:
+            for kept in [kept for kept in self._folders if kept[: len(names)] == names]:
+                os.close(self._folders.pop(kept))
+
     def let_go(self) -> None:
         """Close everything; what is used afterwards is opened anew."""
         with self._turn:
             while self._folders:
                 os.close(self._folders.popitem()[1])
+
+
+def forget_below(path: Path) -> None:
+    """Close what is kept open of a folder that was handed over and of all below it, where `path` is one: of a tree with
+    a folder for each file, each would stay open. Nobody else may be using them."""
+    if isinstance(path, HeldPath):
+        path.held.forget_below(path.held.parts_below(path))
 
 
 class HeldPath(PosixPath):

@@ -86,6 +86,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "report": ("year", 2, "quarter"),
     "receipt read": ("{tmp}/none", 2, "check the path"),
     "receipt take": ("{tmp}/none", 2, "check the path"),
+    "repo adopt": ("{tmp}/none", 2, "the registry stores in"),
     "repo copy": ("team/helo:1 team/other:1", 1, "did you mean team/hello:1?"),
     "repo delete": ("team/helo:1", 1, "did you mean team/hello?"),
     "repo promote": ("team/hello:1 --to production", 2, "lockgate policy explain"),

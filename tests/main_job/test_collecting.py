@@ -111,6 +111,23 @@ def test_what_stock_tools_save_is_collected(alpha: Station, layout: Layout, tmp_
         assert digest(alpha, f"saved/dir:{form}") == layout.digest(form)
 
 
+@pytest.mark.peer
+def test_the_folder_of_a_stopped_registry_is_adopted(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    with docker_registry_in(tmp_path) as host:
+        for form in ("one", "both"):
+            run("skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false",
+                f"oci:{layout.folder}:{form}", f"docker://{host}/there/{form}:1")  # fmt: skip
+    planned = alpha.run("repo", "adopt", str(tmp_path), "--as", "old", "--dry-run", "--json").json
+    assert [one["reference"] for one in planned["planned"]] == ["old/there/both:1", "old/there/one:1"]
+    adopted = alpha.run("repo", "adopt", str(tmp_path), "there/*", "--as", "old", "--json").json
+    assert adopted["references"] == ["old/there/both:1", "old/there/one:1"]
+    assert digest(alpha, "old/there/both:1") == layout.digest("both")
+    assert digest(alpha, "old/there/one:1") == layout.digest("one")
+    for words, status in ((("nosuch",), 2), ((str(tmp_path), "UPPER"), 2), ((str(tmp_path), "nosuch/**"), 1)):
+        failed = alpha.run("repo", "adopt", *words, expect=status)
+        assert len([line for line in failed.stderr.splitlines() if "lockgate:" in line]) == 1
+
+
 def test_a_reference_at_another_registry_comes_with_every_platform(
     alpha: Station, layout: Layout, tmp_path: Path
 ) -> None:

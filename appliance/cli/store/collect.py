@@ -122,11 +122,11 @@ def collect(
         raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
     if dry_run:
         found = told(planned(entries, "bytes"))
-        show(found, as_json, lambda: _planned(found, changed))
+        show(found, as_json, lambda: planned_in_words(found, changed))
         return
 
     def said(found: dict[str, Any]) -> None:
-        show(told(found), as_json, lambda: _collected(told(found), changed))
+        show(told(found), as_json, lambda: collected_in_words(told(found), changed))
 
     result = run_job(
         root, "collect", {"sources": entries, "update": update}, detach=detach, authfile=authfile, partly=said
@@ -208,7 +208,7 @@ def _of_platforms(entry: dict[str, Any], platforms: Sequence[str]) -> dict[str, 
     return {**entry, "platforms": list(platforms)}
 
 
-def _planned(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
+def planned_in_words(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
     """What would be collected, in words: each artifact, and all together on the last line."""
     lines = [
         f"{safe(one['reference'])} {one['digest']}: {megabytes(one['fetch'])} to fetch, {megabytes(one['held'])} held"
@@ -242,7 +242,7 @@ def _chosen(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def _collected(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
+def collected_in_words(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
     """What was collected, in words; the references on the last lines."""
     said = _changed(changed) + _chosen(result)
     said += [f"[!!] {safe(note)}" for note in result.get("notes", ())]

@@ -20,6 +20,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result, lacked_memory
+from appliance.outgoing.collect import adopting
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.choosing import ManySource
 from appliance.outgoing.collect.collector import Collector
@@ -51,8 +52,8 @@ def run(context: JobContext) -> Result:
     asked again for what refers to a digest. Returns `{"references": [...]}`, in `left_out` the foreign layers that a
     source does not hold, in `notes` what is to be said of tags, in `failed` the places of sources that failed. With
     `plan` nothing is taken: `planned` says what would be (planning.Planned). A source that is `last` is taken after the
-    others, and only where none of them failed. A source of kind `tags` is a source for each tag that is chosen first;
-    `selected` says what was left out, by why (selecting.selection.Choice).
+    others, and only where none of them failed. A source of kind `tags` or `registry-folder` is a source
+    for each tag that is chosen first; `selected` says what was left out, by why (selecting.selection.Choice).
 
     A source that fails does not end the others: it is a part of the job, in the state `failed` and with its reason.
     Raises the error of an only source, PartlyDoneError where one of several failed, UsageError before anything is read.
@@ -75,14 +76,20 @@ def run(context: JobContext) -> Result:
             registries = Registries(hosts, accesses_of(context), memory, kept)
             given: list[Given] = []
             many: list[ManySource] = []
+            selected: list[dict[str, Any]] = []
             for place, entry in enumerate(context.params["sources"]):
                 if entry["kind"] == "tags":
                     many.append(ManySource(context, entry, place, registries))
                     continue
+                if entry["kind"] == adopting.KIND:
+                    chosen = adopting.adopted(context, entry, place)
+                    given += chosen.given
+                    selected.append(chosen.said)
+                    continue
                 given.append(open_given(context, place, entry, hashed, registries))
                 opened += [one for one in (given[-1].local,) if one is not None]
             check_names(context, given)
-            collect = _Collect(context, hosts, given, many, plan, kept)
+            collect = _Collect(context, hosts, given, many, selected, plan, kept)
             return asyncio.run(collect.run())
     except LockgateError as error:
         if collect is None or not collect.has_failed:
@@ -99,13 +106,15 @@ class _Collect:
         hosts: Hosts,
         given: Sequence[Given],
         many: Sequence[ManySource],
+        selected: Sequence[dict[str, Any]],
         plan: Plan,
         kept: KeptBytes,
     ) -> None:
         self._kept = kept
         self._context, self._hosts, self._plan = context, hosts, plan
         self._given, self._many = list(given), many
-        self._selected: list[dict[str, Any]] = []
+        self._selected = list(selected)
+        """What was chosen of each source that is many."""
         self._planned: dict[int, list[Planned]] = {}
         self._counted: set[Digest] = set()
         self._meter = Meter(context)
@@ -177,7 +186,7 @@ class _Collect:
         result: Result = {"references": references, "left_out": self._left, "notes": self._notes}
         if self._plan:
             result["planned"] = [asdict(one) for number in sorted(self._planned) for one in self._planned[number]]
-        if self._many:
+        if self._selected or self._many:
             result["selected"] = sorted(self._selected, key=lambda one: int(one["source"]))
         if self.has_failed:
             places = {self._given[number].place for number in self.failed} | {many.place for many, _ in self._unchosen}
