@@ -1362,6 +1362,15 @@ SCAN_INDEXED: Final = 200
 SCAN_INDEX_TIME: Final = 2.0
 """Seconds that such a question may spend on it: an SBOM at its ceilings takes about one."""
 
+PUSH_SCAN_EVERY: Final = 5.0
+"""Seconds between two looks whether images came in that have no SBOM; nothing is read where nothing was written."""
+
+PUSH_SCAN_AGAIN: Final = 300.0
+"""Seconds after a scan of these that failed as a whole: syft is missing, or the disk is nearly full."""
+
+PUSH_SCAN_IMAGES: Final = 16
+"""Images of one such scan, so that other jobs have their turn between two of them."""
+
 SCAN_INDEX_EVERY: Final = 30.0
 """Seconds between two looks whether there are SBOMs to index: a release of a thousand images is indexed before anybody
 has read its report."""

@@ -29,6 +29,7 @@ from appliance.control.drop_folders import DropFolders
 from appliance.control.handle_socket import Handles
 from appliance.control.log_follower import LogFollower
 from appliance.control.measuring import ControlMeasures
+from appliance.control.push_scans import PushScans
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
@@ -96,6 +97,7 @@ class Control:
         slots, paths = self.measures.slots, self.station.paths
         self.follower = LogFollower(paths)
         self.drops = DropFolders(self.station, self.jobs)
+        self.push_scans = PushScans(self.station, self.jobs)
         self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
@@ -114,6 +116,8 @@ class Control:
     """The probes of the station's own canary."""
     syslog: Shipper = field(init=False)
     """What the collector gets of the audit log."""
+    push_scans: PushScans = field(init=False)
+    """The scans of images that came in, which the station begins by itself."""
     drops: DropFolders = field(init=False)
     """The folders that bundles are dropped into."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)

@@ -294,6 +294,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
         yield control.syslog.keep_sending()
     if control.station.config.probe.image and control.station.config.probe.minutes:
         yield control.canary.keep_probing()
+    if control.push_scans.is_on:
+        yield control.push_scans.keep_looking()
     if control.drops.folders:
         yield control.drops.keep_looking()
     yield control.follower.keep_following(functools.partial(_told, control))

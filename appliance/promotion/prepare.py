@@ -18,10 +18,11 @@ from appliance.promotion.reached import Reached, reached
 from appliance.release_check.changed_promotions import Proved, proved
 from appliance.release_check.log_record import read_log
 from appliance.release_check.promotion_record import ABOUT
-from appliance.scanning.images import images_of
+from appliance.scanning.images import images_of, is_image
 from appliance.settings.gates import Stage, in_stage
 from appliance.station import Station
 from appliance.store.reads import promotions
+from appliance.store.reads.components import is_tried
 from appliance.store.reads.jobs import active_params
 from appliance.store.reads.registry import ManifestFacts
 from appliance.store.writes.copies import Item
@@ -229,7 +230,8 @@ def _by_presence(station: Station, target: str, found: Reached) -> tuple[list[It
 
 
 def _require_no_scan(station: Station, digests: set[Digest]) -> None:
-    """Go on only where no scan of it is under way, which may find more. Raises RefusedError naming the job."""
+    """Go on only where no scan of it is under way or about to begin, which may find more. Raises RefusedError naming
+    the job, or the image."""
     for job, params in active_params(station.reader, "scan"):
         for text in params.get("references", ()):
             try:
@@ -240,3 +242,11 @@ def _require_no_scan(station: Station, digests: set[Digest]) -> None:
                 raise RefusedError(
                     "a scan of it is under way", thing=job, remedy=f"wait for it: lockgate job watch {job}", code="scan"
                 )
+    if not station.config.sbom.on_push:
+        return
+    key = index_key(station.paths)
+    never = [one for one in sorted(map(str, digests)) if not is_tried(station.reader, key, one)]
+    waiting = [image for image in never if is_image(station, image)]
+    if waiting:
+        remedy = "wait until it has an SBOM (lockgate scan REF --known); where it gets none, see: lockgate status"
+        raise RefusedError("its scan has not begun yet", thing=waiting[0], remedy=remedy, code="scan")

@@ -1,7 +1,8 @@
 """The `scan` job: an SBOM of the station's own of each image that has none, so that nobody else's word counts.
 
 The document is held against advisories from the index, and not kept as a referrer: a scan changes nothing that the
-station serves.
+station serves. A scan that an outside begins by itself of what came in (appliance.control.push_scans) keeps it as a
+referrer, as a build does, which then has none to make. Inside nothing is shown that nobody released.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.sbom.index import index_write, unreadable
-from appliance.outgoing.sbom.make import describe
+from appliance.outgoing.sbom.make import attach, describe
 from appliance.outgoing.sbom.syft import Sbom, UndescribedError
 from appliance.scanning.images import images_of
 from appliance.scanning.malware_scan import scan_for_malware
-from appliance.store.reads.components import packages_of, sboms_of
+from appliance.station import Station
+from appliance.store.reads.components import packages_of, sboms_of, shown_in
 from appliance.store.writes.components import ForgetSbom
 from bundles.errors import LockgateError, UsageError
 from bundles.oci.digest import Digest
+from bundles.oci.kinds import CYCLONEDX
 from bundles.oci.reference import Reference
 
 
@@ -42,15 +45,19 @@ def run(context: JobContext) -> Result:
             images |= dict.fromkeys(one.digest for one in found if one.held)
         if context.params.get("malware"):
             return {"malware": scan_for_malware(context, thing, images)}
-        return scan_images(context, thing, images, again=bool(context.params.get("again")))
+        kept = bool(context.params.get("kept")) and station.config.side == "outside"
+        return scan_images(context, thing, images, again=bool(context.params.get("again")), kept=kept)
     except LockgateError as error:
         context.record_failure(Act.SCAN, thing, error)
         raise
 
 
-def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, again: bool = False) -> Result:
+def scan_images(
+    context: JobContext, thing: str, images: Collection[Digest], *, again: bool = False, kept: bool = False
+) -> Result:
     """Describe images that are in the store, whether something shows them or not, and that have no SBOM of the
-    station's own; with `again` those too that have one. `thing` is what the event names. The result is `run`'s."""
+    station's own; with `again` those too that have one. `thing` is what the event names. `kept`: an SBOM becomes a
+    referrer where the image is shown and has none. The result is `run`'s."""
     station, failed, made = context.station, list[dict[str, str]](), 0
     key = index_key(station.paths)
 
@@ -62,7 +69,11 @@ def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, 
             station.writer.submit(unreadable(key, str(image), f"none:{image}", sbom.what, "own"))
             return
         made += 1
-        station.writer.submit(index_write(key, str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
+        bare = _bare(station, image) if kept else []
+        for repository in bare:
+            attach(context, repository, image, sbom)
+        if not bare:
+            station.writer.submit(index_write(key, str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
         context.log(f"{image}: described by {sbom.tool}")
 
     for image in images:
@@ -76,6 +87,12 @@ def scan_images(context: JobContext, thing: str, images: Collection[Digest], *, 
         with context.recording(AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
             describe(context, waiting, keep)
     return {"images": len(images), "made": made, "failed": failed}
+
+
+def _bare(station: Station, image: Digest) -> list[str]:
+    """The repositories that show an image and no SBOM of it, in the form that a build carries."""
+    names = dict.fromkeys(name for name, _ in shown_in(station.reader, str(image)))
+    return [name for name in names if not station.metadata.referrers(name, image, 1, artifact_type=CYCLONEDX)]
 
 
 def _described(context: JobContext, key: bytes, image: Digest) -> bool:

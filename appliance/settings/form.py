@@ -176,6 +176,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                           text(lambda value: value == "" or _is_path(value))),
         "sbom.sha256": Form('64 hex digits in lower case, or ""',
                             text(lambda value: value == "" or _SHA256.match(value) is not None)),
+        "sbom.on_push": FLAG,
         **MALWARE,
         **ADMISSION,
         **TRACES,

@@ -173,6 +173,8 @@ push = {push}
 # A syft binary in the place of the installed one, and its sha256, which is checked before each run.
 syft = {syft}
 sha256 = {sha256}
+# Whether images that are pushed, collected or released get an SBOM by themselves, soon after.
+on_push = {on_push}
 
 [malware]
 # The socket of clamd, as "/run/clamav/clamd.ctl"; empty: nothing is scanned for malware. And how many days old its
@@ -299,6 +301,7 @@ def save_config(path: Path, config: Config) -> None:
         "media_roots": json.dumps(config.media_roots),
         "syft": json.dumps(config.sbom.syft),
         "sha256": json.dumps(config.sbom.sha256),
+        "on_push": str(config.sbom.on_push).lower(),
         "clamd": json.dumps(config.malware.clamd),
         "signature_days": str(config.malware.signature_days),
     }

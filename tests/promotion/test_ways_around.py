@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +304,22 @@ def test_a_promotion_takes_the_right_to_push_where_it_goes(at: Desk) -> None:
         assert at.rollback(f"staging/{at.name}:1")[0] == 403
     finally:
         at.callers.now = type(at.callers.now)("owner", everything=True)
+
+
+def test_a_scan_that_has_yet_to_begin_is_waited_for_where_the_station_begins_them(at: Desk) -> None:
+    content = at.image("1", scanned=False)
+    at.new()
+    at.push(content, "1", stage="free", scanned=False)
+    shared = at.app[CONTROL].station
+    sbom = msgspec.structs.replace(shared.config.sbom, on_push=True)
+    at.app[CONTROL].station = replace(shared, config=msgspec.structs.replace(shared.config, sbom=sbom))
+    try:
+        refused = at.promote("free:1", "dev")[1]
+        assert (refused["code"], refused["thing"]) == ("scan", str(content.digest))
+        scan(at.submit, at.paths, content.digest)
+        assert at.promote("free:1", "dev")[0] == 201
+    finally:
+        at.app[CONTROL].station = shared
 
 
 def test_a_running_scan_is_waited_for_and_then_it_goes(at: Desk) -> None:

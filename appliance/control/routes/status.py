@@ -83,8 +83,8 @@ def describe(control: Control) -> Status:
     station = control.station
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
-    drops = control.drops.check()
-    further = [one for one in (drops, control.canary.check(), control.syslog.check()) if one is not None]
+    by_itself = (control.drops, control.push_scans, control.canary, control.syslog)
+    further = [told for one in by_itself if (told := one.check()) is not None]
     found = [*checks(station), policy_watch.check(control.policy), *further]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)

@@ -121,7 +121,7 @@ def _keep(
             context.log(f"[!!] {one['image']} has no SBOM: {where}{why}; {made.remedy}")
         return findings
     for repository in repositories:
-        _attach(context, repository, image, made)
+        attach(context, repository, image, made)
     context.log(f"SBOM of {image}: {some(made.components, 'component')}, by {made.tool}")
     return []
 
@@ -160,7 +160,7 @@ def _size(station: Station, digest: Digest) -> int:
         return sum(blob.size for blob in parse_manifest(file.read()).blobs)
 
 
-def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -> None:
+def attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -> None:
     """Keep an SBOM as a referrer of its image (image specification, manifest.md, subject)."""
     station = context.station
     facts = station.metadata.manifest(subject)

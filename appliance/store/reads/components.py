@@ -196,6 +196,24 @@ def images_not_scanned(reader: Reader) -> Iterator[str]:
     return (str(digest) for (digest,) in rows)
 
 
+def is_tried(reader: Reader, key: bytes, image: str) -> bool:
+    """Whether the station made an SBOM of an image, or found that none can be made."""
+    return any(one.origin == "own" and one.sealed for one in sboms_of(reader, key, image))
+
+
+def images_never_described(reader: Reader) -> Iterator[str]:
+    """As `images_not_scanned`, those alone of which the station never tried to make an SBOM."""
+    marks = ", ".join("?" for _ in IMAGE_TYPES)
+    rows = reader.execute(
+        f"SELECT m.digest FROM manifests m WHERE m.media_type IN ({marks})"  # noqa: S608  marks alone
+        " AND m.artifact_type IN ('', ?, ?) AND m.subject IS NULL"
+        " AND EXISTS (SELECT 1 FROM links l WHERE l.digest = m.digest AND l.kind = 'manifest')"
+        " AND NOT EXISTS (SELECT 1 FROM sboms s WHERE s.image = m.digest AND s.origin = 'own')",
+        (*sorted(IMAGE_TYPES), OCI_CONFIG, DOCKER_CONFIG),
+    )
+    return (str(digest) for (digest,) in rows)
+
+
 def shown_in(reader: Reader, image: str) -> Sequence[tuple[str, str]]:
     """Repository and tag of each place that shows an image: itself, or an index that lists it; "" for no tag."""
     rows = reader.execute(
