@@ -21,6 +21,7 @@ from appliance.handles.giving import BrokenOffError, document_of, hand_again, ha
 from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
+from appliance.tracing.context import HEADER, TraceContext
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError, from_wire
 from bundles.io.secret import Secret
 
@@ -168,7 +169,9 @@ class ControlClient:
         return await self.request("POST", path, body or {})
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": Secret("Bearer " + self._session)} if self._session else {}
+        trace = TraceContext.parse([os.environ.get("TRACEPARENT", "")])
+        passed: dict[str, str | Secret] = {} if trace is None else {HEADER: str(trace)}
+        return passed | ({"Authorization": Secret("Bearer " + self._session)} if self._session else {})
 
     async def log_in(self, account: str, password: str, kind: str = "person") -> Json:
         """Be that account from now on, a person by its password or a robot by its secret; returns who that is. Raises

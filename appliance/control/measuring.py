@@ -40,6 +40,10 @@ class ControlMeasures:
             if event.get("act") in catalogue.ACTS and event.get("outcome") in catalogue.OUTCOMES:
                 self._counts.add(self._at("lockgate_acts", event["act"], event["outcome"]))
 
+    def spans(self, result: str, count: int) -> None:
+        """What became of spans that were to be recorded. `unwritten` is for the thread that writes them."""
+        self._counts.add(self._at("lockgate_spans", result), count)
+
     def probed(self, pulled: Pulled) -> None:
         """The canary was pulled through a door, well or not."""
         self._counts.add(self._at("lockgate_probes", pulled.door.partition("-")[0], pulled.reason))

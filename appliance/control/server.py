@@ -82,11 +82,13 @@ from appliance.control.routes import webhooks as webhook_routes
 from appliance.door import Door
 from appliance.jobs.process import JobStarter
 from appliance.jobs.service import Jobs
+from appliance.jobs.trails import JobTrails
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
+from appliance.measures import slots as measure_slots
 from appliance.measures.slots import Slots
 from appliance.origin import require_open
 from appliance.paths import StationPaths
@@ -103,6 +105,7 @@ from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.checks import BeginCheck
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter, Guarded
+from appliance.tracing.tracer import tracer_of
 from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import Threads
 
@@ -154,6 +157,13 @@ def run(
         starter.close()
 
 
+def _trails(station: Station, measures: ControlMeasures, held: contextlib.ExitStack) -> JobTrails:
+    tracer = tracer_of(station.config, station.paths, measure_slots.CONTROL, measures.spans)
+    if tracer is not None:
+        held.callback(tracer.close)
+    return JobTrails(tracer)
+
+
 async def _serve(
     root: Path,
     listen: str,
@@ -178,7 +188,7 @@ async def _serve(
         give_room(paths, station.blobs, station.audit)
         writer = AsyncGuarded(AsyncWriterService(service))
         token = secrets.token_hex(16)
-        work = Jobs(station, writer, starter, lease, token, measures.job_ended)
+        work = Jobs(station, writer, starter, lease, token, measures.job_ended, _trails(station, measures, held))
 
         loss = _Loss(stop, work)
         starter.when_lost = loss.end

@@ -37,11 +37,13 @@ from appliance.jobs.keeper import JobKeeper
 from appliance.jobs.process import JobStarter, Process
 from appliance.jobs.queue import JobQueue
 from appliance.jobs.signatures import PAYLOAD, keep_signature, waits_since
+from appliance.jobs.trails import JobTrails, Place, place_of
 from appliance.jobs.unfinished_numbers import with_numbers
 from appliance.known_keys import find_public_key
 from appliance.station import Station
 from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncWriter
+from appliance.tracing.context import HEADER, TraceContext
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 
 _log: Final = logging.getLogger(__name__)
@@ -58,12 +60,14 @@ class Jobs:
         lease: int | None = None,
         token: str = "",
         ended: Callable[[Job], object] = lambda _: None,
+        trails: JobTrails | None = None,
     ) -> None:
         """`starter` starts their processes. `lease` is the descriptor of
         `appliance.station.jobs_lease`, which each job's process inherits; `token` what it shows the writer, which takes
-        acts of this control process's jobs alone; `ended` is told of each job's end."""
+        acts of this control process's jobs alone; `ended` is told of each job's end; `trails` records
+        them as spans."""
         self._starter = starter
-        self._token, self._ended = token, ended
+        self._token, self._ended, self._trails = token, ended, trails or JobTrails()
         self._station, self._writer = station, writer
         self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
@@ -85,6 +89,7 @@ class Jobs:
                     self._background(self._tell(job))
                 else:
                     job.state, job.phase = "queued", ""
+                    self._trails.begin(job, await asyncio.to_thread(place_of, self._station.paths.job(job.id)))
         self._queue.waiting = [job.id for job in self._by_number() if job.state == "queued"]
         self._schedule()
 
@@ -103,8 +108,12 @@ class Jobs:
         for event in self._changed.values():
             event.set()
 
-    async def submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None) -> Job:
-        """Queue a job, recorded first, with what it was handed; that is this object's from now on.
+    async def submit(
+        self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None,
+        sent: TraceContext | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a job, recorded first, with what it was handed; that is this object's from now on. `sent`: the place in
+        a trace that its client named.
 
         Raises UsageError for an unknown kind or parameters without end, FailedError where too many have not ended,
         ReadOnlyError where it would fill a disk that is nearly full.
@@ -115,24 +124,28 @@ class Jobs:
             if started(kind) in FILLING:
                 await asyncio.to_thread(self._station.blobs.require_room)
             with self._queue.place(kind, actor):
-                return await self._submit(kind, params, actor, handed)
+                return await self._submit(kind, params, actor, handed, self._trails.place(sent))
         finally:
             handed.close()
 
-    async def _submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed) -> Job:
+    async def _submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed, place: Place | None) -> Job:
         if self._stopping:
             raise FailedError("the station is stopping", remedy="start it again, then try again")
         job_id = f"{clock.now().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
         job = Job(job_id, kind, params, "queued", actor, clock.now())
         folder = self._station.paths.job(job_id)
-        event = AuditEvent(started(kind), actor, job_id, "done", {"params": params})
+        said = {"params": params} | ({HEADER: str(place.own)} if place else {})
+        event = AuditEvent(started(kind), actor, job_id, "done", said)
         async with recording_async(self._record, event):
             await asyncio.to_thread(end_record.make_folder, folder)
             await asyncio.to_thread(handed.save, folder)
+            if place is not None:
+                await asyncio.to_thread(place.keep, folder)
             job.number = await self._writer.submit(
                 CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
             )
         self._live[job_id] = job
+        self._trails.begin(job, place)
         self._handed[job_id] = handed.give_up()
         self._queue.waiting.append(job_id)
         self._schedule()
@@ -293,6 +306,7 @@ class Jobs:
 
     def _notify(self, job: Job) -> None:
         job.version += 1
+        self._trails.changed(job)
         event = self._changed.pop(job.id, None)
         if event is not None:
             event.set()
@@ -417,6 +431,7 @@ class Jobs:
         ended = with_numbers(self._station.reader, self._station.config.site, job, ended)
         told = await self._keeper.end(job, ended)
         self._ended(job)
+        self._trails.ended(job)
         self._cancelled.discard(job.id)
         if told:
             self._live.pop(job.id, None)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.control.client import ControlClient
+from appliance.jobs.documents import Job
+from appliance.jobs.trails import JobTrails, passed_on, place_of
+from appliance.paths import StationPaths
 from appliance.registry.services import ACTOR, OpenAccess, Passed, RegistrySettings
 from appliance.settings.station import Config
 from appliance.settings.traces import TraceSettings
 from appliance.store.reserve import Reserve
+from appliance.tour.stage import Station
 from appliance.tracing.context import TraceContext
 from appliance.tracing.files import SpanFiles, clear
 from appliance.tracing.spans import Resource, Span
@@ -290,3 +296,76 @@ def test_an_act_says_which_trace_it_belongs_to(tmp_path: Path) -> None:
 
 def test_without_the_setting_there_is_no_tracer(tmp_path: Path) -> None:
     assert tracer_of(Config(site="a", side="inside"), Store(tmp_path).paths, "control") is None
+
+
+class _Files(Tracer):
+    """Keeps spans."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(1.0, files(folder)[0])
+        self.found: list[Span] = []
+
+    def take(self, spans: Sequence[Span]) -> None:
+        self.found += spans
+
+
+def job(state: str = "queued", **more: Any) -> Job:
+    return Job("job-1", "collect", {}, state, "ada", clock.now(), **more)
+
+
+def test_a_job_is_a_span_with_what_it_went_through_below_it(tmp_path: Path) -> None:
+    tracer = _Files(tmp_path)
+    trails, made = JobTrails(tracer), job()
+    sent = TraceContext.parse([SENT])
+    place = trails.place(sent)
+    assert place is not None
+    trails.begin(made, place)
+    for made.state, made.phase in (("starting", ""), ("running", ""), ("running", "fetch"), ("running", "fetch"),
+                                   ("to-sign", "fetch"), ("running", "x" * 5_000), ("failed", "")):  # fmt: skip
+        trails.changed(made)
+    made.error = {"code": "no-space"}
+    trails.ended(made)
+    trails.ended(made)
+    root, *below = tracer.found
+    assert (root.name, root.trace, root.parent, root.id) == ("job collect", TRACE, SPAN, place.own.span)
+    assert (root.error, root.attributes["lockgate.job.state"]) == ("no-space", "failed")
+    assert [one.name for one in below] == ["queued", "starting", "running", "fetch", "to-sign", "x" * 100]
+    assert {(one.trace, one.parent) for one in below} == {(TRACE, root.id)}
+    moments = [root.begun, *(moment for one in below for moment in (one.begun, one.ended)), root.ended]
+    assert moments == sorted(moments)
+
+
+def test_a_job_keeps_its_place_and_what_is_in_its_place_is_none(tmp_path: Path) -> None:
+    sent = TraceContext.parse([SENT])
+    assert JobTrails().place(None) is None
+    untraced = JobTrails().place(sent)
+    assert untraced is not None
+    untraced.keep(tmp_path)
+    assert (place_of(tmp_path), passed_on(tmp_path)) == (untraced, SENT)
+    for junk in (b"", b"[]", b"{}", b'{"own":7,"sent":null}', b"[" * 900, b"x" * 5_000, b"\xff"):
+        (tmp_path / "trace.json").write_bytes(junk)
+        assert (place_of(tmp_path), passed_on(tmp_path)) == (None, "")
+
+
+async def test_a_trace_goes_from_a_client_through_a_station_to_a_registry_that_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", SENT)
+    (tmp_path / "upstream").mkdir()
+    station = Station(tmp_path / "alpha", "alpha", "outside")
+    paths = StationPaths(station.folder)
+    paths.config.write_text(paths.config.read_text().replace("percent = 0.0", "percent = 100.0"))
+    with Traced(tmp_path / "upstream") as upstream, station:
+        image().push(upstream.server, "team/app", "v1")
+        async with ControlClient(station.folder) as client:
+            source = {"kind": "registry", "reference": f"{upstream.server.host}/team/app:v1"}
+            made = await client.submit("collect", {"sources": [source]})
+            states = [said["state"] async for what, said in client.watch(made["id"]) if what == "job"]
+        assert states[-1] == "done"
+        asked = [one for one in upstream.spans() if one.trace == TRACE]
+    written = b"".join(path.read_bytes() for path in (paths.audit / "lanes").iterdir())
+    (event,) = [one for one in map(json.loads, written.splitlines()) if one["act"] == "collect.start"]
+    (of_job,) = [one for one in read(paths.traces) if one.name == "job collect"]
+    assert (of_job.trace, of_job.parent, of_job.error) == (TRACE, SPAN, "")
+    assert {one.parent for one in asked if one.kind == 2} == {of_job.id}
+    assert event["detail"]["traceparent"] == f"00-{TRACE}-{of_job.id}-01"

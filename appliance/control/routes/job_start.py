@@ -23,6 +23,7 @@ from appliance.jobs.params import check_params
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
 from appliance.sftp.names import check_bundle, find_host
 from appliance.store.reads.sites import require_known
+from appliance.tracing.context import HEADER, TraceContext
 from bundles.errors import UsageError
 from bundles.oci.reference import Reference
 
@@ -46,8 +47,9 @@ def routes(control: Control) -> list[web.RouteDef]:
             await require_all(request, sent["references"])
         if isinstance(sent.get("reference"), str):
             await require(request, "pull", Reference.parse(sent["reference"]).repository)
+        trace = TraceContext.parse(request.headers.getall(HEADER, []))
         params, handed = await audited(control, request, started(kind), kind, take(request, kind, sent))
-        job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor, handed))
+        job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor, handed, trace))
         return web.json_response(job.to_json(), status=201)
 
     async def take(request: web.Request, kind: str, sent: dict[str, Any]) -> tuple[dict[str, Any], Handed]:

@@ -22,6 +22,7 @@ from appliance.outgoing.collect.destinations import Destinations, WayToProxy
 from appliance.outgoing.collect.pace import Pace
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.urls import joined
+from appliance.tracing.context import HEADER
 from bundles import limits
 from bundles.errors import MalformedError, RefusedError
 from bundles.io.display import some
@@ -59,13 +60,15 @@ class HostClient:
     """The connections to one host. `redirects`: lists of hosts; in each of them a host must be that the registry sends
     on to."""
 
-    def __init__(self, access: HostAccess, redirects: Sequence[tuple[str, ...]], pace: Pace) -> None:
+    def __init__(self, access: HostAccess, redirects: Sequence[tuple[str, ...]], pace: Pace, trace: str = "") -> None:
+        """`trace`: the place in a trace that the host is told, "" for none; no other host is."""
         host = access.host
         address = URL(f"//{REAL_HOSTS.get(host, host)}").raw_host or ""
         plain = access.plain_http or (is_loopback(address) and access.ssl is None)
         self.pace = pace
         self.base = URL(f"{'http' if plain else 'https'}://{REAL_HOSTS.get(host, host)}/v2/")
         self._ssl, self._authorities = access.ssl, access.authorities
+        self._trace = {HEADER: trace} if trace else {}
         self._contexts: dict[str, ssl.SSLContext | None] = {}
         self._destinations = Destinations(self.base, redirects, proxy=access.proxy)
         self._session: aiohttp.ClientSession | None = None
@@ -146,7 +149,10 @@ class HostClient:
     ) -> aiohttp.ClientResponse:
         """One answer. TLS is that of the URL's own host: of the registry its authorities and its client certificate,
         of another host its authorities alone."""
-        context = self._ssl if self.is_source(url) else await self._context(url)
+        is_source = self.is_source(url)
+        context = self._ssl if is_source else await self._context(url)
+        if is_source:
+            headers = {**headers, **self._trace}
         proxy = self._destinations.proxy_of(url)
         await self.pace.turn(f"{url.raw_host}{url.raw_path}"[:200])
         connections = self._connections() if proxy is None else self._by_proxy(proxy)
@@ -190,12 +196,13 @@ class HostClient:
 
 
 class Hosts:
-    """The clients of one collect, one a host and way to it. `back_off` and `say` as Pace's."""
+    """The clients of one collect, one a host and way to it. `back_off` and `say` as Pace's, `trace` as HostClient's."""
 
     def __init__(
-        self, back_off: float = station_limits.REMOTE_BACK_OFF, say: Callable[[str], object] = lambda _: None
-    ) -> None:
-        self._back_off, self._say = back_off, say
+        self, back_off: float = station_limits.REMOTE_BACK_OFF, say: Callable[[str], object] = lambda _: None,
+        trace: str = "",
+    ) -> None:  # fmt: skip
+        self._back_off, self._say, self._trace = back_off, say, trace
         self._paces: dict[str, Pace] = {}
         self._clients: dict[Way, HostClient] = {}
 
@@ -205,7 +212,7 @@ class Hosts:
         if way not in self._clients:
             fresh = Pace(access.host, self._back_off, self._say, access.concurrency)
             pace = self._paces.setdefault(access.host.lower(), fresh)
-            self._clients[way] = HostClient(access, redirects, pace)
+            self._clients[way] = HostClient(access, redirects, pace, self._trace)
         return self._clients[way]
 
     async def close(self) -> None:

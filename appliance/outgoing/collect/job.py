@@ -20,6 +20,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result, lacked_memory
+from appliance.jobs.trails import passed_on
 from appliance.outgoing.collect import adopting
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.choosing import ManySource
@@ -70,7 +71,7 @@ def run(context: JobContext) -> Result:
     collect: _Collect | None = None
     try:
         with incoming_turn(context.station.paths, context.progress, collects=False), closing_all([]) as opened:
-            hosts = Hosts(say=lambda text: context.log(f"[!!] {text}"))
+            hosts = Hosts(say=lambda text: context.log(f"[!!] {text}"), trace=passed_on(context.folder))
             memory = NoMemory() if update else StationMemory(context.station)
             kept = KeptBytes(limits.COLLECT_MEMORY)
             registries = Registries(hosts, accesses_of(context), memory, kept)
