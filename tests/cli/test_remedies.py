@@ -31,7 +31,12 @@ OTHER_PROGRAMS: Final = (
 )
 """Modules that call other programs, or print lines for them, with those programs' options."""
 
-OTHER_OPTIONS: Final = frozenset({"--strict", "--ultra", "--snapshot-update", "--template", "--encoding", "--locale"})
+OTHER_OPTIONS: Final = frozenset(
+    {
+        "--strict", "--ultra", "--snapshot-update", "--template", "--encoding", "--locale",
+        "--image-credential-provider-bin-dir", "--image-credential-provider-config",
+    }
+)  # fmt: skip
 """Options of sha256sum, zstd and pytest that comments and texts name elsewhere."""
 
 _COMMAND = re.compile(r"(?<![\w./-])lockgate((?: +[^\s`'\"|;]+)+)")

@@ -222,7 +222,10 @@ SETUPS = {
         fresh=True,
         shell="inside",
         before="inside$ lockgate init /srv/bravo --site bravo --side inside --name registry.bravo.example\n"
-        "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
+        "inside$ lockgate user claim ada\n"
+        'inside$ printf \'[workload_issuers.cluster]\\nissuer = "x"\\njwks = "x.json"\\n'
+        'audience = "registry.bravo.example"\\nrobots = { "a:b" = "robot-prod" }\\n\' >> /srv/bravo/config.toml\n'
+        "inside$ lockgate serve &\ninside$ lockgate user login ada\n",
     ),
     "docs/howto/image-signatures.md": Setup(
         before=f"{RELEASED}inside$ openssl ecparam -genkey -name prime256v1 -out signer.key\n"

@@ -21,7 +21,7 @@ def trust() -> None:
 @trust.command()
 @click.argument(
     "client",
-    type=click.Choice(["containerd", "crio", "k3s", "kubernetes", "podman", "docker", "helm", "skopeo"]),
+    type=click.Choice(["containerd", "crio", "k3s", "kubelet", "kubernetes", "podman", "docker", "helm", "skopeo"]),
 )
 @host_option
 @click.option(
@@ -31,9 +31,12 @@ def trust() -> None:
     metavar="REGISTRY",
     help="Stand in for a registry, as docker.io; _default: for all (containerd, k3s, kubernetes). May be repeated.",
 )
+@click.option("--issuer", metavar="NAME", help="Of [workload_issuers]: the nodes' cluster (kubelet).")
 @folder_option
 @json_option
-def snippet(root: Path | None, client: str, host: str | None, mirrors: tuple[str, ...], as_json: bool) -> None:
+def snippet(
+    root: Path | None, client: str, host: str | None, mirrors: tuple[str, ...], issuer: str | None, as_json: bool
+) -> None:
     """Print the configuration that a client needs, as a shell script to read and run there as root.
 
     The script asks nothing: LOCKGATE_USER and LOCKGATE_SECRET_FILE in its environment name an account and the file with
@@ -41,19 +44,29 @@ def snippet(root: Path | None, client: str, host: str | None, mirrors: tuple[str
     script writes what is to be merged beside it, says so, and ends with status 1. It restarts nothing.
 
     With --mirror nodes pull from the station what manifests ask of that registry, under the same names. `kubernetes`
-    prints a DaemonSet for nodes with containerd, and an example of a pod.
+    prints a DaemonSet for nodes with containerd, and an example of a pod. `kubelet` prints a credential provider: pods
+    then log in by their service accounts' tokens, and nodes hold no secret.
     """
+    from appliance.access.kubelet_snippet import audience_of, kubelet
     from appliance.access.snippets import CLIENTS, check_mirrors
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
+    from bundles.errors import UsageError
     from bundles.io.files import read_small
     from bundles.limits import MIB
 
     paths = StationPaths(station_root(root))
     mirrored = check_mirrors(mirrors)
     reach = reached_at(paths, host)
-    pem = read_small(load_config(paths.config).tls.path(paths.root, "ca"), MIB).decode()
-    made = CLIENTS[client](reach, pem, mirrored)
+    config = load_config(paths.config)
+    if client != "kubelet" and issuer is not None:
+        raise UsageError("--issuer is for the kubelet", thing=client, remedy="leave it out")
+    if client == "kubelet" and mirrored:
+        raise UsageError("a kubelet has no mirrors", thing=mirrors[0], remedy="give --mirror to the node's runtime")
+    if client == "kubelet":
+        made = kubelet(reach, audience_of(config, issuer))
+    else:
+        made = CLIENTS[client](reach, read_small(config.tls.path(paths.root, "ca"), MIB).decode(), mirrored)
     document = {
         "client": client, "host": reach, "mirrors": list(mirrors), "files": dict(made.files),
         "shared": sorted(made.shared), "commands": list(made.commands), "text": made.text(client, reach),
