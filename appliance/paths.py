@@ -177,6 +177,11 @@ class StationPaths:
         return self.root / "image-policy"
 
     @property
+    def rotations(self) -> Path:
+        """Key rotations that were made here, came, and were accepted (appliance.rotations.folder)."""
+        return self.root / "rotations"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

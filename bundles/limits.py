@@ -115,6 +115,19 @@ AUDIT_LINE_NODES: Final = 400_000
 KEY_FILE_NODES: Final = 1_000
 """A trust record or a cosign key has about twenty."""
 
+KEY_ROTATION: Final = 128 * KIB
+KEY_ROTATION_KEYS: Final = 16
+"""A key rotation: public keys of at most 4 KiB each (a hybrid key's two blocks, a root certificate)."""
+
+KEY_ROTATION_NODES: Final = 1_000
+KEY_ROTATION_NUMBER: Final = 999_999
+KEY_ROTATION_WHY: Final = 400
+"""Characters of a reason: people read it before they accept."""
+
+KEY_ROTATIONS: Final = 64
+KEY_ROTATIONS_SIZE: Final = 512 * KIB
+"""Key rotations that one bundle carries, the newest: decades of one a year. A manifest's extensions are 1 MiB."""
+
 # Image signatures: what is looked at of documents that anybody may attach to an image.
 
 IMAGE_SIGNATURES: Final = 32

@@ -8,7 +8,6 @@ the next one over it. A prune of the log says it again.
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,18 +15,15 @@ from typing import Final
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.folder_acts import recorded
+from appliance.distinct_people import people_behind
 from appliance.image_signatures.logged import logged_digest, read_logged
 from appliance.paths import StationPaths
-from appliance.settings.approvals import load_policy, person
 from appliance.settings.image_policy import ImagePolicy, PolicyRules, decode, encode
-from appliance.store.database import open_reader
-from appliance.store.reads.accounts import Accounts
 from bundles import limits
 from bundles.documents.signed import check_signature
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.io.files import failures_named, make_folder, read_small, write_atomic
 from bundles.oci.digest import Digest
-from bundles.people import forms, gather
 from bundles.signing.keys import PrivateKey
 from bundles.signing.signature_files import by_key, files_of, join
 from bundles.signing.trust import TrustFolder, TrustRecord, locked, site_of
@@ -143,7 +139,7 @@ def _sign(station: Path, paths: StationPaths, rules: PolicyRules, key: PrivateKe
     mine = check_signature(raw, key.public.keyid, signature, trust, at=clock.now(), site=None)
     others = [one for one in _signers(paths, raw, trust) if one.keyid != mine.keyid]
     signers = [*others, mine]
-    if others and _people(paths, signers) < _PEOPLE:
+    if others and people_behind(paths, signers) < _PEOPLE:
         raise UsageError(
             "the same person has signed this policy already", thing=mine.owner, remedy="another one signs it, too"
         )
@@ -152,7 +148,7 @@ def _sign(station: Path, paths: StationPaths, rules: PolicyRules, key: PrivateKe
     with recorded(station, Act.IMAGE_POLICY_SIGN, digest, detail):
         _propose(paths, raw, key.public.keyid, signature)
     owners = tuple(one.owner for one in signers)
-    if _people(paths, signers) < _PEOPLE:
+    if people_behind(paths, signers) < _PEOPLE:
         return Signed(policy, digest, owners, applied=False, over=over)
     detail = {"number": policy.number, "keyids": [one.keyid for one in signers], "owners": list(owners), **replacing}
     with recorded(station, Act.IMAGE_POLICY_APPLY, digest, detail):
@@ -189,20 +185,6 @@ def keep_logged(station: Path) -> None:
         detail = {"number": logged.number} if logged.number else {}
         with recorded(station, Act.IMAGE_POLICY_KEPT, digest, detail):
             pass
-
-
-def _people(paths: StationPaths, signers: list[TrustRecord]) -> int:
-    """How many people have signed: by the owners of the keys, and the accounts that the keys stand for."""
-    holders: dict[str, str | None] = {}
-    if paths.database.exists():
-        with closing(open_reader(paths.database)) as reader:
-            holders = {one.keyid: Accounts(reader).holder_of(one.keyid) for one in signers}
-    policy = load_policy(paths.approvals)
-    names = []
-    for one in signers:
-        holder = holders.get(one.keyid)
-        names.append(forms(one.owner) | (person(policy, holder) if holder else frozenset()))
-    return len(gather(names))
 
 
 def _signers(paths: StationPaths, raw: bytes, trust: TrustFolder) -> list[TrustRecord]:

@@ -23,6 +23,7 @@ from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
 from appliance.malware_records import row_of
 from appliance.release_check.tag_owners import TagOwners
+from appliance.rotations.accepting import describe, keep_carried
 from appliance.scanning.scan_job import scan_images
 from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
@@ -31,7 +32,9 @@ from appliance.store.writes.intake import Inspected, KeepLayers
 from appliance.store.writes.malware import KeepMalware
 from bundles.decide.bundle import Opened, decide, require_all_signers
 from bundles.documents import signed
-from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.documents.rotation_carried import of_manifest
+from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.format.manifest import BundleManifest
 from bundles.image_signatures.pins import Pins
 from bundles.io.files import read_small, write_atomic
 from bundles.limits import SIGNED_DOCUMENT
@@ -45,7 +48,10 @@ _DRAFT = "report.json"
 
 
 def make_report(station: Station, opened: Opened) -> bytes:
-    """What every inspector finds, canonical. Raises FailedError where a required one is missing or could not look."""
+    """What every inspector finds, canonical. The source's key rotations are kept, for people to accept.
+
+    Raises FailedError where a required inspector is missing or could not look.
+    """
     reader, whole = station.reader, opened.manifest
     absent = tuple(missing_volumes(reader, str(opened.digest)))
     manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
@@ -68,6 +74,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
         image_policy_error=image_policy_error,
         malware=station.config.malware,
         folder=station.paths.jobs,
+        rotations=_rotations(station, whole),
     )
     report = inspectors.inspect(
         subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS
@@ -79,6 +86,16 @@ def make_report(station: Station, opened: Opened) -> bytes:
         rows = tuple(row_of(key, str(digest), engine, scanned) for engine, digest, scanned in subject.scans)
         station.writer.submit(KeepMalware(rows=rows))
     return signed.encode(report)
+
+
+def _rotations(station: Station, manifest: BundleManifest) -> list[dict[str, str]]:
+    """Keep the key rotations that a bundle carries, for two people to accept, and what is to be said of each."""
+    try:
+        carried = of_manifest(manifest)
+    except MalformedError as error:
+        return [{"id": "", "state": "refused", "why": error.diagnostics()}]
+    keep_carried(station.paths.root, manifest.source, carried)
+    return [describe(station.paths, manifest.source, one) for one in carried]
 
 
 def _image_policy(station: Station) -> tuple[ImagePolicy | None, str]:

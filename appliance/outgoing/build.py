@@ -46,6 +46,7 @@ from appliance.outgoing.named_errors import naming
 from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom.make import make_sboms
 from appliance.outgoing.sealed_bundle import SealedBundle
+from appliance.rotations.making import carried
 from appliance.store.reads.bundles_out import newly_void, unfinished
 from appliance.store.reads.outgoing import unsigned_of
 from appliance.store.reads.sites import require_known
@@ -53,6 +54,7 @@ from appliance.store.writes.bundle_steps import TagRow
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequence, VoidSequence
 from bundles import build as building
+from bundles.documents.rotation_carried import to_extension
 from bundles.errors import FailedError, LockgateError
 from bundles.format import manifest_codec, readme
 from bundles.format.manifest import (
@@ -223,7 +225,11 @@ def _fix(context: JobContext, order: BuildOrder, plan: Plan, base: Base) -> Seal
     source = StationBlobSource(station.blobs, station.metadata)
     laid_out = building.lay_out(plan.content, plan.packing, source, context.progress)
     taken = _take_sequence(context, order)
-    manifest = _manifest(order, plan.content, laid_out, taken, base.extensions() | plan.extensions())
+    rotations = carried(context.station.paths)
+    extensions = base.extensions() | plan.extensions() | to_extension(rotations)
+    if rotations:
+        context.log(f"carries {some(len(rotations), 'key rotation')}, {rotations[-1].id} the newest")
+    manifest = _manifest(order, plan.content, laid_out, taken, extensions)
     algorithms = {keyid: _algorithm(context, keyid) for keyid in order.signers}
     raw = manifest_codec.encode(manifest)
     text = readme.render(manifest, algorithms)

@@ -45,6 +45,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
                                 "clients of these platforms get an error here: have the sender collect them too"),
     "missing_volumes": _Kind("note", "volumes that did not come",
                              "import them when they come; what needs them is left out until then"),
+    "key_rotations": _Kind("note", "changes of the source's keys that this station has not accepted",
+                           "nothing changes until two people accept it: lockgate key rotation show ID"),
     "capabilities": _Kind("note", "files with capabilities", "see that each program needs them"),
     "devices": _Kind("note", "device files", "see that the artifact needs them"),
     "setuid": _Kind("note", "files that run as their owner or group", "see that each program needs it"),

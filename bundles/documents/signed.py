@@ -34,12 +34,15 @@ WANTS_TYPE: Final = "application/vnd.lockgate.want-list.v1+json"
 OVERRIDE_TYPE: Final = "application/vnd.lockgate.override.v1+json"
 IMAGE_POLICY_TYPE: Final = "application/vnd.lockgate.image-policy.v1+json"
 """Which images must be signed by whom (appliance.settings.image_policy): two people with release keys sign it."""
+ROTATION_ACCEPTANCE_TYPE: Final = "application/vnd.lockgate.key-rotation-acceptance.v1+json"
+"""That a site's key rotation is to count at this station (appliance.rotations.accepting): two people sign it."""
 SESSION_TYPE: Final = "application/vnd.lockgate.diode-session.v1+json"
 """What a station sends over a one-way link (appliance.diode.session)."""
 PURPOSE_OF: Final = {
     APPROVAL_TYPE: "release",
     OVERRIDE_TYPE: "release",
     IMAGE_POLICY_TYPE: "release",
+    ROTATION_ACCEPTANCE_TYPE: "release",
     RECEIPT_TYPE: "receipt",
     WANTS_TYPE: "receipt",
     SESSION_TYPE: "receipt",

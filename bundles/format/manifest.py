@@ -32,6 +32,10 @@ LEFT_OUT_EXTENSION: Final = "lockgate.left_out"
 [{"index": "repository@digest", "platforms": [text …]} …]}`, the first NAMED_MOST of them. What permits the absence is
 the record that is carried with each (bundles.oci.left_out)."""
 
+ROTATIONS_EXTENSION: Final = "lockgate.key_rotations"
+"""The extension that carries the source's key rotations, oldest first (bundles.documents.rotation_carried). A reader
+that does not know it goes on believing the keys that it has."""
+
 NAMED_MOST: Final = 1_000
 
 KNOWN_CRIT: Final[frozenset[str]] = frozenset({LEFT_OUT_EXTENSION})

@@ -75,6 +75,11 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "key recover": ("x {tmp}/none --share {tmp}/none", 2, "a share's file"),
     "key revoke": (f"{KEYID} --why x", 2, "lockgate key list"),
     "key rotate": ("enginer", 2, "did you mean engineer?"),
+    "key rotation accept": ("alpha-000009 --key engineer", 2, "lockgate key rotation list"),
+    "key rotation make": ("--follow enginer=engineer --why x", 2, "a public key in PEM"),
+    "key rotation show": ("alpha-000009", 2, "lockgate key rotation list"),
+    "key rotation sign": ("alpha-000009 --key engineer", 2, "lockgate key rotation list"),
+    "key rotation take": ("{tmp}/none", 2, "a key rotation's file"),
     "key trust": ("{tmp}/none --purpose bundle --owner x --from a", 2, "PEM"),
     "key untrust": (f"{KEYID} --why x", 2, "lockgate key list"),
     "policy apply": ("{tmp}/none --key engineer", 2, "check the path"),
@@ -128,7 +133,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 OTHERWISE = {
     "a list, or a filter that may be empty": (
         "advisories list", "block list", "bundle deltas", "bundle list", "diode list", "exception list",
-        "job list", "key list",
+        "job list", "key list", "key rotation list",
         "media list", "repo history", "sftp hosts", "sftp watch",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
         "user review", "webhook list",

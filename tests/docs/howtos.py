@@ -211,6 +211,15 @@ SETUPS = {
         shell="inside",
         stands_for={"KEYID": "$(keyid boris.pub.pem)"},
     ),
+    "docs/howto/rotate-keys.md": Setup(
+        before=f"{TRUSTED}{SERVE_OUTSIDE}{SERVE_INSIDE}inside$ lockgate intake import /media/usb1\n",
+        stands_for={"KEYID": "$(keyid alpha-engineering.pem)"},
+        promises={
+            "lockgate key rotation list": "alpha-000001",
+            "lockgate key rotation show": "would be pinned",
+            "lockgate key rotation accept alpha-000001 --key boris": "in force",
+        },
+    ),
     "docs/howto/serve-a-cluster.md": Setup(
         fresh=True,
         shell="inside",

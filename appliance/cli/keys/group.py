@@ -14,6 +14,7 @@ from appliance.audit.acts import Act
 from appliance.cli.completion import KEY
 from appliance.cli.keys.keep import escrow, import_, recover, rotate
 from appliance.cli.keys.pinned import change, revoke, untrust
+from appliance.cli.keys.rotation import rotation
 from appliance.cli.keys.trust_folder import ceremony, export_trust, policy, public_half, review, warn_of_sources
 from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import (
@@ -33,7 +34,7 @@ from bundles.io.display import safe
 
 @click.group()
 def key() -> None:
-    """Keys: create, import, rotate, escrow, list, export; trust, change, untrust, revoke, ceremony, policy, review."""
+    """Keys: create, import, rotate, escrow, list, export, rotation; trust, change, untrust, revoke, policy, review."""
 
 
 @key.command()
@@ -278,5 +279,18 @@ def trust(
     warn_of_sources(station, purpose, sites)
 
 
-for _command in (import_, rotate, escrow, recover, revoke, untrust, change, ceremony, policy, review, export_trust):
+for _command in (
+    import_,
+    rotate,
+    escrow,
+    recover,
+    revoke,
+    untrust,
+    change,
+    ceremony,
+    policy,
+    review,
+    export_trust,
+    rotation,
+):
     key.add_command(_command)

@@ -27,10 +27,12 @@ def inspect(subject: Subject) -> Section:
         if missing
         else ""
     )
+    open_ = [one for one in subject.rotations if one["state"] != "accepted"]
+    rotated = f"; {some(len(open_), 'key rotation')} of {manifest.source} not accepted here" if open_ else ""
     return Section(
         inspector="integrity",
-        outcome="note" if missing else "ok",
-        summary=f"{counts} are the signed ones{without}; signed by {owners}",
+        outcome="note" if missing or open_ else "ok",
+        summary=f"{counts} are the signed ones{without}; signed by {owners}{rotated}",
         details={
             "signers": signers,
             "volumes": len(manifest.volumes),
@@ -39,5 +41,6 @@ def inspect(subject: Subject) -> Section:
             "bytes": sum(volume.size for volume in manifest.volumes),
             "says": said,
             **({"missing_volumes": list(missing), "artifacts_left_out": subject.left_out} if missing else {}),
+            **({"key_rotations": open_} if open_ else {}),
         },
     )

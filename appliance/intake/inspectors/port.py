@@ -39,7 +39,8 @@ class Subject:
     the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
     this station believes for images, `image_policy` the policy for images that two people applied,
     `image_policy_error` why it cannot be read. `malware` names the engine that looks for malware, `folder` is where
-    files without a name may be, and `scans` takes in what the engine said of each blob.
+    files without a name may be, and `scans` takes in what the engine said of each blob. `rotations` are the source's
+    key rotations, each with its state here (appliance.rotations.accepting.describe).
     """
 
     opened: Opened
@@ -58,6 +59,7 @@ class Subject:
     malware: MalwareSettings = field(default_factory=MalwareSettings)
     folder: Path | None = None
     scans: list[tuple[Engine, Digest, Scanned]] = field(default_factory=list)
+    rotations: Sequence[dict[str, str]] = ()
 
 
 Inspector = Callable[[Subject], Section]
