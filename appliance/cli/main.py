@@ -210,7 +210,12 @@ def main() -> NoReturn:
     except MemoryError:
         _say("no memory is left; raise the limit on it (ulimit -v, MemoryMax), then run the command again")
         status = EXIT_FAILED
-    except Exception:
+    except Exception as error:
+        from bundles.io.typed_paths import usage_of
+
+        if (wrong := usage_of(error)) is not None:
+            _say(wrong.diagnostics())
+            raise SystemExit(wrong.exit_status) from None
         _say(f"an internal error; its details are in {_keep_traceback()}")
         status = EXIT_FAILED
     raise SystemExit(status)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bundles.errors import FailedError, LockgateError, NoSpaceError, RefusedError, UsageError
 from bundles.io.held import HeldPath
+from bundles.io.typed_paths import exists, is_file
 
 _NOT_FILES = frozenset({errno.ENXIO, errno.ENODEV})
 """What open(2) fails with for a socket and for a device without a driver."""
@@ -46,9 +47,9 @@ def open_regular(path: Path, *, ceiling: int | None = None) -> int:
 
 def require_file(path: Path, remedy: str = "check the path") -> None:
     """Raises UsageError where a path that somebody typed is no file: it is not there, or is a folder or a device."""
-    if path.is_file():
+    if is_file(path):
         return
-    if path.exists():
+    if exists(path):
         raise UsageError("not a file", thing=str(path), remedy="give a file")
     raise UsageError("no such file", thing=str(path), remedy=remedy)
 

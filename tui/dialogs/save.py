@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundles.errors import LockgateError
+from bundles.io.typed_paths import folder_here, typed_path
 from tui.dialogs.path_prompt import PathPrompt
 from tui.terminal import clipboard
 from tui.terminal.workers import begin
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 def ask_and_save(app: ConsolePort, subject: str, text: str, suffix: str = "txt") -> None:
     """Ask for a path and write `text` there, in a thread; the message row tells how it went."""
     stamp = app.now().replace(":", "").replace("-", "")
-    proposal = str(Path.cwd() / f"lockgate-{subject.replace('_', '-')}-{stamp}.{suffix}")
+    proposal = str(folder_here() / f"lockgate-{subject.replace('_', '-')}-{stamp}.{suffix}")
 
     def answered(path: str | None) -> None:
         if path:
-            begin(app, partial(_write, app, Path(path).expanduser(), text), "save")
+            begin(app, partial(_write, app, typed_path(path), text), "save")
 
     app.push_screen(
         PathPrompt("Save to which file?", "A new text file; no existing file is changed.", value=proposal), answered

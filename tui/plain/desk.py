@@ -11,6 +11,7 @@ from appliance.api.people import Who
 from appliance.api.status import Status
 from bundles.errors import LockgateError
 from bundles.io.display import safe
+from bundles.io.typed_paths import typed_path
 from tui.actions.action import Context
 from tui.actions.registry import BY_NAME
 from tui.guides.new_bundle import Draft
@@ -29,7 +30,7 @@ YES: Final = ("y", "yes")
 
 def file_of(typed: str) -> Path:
     """The file that a typed path names."""
-    return Path(typed).expanduser()
+    return typed_path(typed)
 
 
 class Desk:

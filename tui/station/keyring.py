@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from appliance.api.trust import OwnKey
+from bundles.io.typed_paths import exists, is_file, typed_path
 
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned
@@ -48,8 +49,8 @@ class FolderKeyring:
         from bundles.io.files import read_small
         from bundles.signing.keys import is_encrypted
 
-        file = Path(path).expanduser()
-        if not file.is_file():
+        file = typed_path(path)
+        if not is_file(file):
             raise UsageError("no such key", thing=path, remedy="give the path of your private key's file")
         pem = read_small(file, limits.KEY_FILE)
         if b"PRIVATE KEY-----" not in pem:
@@ -66,12 +67,12 @@ class FolderKeyring:
     def _open(self, name: str, passphrase: str) -> PrivateKey:
         from bundles.signing.keys import check_name, load_private
 
-        path = Path(name).expanduser() if "/" in name else self._root / "keys" / f"{check_name(name)}.pem"
+        path = typed_path(name) if "/" in name else self._root / "keys" / f"{check_name(name)}.pem"
         return load_private(path, passphrase.encode() or None)
 
     def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
         from appliance.cosigning import cosign
         from bundles.format import sums
 
-        here = [Path(folder) for folder in folders if (Path(folder) / sums.NAME).exists()]
+        here = [Path(folder) for folder in folders if exists(Path(folder) / sums.NAME)]
         return cosign(here, lambda: self._open(name, passphrase), self._root, progress)

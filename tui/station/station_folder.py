@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bundles.io.typed_paths import typed_path
 from bundles.ports import Progress
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class FolderDesk:
             return key.keyid
         first = FirstTrust(
             key, grant.purpose, grant.owner, sites, grant.not_after or None, heard.witness,
-            Path(heard.record).expanduser(),
+            typed_path(heard.record),
         )  # fmt: skip
         pin_heard(self._root, first, heard.words)
         return key.keyid
@@ -183,10 +184,10 @@ class FolderDesk:
         from bundles.signing.trust import TrustFolder
         from bundles.verifier.examine import examine
 
-        return examine([Path(path).expanduser() for path in paths], TrustFolder.load(self._trust), now(), progress)
+        return examine([typed_path(path) for path in paths], TrustFolder.load(self._trust), now(), progress)
 
 
 def _public(path: str) -> PublicKey:
     from bundles.signing.keys import load_public
 
-    return load_public(Path(path).expanduser())
+    return load_public(typed_path(path))

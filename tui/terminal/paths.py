@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.io.display import safe
+from bundles.io.typed_paths import typed_path
 
 MOST: Final = 100
 """Names that are offered."""
@@ -20,7 +21,7 @@ def entries(typed: str) -> list[str]:
     that a terminal cannot show as they are, and hidden ones that were not begun, are left out. Blocking."""
     folder, slash, begun = typed.rpartition("/")
     shown = f"{folder}{slash}"
-    looked_in = _at_home(shown) if shown else Path()
+    looked_in = typed_path(shown) if shown else Path()
     folders: list[str] = []
     files: list[str] = []
     try:
@@ -49,14 +50,7 @@ def whole(typed: str) -> str:
     """The path without spaces around it and without `/` at its end, `~` written out. One that does not begin at the
     root stays so: nobody at a console knows in which folder it was started."""
     text = typed.strip()
-    return str(_at_home(text)) if text else ""
-
-
-def _at_home(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # nobody has that name
-        return Path(text)
+    return str(typed_path(text)) if text else ""
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

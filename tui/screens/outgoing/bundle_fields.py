@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from appliance.api.bundles import Medium
 from appliance.api.trust import OwnKey, TrustedKey
 from bundles.io.display import safe
+from bundles.io.typed_paths import typed_path
 from tui.decisions.building import (
     PINNED_HERE,
     check_names,
@@ -117,7 +117,7 @@ class BundleFields(SigningScreen):
         self.draft_changed()
 
     def _read_list(self, path: str) -> None:
-        file = str(Path(path.strip()).expanduser())
+        file = str(typed_path(path.strip()))
         self.ask(lambda station: asyncio.to_thread(names_in_file, file), self._add, group="field")
 
     def _one_or_typed(self, field: str, ask: Choose, prompt: Prompt) -> None:
