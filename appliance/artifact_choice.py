@@ -2,7 +2,7 @@
 
 `REPO` means all its tags; in `REPO` and `REPO:TAG` a `*` stands for any part of one component, `**` for one component
 or more (appliance.patterns). What is chosen follows from the tags as they are when the build is asked for, and
-from what its caller may pull.
+from what its caller may pull. What caches brought is taken where its repository is named, and by no pattern.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from appliance import limits
 from appliance.patterns import EVERYTHING, covers
 from appliance.permissions import check_pattern, matches
+from appliance.store.reads.caches import is_cached
 from appliance.store.reads.registry import Metadata
 from bundles import limits as format_limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
@@ -86,7 +87,8 @@ def choose(
     found: dict[str, Chosen] = {}
     for wish in map(Wish.parse, texts):
         named = False
-        for repository, tag, digest in _tags(wish, metadata, shows):
+        left = set[str]()
+        for repository, tag, digest in _tags(wish, metadata, shows, left):
             named = True
             before = None if carried is None else carried.get((repository, tag))
             if carried is None or digest != before:
@@ -97,13 +99,21 @@ def choose(
                     f"more than {limits.CHOSEN} tags are named", thing=wish.text, remedy="build several bundles"
                 )
         if not named:
+            if left:
+                raise NotFoundError(
+                    "caches alone hold what has a name like this", thing=wish.text,
+                    remedy=f"name its repository, as {min(left)}: no pattern takes what a cache brought",
+                )  # fmt: skip
             what = "no such artifact" if wish.exact is not None else "nothing has a name like this"
             raise NotFoundError(what, thing=wish.text, remedy="see: lockgate repo list, lockgate repo tags REPO")
     return list(found.values())
 
 
-def _tags(wish: Wish, metadata: Metadata, shows: Callable[[str], bool]) -> Iterator[tuple[str, str, str]]:
-    """(repository, tag, digest) of everything that a text names; the tag is "" for a digest."""
+def _tags(
+    wish: Wish, metadata: Metadata, shows: Callable[[str], bool], left: set[str]
+) -> Iterator[tuple[str, str, str]]:
+    """(repository, tag, digest) of everything that a text names; the tag is "" for a digest. Repositories that a
+    pattern covers and a cache fills are put into `left`."""
     if wish.exact is not None:
         one = wish.exact
         facts = (
@@ -116,6 +126,9 @@ def _tags(wish: Wish, metadata: Metadata, shows: Callable[[str], bool]) -> Itera
         return
     for repository in _repositories(wish, metadata):
         if not shows(repository):
+            continue
+        if wish.is_pattern and is_cached(metadata.connection, repository):
+            left.add(repository)
             continue
         after = ""
         while tags := metadata.tags(repository, _PAGE, after):

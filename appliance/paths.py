@@ -238,6 +238,11 @@ class StationPaths:
         """Where workers and jobs hand their writes to the control process."""
         return self.run / "writer.sock"
 
+    @property
+    def cache_socket(self) -> Path:
+        """Where workers and jobs ask for what an upstream has (appliance.caching)."""
+        return self.run / "cache.sock"
+
     def pull_journal(self, number: int) -> Path:
         """What a worker counted of repeated pulls, until the audit log has it (appliance.audit.pull_journal)."""
         return self.run / f"worker-{number}.pulls"

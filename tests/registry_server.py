@@ -8,7 +8,7 @@ import http.client
 import json
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,10 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self.writer.close()
+
+    def on_close(self, work: Callable[[], object]) -> None:
+        """Do something before the workers that there are so far end."""
+        self._stack.callback(work)
 
     def serve(
         self,

@@ -110,6 +110,8 @@ class Act(StrEnum):
     PUSH_MANIFEST = "push-manifest"
     MOUNT_BLOB = "mount-blob"
     COPY_MANIFEST = "copy-manifest"
+    CACHE_BLOB = "cache.blob"
+    CACHE_MANIFEST = "cache.manifest"
     DELETE_BLOB = "delete-blob"
     DELETE_MANIFEST = "delete-manifest"
     DELETE_TAG = "delete-tag"
@@ -239,6 +241,8 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
         Act.PUSH_MANIFEST: Explains.LINK,
         Act.MOUNT_BLOB: Explains.LINK,
         Act.COPY_MANIFEST: Explains.LINK,
+        Act.CACHE_BLOB: Explains.LINK,
+        Act.CACHE_MANIFEST: Explains.LINK,
         Act.DELETE_BLOB: Explains.LINK_ENDS,
         Act.DELETE_MANIFEST: Explains.LINK_ENDS,
         Act.GC_UNLINK: Explains.LINK_ENDS,
@@ -256,7 +260,7 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
 MOVES_TAGS: Final = frozenset(
     {
         Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.GC_UNTAGGED, Act.COLLECT,
-        Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
+        Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW, Act.CACHE_MANIFEST,
     }
 )  # fmt: skip
 """The acts that decide where a tag stands, or what it may go back to (appliance.release_check.replay)."""
@@ -301,7 +305,7 @@ FILLING: Final = frozenset(
     {
         Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
         Act.SIGNATURE_ATTACH, Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
-        Act.ADVISORIES_LOAD, Act.ADVISORIES_START,
+        Act.ADVISORIES_LOAD, Act.ADVISORIES_START, Act.CACHE_BLOB, Act.CACHE_MANIFEST,
     }
 )  # fmt: skip
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""

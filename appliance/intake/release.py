@@ -15,6 +15,7 @@ from appliance.intake.missing_volumes import whole_without
 from appliance.intake.release_gates import require_open, staying_tags
 from appliance.intake.signature_policy import require_signed
 from appliance.intake.source_rights import require_may_write
+from appliance.settings.caches import Caches
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
 from appliance.store.reads.links import claimed_manifests, typed_manifests
@@ -72,6 +73,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     if not left:
         raise not_approved(entry.id, entry.state)
     checked = chosen(left, every, only) if only else left
+    for one in checked:
+        Caches(station.config.caches).refuse(one.artifact.repository)
     require_signed(station, every, checked)
     require_open(station, entry.id, every, checked)
     may_move = require_may_write(station, policy, manifest, checked)

@@ -32,9 +32,9 @@ from bundles.errors import FailedError, RefusedError
 from bundles.io.display import some
 from bundles.io.files import failures_named
 
-_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST)
+_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.CACHE_MANIFEST)
 _LINKS: Final = (
-    *_MANIFESTS, Act.PUSH_BLOB, Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.GC_UNLINK, Act.GC_UNTAGGED,
+    *_MANIFESTS, Act.PUSH_BLOB, Act.CACHE_BLOB, Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.GC_UNLINK, Act.GC_UNTAGGED,
 )  # fmt: skip
 _BUNDLES: Final = (Act.BUNDLE_WRITE, Act.BUNDLE_BUILD)
 _SETTLES: Final = 10 * 1_000_000
@@ -177,7 +177,7 @@ def _missing_links(paths: StationPaths, reader: Reader, settles: int | None = No
         elif (act, thing) in taken_back:
             taken_back.discard((act, thing))
         elif read_act(act) in _LINKS:
-            pushed = read_act(act) in _MANIFESTS or (act == Act.PUSH_BLOB and settles is None)
+            pushed = read_act(act) in _MANIFESTS or (act in (Act.PUSH_BLOB, Act.CACHE_BLOB) and settles is None)
             settled = not settles or last - int(event["micros"]) > settles
             if pushed and settled and thing not in over and not is_shown(reader, thing):
                 yield thing

@@ -31,8 +31,9 @@ from bundles.oci.manifest import MANIFEST_TYPES, Manifest
 _BUNDLE: Final = re.compile(r"(?P<stream>[a-z0-9-]+\.[a-z0-9-]+)-(?P<sequence>[0-9]{6,})\Z")
 _MADE: Final = (Act.BUNDLE_BUILD, Act.BUNDLE_WRITE, Act.BUNDLE_SIGN, Act.BUNDLE_RECUT)
 _BUNDLES: Final = (*_MADE, Act.BUNDLE_VOID, Act.WANTS_TAKE)
-_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST)
-_PUSHES: Final = (Act.PUSH_BLOB, Act.MOUNT_BLOB, *_MANIFESTS)
+_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.CACHE_MANIFEST)
+_PUSHES: Final = (Act.PUSH_BLOB, Act.MOUNT_BLOB, Act.CACHE_BLOB, *_MANIFESTS)
+_CACHED: Final = (Act.CACHE_BLOB, Act.CACHE_MANIFEST)
 _CLOSURES: Final = (Act.COLLECT, Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH)
 _ENDS: Final = (Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.DELETE_TAG, Act.GC_UNLINK, Act.GC_UNTAGGED)
 _MANIFESTS_END: Final = (Act.DELETE_MANIFEST, Act.GC_UNTAGGED)
@@ -46,12 +47,13 @@ LOST_JOB: Final = json.dumps({**to_wire(_LOST), "exit_status": _LOST.exit_status
 @dataclass(slots=True)
 class RepositoryByLog:
     """What a repository shows by the log: links by (digest, kind) and tags, each with its time, and what was taken away
-    last."""
+    last; what it is `upstream` where a cache fills it."""
 
     links: dict[tuple[str, Kind], str] = field(default_factory=dict)
     tags: dict[str, tuple[str, str]] = field(default_factory=dict)
     deleted: set[tuple[str, Kind]] = field(default_factory=set)
     untagged: set[str] = field(default_factory=set)
+    upstream: str = ""
 
     def show(self, digest: str, kind: Kind, at: str) -> None:
         """Content is shown."""
@@ -220,6 +222,8 @@ class _Replay:
 
     def _push(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         repository, _, digest = thing.partition("@")
+        if act in _CACHED:
+            self._shown(repository).upstream = str(detail.get("upstream", ""))
         self._show(repository, digest, "manifest" if act in _MANIFESTS else "blob", at)
         for tag in str(detail.get("tags", "")).split() if act in _MANIFESTS else ():
             self._tag(repository, tag, digest, at)

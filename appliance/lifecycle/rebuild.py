@@ -298,6 +298,7 @@ class _Rebuild:
             manifests=(*rows.values(), *self._undescribed(lost_manifests, sizes)),
             links=tuple(links), tags=tuple(tags), untagged=tuple(sorted(shown.untagged)),
             deleted=tuple(sorted(one for one in shown.deleted if one in present)), damaged=damaged,
+            upstream=shown.upstream,
         )  # fmt: skip
         self._found.links += self._writer.submit(write)
         self._found.tags += len(tags)

@@ -13,19 +13,23 @@ from appliance.settings.slo import ALL
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other")
 STATUSES: Final = (
     "200", "201", "202", "204", "206", "304", "400", "401", "403", "404", "405", "408", "409", "412", "413", "414",
-    "416", "417", "429", "500", "503", "507", "other",
+    "416", "417", "429", "500", "502", "503", "507", "other",
 )  # fmt: skip
 OTHER: Final = "other"
 
 RESULT: Final = {
     "ok": "good",
     "token": "client", "denied": "client", "block": "client", "policy": "client", "name": "client", "request": "client",
-    "rate": "client", "network": "client",
+    "rate": "client", "network": "client", "upstream": "client",
     "collected": "station", "damaged": "station", "disk": "station", "unavailable": "station", "internal": "station",
 }  # fmt: skip
 """By reason, whose doing the end of a pull or a push is. Only `station` counts against the station's objectives."""
 
 CONNECTIONS: Final = ("accepted", "tls", "plain", "shed", "late")
+
+CACHED: Final = ("hit", "miss", "stale", "absent", "failed")
+"""How a question to a cache ends: it was here; it was fetched; it was here and the upstream could not be asked; the
+upstream does not have it; it could not be fetched."""
 
 SIZES: Final = ("manifest", "small", "medium", "large")
 SMALL: Final = 1_000_000
@@ -84,6 +88,7 @@ def _registry(objectives: Sequence[str], bounds: tuple[float, ...]) -> list[Fami
         family("lockgate_push_seconds", "Requests that ended a push well", SECONDS, slo=objectives, kind=kinds),
         family("lockgate_push_bytes", "Bytes received by requests to push", slo=objectives),
         family("lockgate_manifest_reads", "Manifests read, by where from (M3)", source=("memory", "disk")),
+        family("lockgate_cache_answers", "Reads in repositories of caches (M3)", kind=kinds, result=CACHED),
         family(
             "lockgate_connections", "Connections to the registry", result=("accepted", "tls", "plain", "shed", "late")
         ),

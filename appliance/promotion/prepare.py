@@ -19,6 +19,7 @@ from appliance.release_check.changed_promotions import Proved, proved
 from appliance.release_check.log_record import read_log
 from appliance.release_check.promotion_record import ABOUT
 from appliance.scanning.images import images_of, is_image
+from appliance.settings.caches import Caches
 from appliance.settings.gates import Stage, in_stage
 from appliance.station import Station
 from appliance.store.reads import promotions
@@ -82,6 +83,7 @@ def prepare(
             remedy=f"promote it there first: lockgate repo promote {source} --to {stage.sources[0]}", code="stage",
         )  # fmt: skip
     target = in_stage(stage, source.repository, applied.policy.stage)
+    Caches(station.config.caches).refuse(target)
     chain = chain_of(
         index_key(station.paths), promotions.of_tag(station.reader, target, name),
         promotions.head_of(station.reader, target, name),

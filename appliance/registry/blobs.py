@@ -11,7 +11,7 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.registry import errors
+from appliance.registry import cached, errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
@@ -36,6 +36,8 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     digest = call.digest
     facts = await call.worker.linked_blob(call.name, digest)
+    if call.is_cached:
+        facts = await cached.blob(call, digest, facts)
     if facts is None:
         return await call.unknown(digest, "blob") or errors.blob_unknown(digest)
     call.refuse_blocked(digest)
@@ -67,6 +69,8 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
         facts = await call.worker.linked_blob(call.name, digest)
     except WrongRowError as error:
         return await call.hurt(error, digest, "blob")
+    if call.is_cached:
+        facts = await cached.blob(call, digest, facts)
     if facts is None:
         return errors.blob_unknown(digest)
     if not is_whole(call, facts):

@@ -250,6 +250,11 @@ class Call:
         return self.target.name
 
     @property
+    def is_cached(self) -> bool:
+        """Whether the repository is a cache's."""
+        return self.name.startswith(self.services.pull_through.caches.prefixes)
+
+    @property
     def digest(self) -> Digest:
         """The path's reference as a digest. Raises RefusedRequestError with DIGEST_INVALID."""
         return parse_digest(self.target.reference)
@@ -306,7 +311,7 @@ class Call:
         if found is None:
             return {}
         if not found.enforced:
-            return {"Warning": _warning(found)}
+            return {"Warning": as_warning(299, found.what)}
         push = self.services.access.check(self.request, "push", self.name)
         if push is None:
             return {}
@@ -420,11 +425,11 @@ class Call:
             await self.worker.record(event)
 
 
-def _warning(found: Objection) -> str:
+def as_warning(code: int, said: str) -> str:
     """A header's value by which clients show a warning (distribution specification, Warnings; RFC 7234, 5.5)."""
-    text = safe(found.what, width=_WARNED).encode("ascii", "backslashreplace").decode()
+    text = safe(said, width=_WARNED).encode("ascii", "backslashreplace").decode()
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'299 - "{escaped}"'
+    return f'{code} - "{escaped}"'
 
 
 def parse_digest(text: str) -> Digest:

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.registry.pull_policy import Objection
+from appliance.registry.pull_through import Outcome
 from appliance.store.reads.tombstones import Tombstone
 from appliance.store.reserve import NoRoomError, ReadOnlyError
 from appliance.store.writes.rows import Kind
@@ -196,6 +197,16 @@ def against_policy(objection: Objection) -> WireError:
     noted = {"reason": objection.what[:_SHOWN], "digest": objection.digest}
     reason = "policy" if objection.rule else "unavailable"  # without a rule, the station does not know its own policy
     return WireError(403, "DENIED", objection.what[:_SHOWN], objection.digest, facts=facts, reason=reason, noted=noted)
+
+
+def upstream_failed(outcome: Outcome) -> WireError:
+    """To whoever may pull from a cache: it is not here, and could not be fetched."""
+    if outcome.full:
+        return WireError(507, "DENIED", f"the cache takes nothing: {outcome.why[:_SHOWN]}")
+    message = f"the cache's upstream gives nothing: {outcome.why[:_SHOWN]}"
+    if outcome.denied:
+        return WireError(502, "UNAVAILABLE", message, reason="upstream")
+    return WireError(503, "UNAVAILABLE", message, reason="upstream").with_headers(Retry_After=str(outcome.retry or 5))
 
 
 def request_timeout() -> WireError:

@@ -56,6 +56,8 @@ class Lane:
         self._worker = worker
         self._targets: dict[str, Target] = {}
         self._second, self._end = "", b""
+        self._cached = worker.services.pull_through.caches.prefixes
+        """Repositories that the handlers look after: what a tag stands at there, an upstream may have to say."""
 
     def answer(self, head: PlainHead, address: str, *, behind: bool = False) -> bytes | None:
         """The whole answer to a plain read from an address, counted and logged, or None where the handlers are to
@@ -73,7 +75,7 @@ class Lane:
         target = self._target(head.target.partition("?")[0])
         services = self._worker.services
         passed = services.access.glance(head.fields, address, target.name)
-        if target.resource not in _TAKEN or passed is None:
+        if target.resource not in _TAKEN or passed is None or target.name.startswith(self._cached):
             return None
         self._worker.kept.look(anew=behind)
         answer = self._find(head, target)

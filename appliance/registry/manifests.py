@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.audit.acts import Act
-from appliance.registry import errors
+from appliance.registry import cached, errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -45,11 +45,13 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     show it.
     """
     call.require("pull")
-    facts = _find(call)
+    facts, said = _find(call), dict[str, str]()
+    if call.is_cached:
+        facts, said = await cached.manifest(call, facts, _find)
     if facts is None:
         return await _unknown(call)
     call.refuse_blocked(facts.digest)
-    headers = _headers(facts) | await call.refuse_unsigned(facts.digest, "manifest")
+    headers = _headers(facts) | said | await call.refuse_unsigned(facts.digest, "manifest")
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=headers)
     found = await bytes_of(call, facts.digest)
@@ -69,10 +71,13 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
         if ":" not in call.target.reference:
             raise  # a tag's digest is what clients begin a pull with
         return await call.hurt(error, call.digest, "manifest")
+    said = dict[str, str]()
+    if call.is_cached:
+        facts, said = await cached.manifest(call, facts, _find)
     if facts is None:
         return await _unknown(call)
     call.refuse_blocked(facts.digest)
-    headers = _headers(facts) | await call.refuse_unsigned(facts.digest, "manifest")
+    headers = _headers(facts) | said | await call.refuse_unsigned(facts.digest, "manifest")
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=headers)
     found = await bytes_of(call, facts.digest)
@@ -83,7 +88,7 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
 
 
 async def _unknown(call: Call) -> WireError:
-    if ":" in call.target.reference:
+    if ":" in call.target.reference and not call.is_cached:
         collected = await call.unknown(call.digest, "manifest")
         if collected is not None:
             return collected

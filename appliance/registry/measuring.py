@@ -14,6 +14,7 @@ from appliance.measures.slots import Slots
 from appliance.registry.errors import WireError
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, BROKEN, COLLECTED
+from appliance.store.writes.rows import Kind
 
 TARGET: Final = web.RequestKey("target", Target)
 """What a request names, set once it is understood."""
@@ -81,6 +82,10 @@ class RegistryMeasures:
     def spans(self, result: str, count: int) -> None:
         """What became of spans that were to be recorded. `unwritten` is for the thread that writes them."""
         self._counts.add(self._counts.layout.at("lockgate_spans", result), count)
+
+    def cached(self, kind: Kind, result: str) -> None:
+        """A cache was asked for a thing: `result` is one of `catalogue.CACHED`."""
+        self._counts.add(self._counts.layout.at("lockgate_cache_answers", kind, result))
 
     def token_issued(self) -> None:
         """The token endpoint gave a token."""

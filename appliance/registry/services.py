@@ -16,6 +16,7 @@ from appliance.plain_http import asks_loopback, names_loopback
 from appliance.registry.errors import WireError
 from appliance.registry.plain_head import PlainFields
 from appliance.registry.pull_policy import NothingAsked, PullPolicy
+from appliance.registry.pull_through import NoCaches, PullThrough
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import Metadata
@@ -150,6 +151,7 @@ class RegistryServices:
     audit: AuditPort
     access: Access = field(default_factory=OpenAccess)
     pull_policy: PullPolicy = field(default_factory=NothingAsked)
+    pull_through: PullThrough = field(default_factory=NoCaches)
     settings: RegistrySettings = field(default_factory=RegistrySettings)
     now: Callable[[], str] = clock.now
     pull_journal: PullJournal | None = None

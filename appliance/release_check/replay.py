@@ -205,7 +205,7 @@ class _Replay:
             self._refused = [*self._refused[-_HELD:], (self._now, act, thing, detail)]
             return
         match act:
-            case Act.PUSH_MANIFEST | Act.COPY_MANIFEST:
+            case Act.PUSH_MANIFEST | Act.COPY_MANIFEST | Act.CACHE_MANIFEST:
                 standing.show(CLIENT, digest, self._children)
                 for each in str(detail.get("tags", "")).split():
                     standing.put(CLIENT, each, digest)

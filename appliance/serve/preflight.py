@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,10 @@ from appliance.origin import require_made_so, require_open
 from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy
+from appliance.settings.caches import Caches
 from appliance.settings.station import MEDIA_ROOTS, Config
+from appliance.store.database import open_reader
+from appliance.store.reads.caches import in_the_way
 from appliance.syslog.sending import context_of
 from appliance.upstreams.upstream import Upstreams
 from appliance.webhooks.messages import require_usable
@@ -46,6 +50,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: None if config.open else _require_tls(paths, config),
         lambda: load_policy(paths.approvals),
         lambda: check_named(config.sbom),
+        lambda: require_apart_from_caches(paths, config),
         lambda: context_of(config.syslog, paths.root) if config.syslog.host else None,
         *(lambda name=name: require_usable(paths, name, config.webhooks[name]) for name in config.webhooks),
     )
@@ -58,6 +63,21 @@ def _raised(asked: tuple[Callable[[], object], ...]) -> Iterator[LockgateError]:
             ask()
         except LockgateError as error:
             yield error
+
+
+def require_apart_from_caches(paths: StationPaths, config: Config) -> None:
+    """Nothing but what caches brought stands where they put it. Raises UsageError."""
+    prefixes = Caches(config.caches).prefixes
+    if not prefixes or not paths.database.is_file():
+        return
+    with contextlib.closing(open_reader(paths.database)) as reader:
+        found = in_the_way(reader, prefixes)
+    if found is not None:
+        what = "released content" if found[1] == "released" else "content that no cache brought"
+        raise UsageError(
+            f"a cache's prefix covers {what}", thing=f"{found[0]} (caches in config.toml)",
+            remedy="give the cache another prefix: what it brings stands apart from everything else",
+        )  # fmt: skip
 
 
 def _require_tls(paths: StationPaths, config: Config) -> None:

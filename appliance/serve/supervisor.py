@@ -20,6 +20,7 @@ from appliance import limits
 from appliance.access.tls import server_context
 from appliance.addresses import split_listen
 from appliance.audit.checkpoints import sign_end
+from appliance.caching import process as caching
 from appliance.control import server
 from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
@@ -31,7 +32,7 @@ from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
 from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
-from appliance.serve.preflight import require_loopback, require_startable
+from appliance.serve.preflight import require_apart_from_caches, require_loopback, require_startable
 from appliance.serve.processes import CONTROL, Role, Supervisor
 from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
@@ -82,6 +83,7 @@ def serve(root: Path, listen: str | None = None) -> int:
         clear(paths.traces, {CONTROL, *(f"worker-{number}" for number in range(1, config.workers + 1))})
         if config.side == "inside":
             _shut_if_forgotten(paths, config)
+        require_apart_from_caches(paths, config)
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         note_listening(paths, address)
@@ -101,6 +103,8 @@ def serve(root: Path, listen: str | None = None) -> int:
                 for number in range(1, config.workers + 1)
             ),
         ]
+        if config.caches:
+            roles.insert(1, Role("cache", functools.partial(caching.run, paths.root), as_json))
 
         def before() -> None:
             starting.set()

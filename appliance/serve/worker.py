@@ -24,6 +24,7 @@ from appliance.access.workload_identity import WorkloadIdentity
 from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.port import FileAudit
 from appliance.audit.pull_journal import PullJournal
+from appliance.caching.asking import Asking
 from appliance.door import Door
 from appliance.image_signatures.pulls import StationPulls
 from appliance.local_socket import listen_at
@@ -35,6 +36,7 @@ from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
 from appliance.release_check.explained_accounts import ExplainedAccounts
+from appliance.settings.caches import Caches
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
@@ -80,6 +82,7 @@ async def _serve(
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
             audit=audit, access=access, pull_policy=pulls,
+            pull_through=Asking(Caches(config.caches), paths.cache_socket),
             pull_journal=_pull_journal(paths, number, config.workers), tracer=tracer,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,

@@ -21,6 +21,7 @@ from appliance.addresses import split_listen
 from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.admission import ADMISSION
+from appliance.settings.cache_form import CACHES, wrong_caches
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.malware import MALWARE
 from appliance.settings.redirects import check_hosts
@@ -225,6 +226,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "drop_folders": DROP_FOLDERS,
         "diodes": DIODES,
         "workload_issuers": WORKLOAD_ISSUERS,
+        "caches": CACHES,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
@@ -236,7 +238,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
 _TABLES_OF_TABLES: Final = (
     "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders", "diodes",
-    "workload_issuers",
+    "workload_issuers", "caches",
 )  # fmt: skip
 
 
@@ -383,7 +385,9 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
             if not webhook.get(needed):
                 yield Fault(f"webhooks.{_quoted(name)}.{needed}", "", "a setting is missing",
                             f"write {needed} = {_WEBHOOK[needed].says}")  # fmt: skip
-    for table, name, key, what, remedy in (*wrong_transfers(document), *wrong_issuers(document)):
+    for table, name, key, what, remedy in (
+        *wrong_transfers(document), *wrong_issuers(document), *wrong_caches(document),
+    ):  # fmt: skip
         value = document[table][name].get(key, "")
         where = f"{table}.{_quoted(name)}" + (f".{key}" if key else "")
         yield Fault(where, _written(value) if value else "", what, remedy)

@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
 from appliance.settings.admission import AdmissionSettings
+from appliance.settings.caches import CacheSettings
 from appliance.settings.diodes import DiodeSettings
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
@@ -63,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transfer_hosts: dict[str, TransferHostSettings] = {}
     drop_folders: dict[str, DropFolderSettings] = {}
     diodes: dict[str, DiodeSettings] = {}
+    caches: dict[str, CacheSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
@@ -213,6 +215,13 @@ signature_days = {signature_days}
 #   address = "10.9.0.2:7416"         # outside: where it is sent to; inside: where it comes in
 #   rate = 20000000                   # outside: bytes a second
 #   drop_folder = "incoming"          # inside: where whole bundles get their names
+
+[caches]
+# Registries whose content is fetched when a client asks for it, and kept (docs/howto/cache-a-registry.md).
+#   [caches.hub]
+#   upstream = "docker.io"            # reached as [upstreams] says; here it stands below cache/hub/
+#   repositories = ["library/*"]      # what may be asked for there; none: everything
+#   tag_minutes = 60                  # for so long a tag stands; digests are kept
 
 [log]
 # Lines of the program's log: "text" or "json"; whether each request to the registry has one (json alone), and whether

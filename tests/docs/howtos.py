@@ -104,6 +104,7 @@ SETUPS = {
         promises={"lockgate sftp hosts": "lockgate@sftp.example", "lockgate sftp watch": "incoming: "},
         needs=("ssh-keygen",),
     ),
+    "docs/howto/cache-a-registry.md": Setup(shell="outside"),
     "docs/howto/carry-by-diode.md": Setup(
         before="outside$ printf '[diodes.gap]\\naddress = \"10.9.0.2:7416\"\\nrate = 20000000\\n'"
         " >> /srv/alpha/config.toml\n"

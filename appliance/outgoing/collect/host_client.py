@@ -215,6 +215,11 @@ class Hosts:
             self._clients[way] = HostClient(access, redirects, pace, self._trace)
         return self._clients[way]
 
+    def rest(self, host: str) -> float | None:
+        """As Pace.rest, of a host that was asked."""
+        pace = self._paces.get(host.lower())
+        return None if pace is None else pace.rest
+
     async def close(self) -> None:
         """Let go of all connections."""
         for client in self._clients.values():

@@ -61,6 +61,14 @@ class Pace:
                 remedy=f"one collect makes {limits.REMOTE_REQUESTS} requests at most: collect fewer references at once",
             )  # fmt: skip
 
+    @property
+    def rest(self) -> float | None:
+        """Seconds for which the registry is to be left alone: 0.0 where it was given up, None where it may be asked."""
+        left = self._shut - time.monotonic()
+        if left > 0:
+            return left
+        return 0.0 if self._lost >= limits.REMOTE_LOST else None
+
     def heard(self, headers: Mapping[str, str]) -> None:
         """Take in an answer, and what it says of the registry's limit."""
         self._lost = 0

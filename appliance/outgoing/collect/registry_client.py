@@ -103,6 +103,27 @@ class RegistryClient:
                 failures += 1
                 await self.pause(path, failures, error)
 
+    async def blob_size(self, digest: Digest) -> int:
+        """How many bytes a blob has, by a HEAD (distribution specification, Checking if content exists). Raises
+        NotFoundError, FailedError also where the registry does not say."""
+        path, failures = f"blobs/{digest}", 0
+        while True:
+            try:
+                async with self.host.pace.slots, await self.open(path, {}, "HEAD") as answer:
+                    length = answer.headers.get("Content-Length", "")
+                break
+            except NoHeadError:
+                length = ""
+                break
+            except TRANSIENT_ERRORS as error:
+                failures += 1
+                await self.pause(path, failures, error)
+        if not (length.isascii() and length.isdigit() and len(length) <= 15):
+            raise FailedError(
+                "the registry does not say how large a blob is", thing=self.where(path), remedy="ask its administrator"
+            )
+        return int(length)
+
     async def blob(self, digest: Digest, start: int) -> aiohttp.ClientResponse:
         """The answer that carries a blob's bytes from `start` on, or all of them where its status is 200 (RFC 9110,
         Range). To be closed by the caller, who holds a slot. Raises NoRangeError, and as `open`."""

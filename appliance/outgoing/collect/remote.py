@@ -85,6 +85,19 @@ class RemoteSource:
         note = moved_tag(wanted, there)
         return f"{self._reference.host}/{note}" if note else ""
 
+    async def find(self, tag: str) -> Descriptor:
+        """The manifest at a tag of the reference's repository. Raises as `roots`."""
+        return await self._anywhere(lambda place: self._find(place, tag))
+
+    async def manifest_at(self, digest: Digest) -> bytes:
+        """As `manifest`, of a manifest of which nothing but its digest is known."""
+        self._unsized.add(digest)
+        return await self.manifest(Descriptor("", digest, 0))
+
+    async def blob_size(self, digest: Digest) -> int:
+        """How many bytes the registry says that a blob has. Raises NotFoundError, FailedError."""
+        return await self._anywhere(lambda place: place.blob_size(digest))
+
     async def manifest(self, descriptor: Descriptor) -> bytes:
         """A manifest's bytes, checked against their digest. Raises RefusedError, NotFoundError, FailedError."""
         kept = self._kept.take((self, descriptor.digest))

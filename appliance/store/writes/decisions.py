@@ -10,6 +10,7 @@ from appliance.api.states import DECIDABLE
 from appliance.store.ports import Connection
 from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
+from appliance.store.writes.caches import refuse_cached
 from appliance.store.writes.claims import claim_links, claim_tags
 from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move, not_approved, not_decidable
 from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests, tag_stays
@@ -140,6 +141,7 @@ class Release(Write, frozen=True):
                 thing=f"{entry.id}: {absent[0]}",
                 remedy="release it again: that names what must be released first",
             )
+        refuse_cached(db, (artifact.repository for artifact in self.artifacts))
         repositories = ensure_repositories(db, (artifact.repository for artifact in self.artifacts), self.at)
         record_manifests(db, [artifact.manifest for artifact in self.artifacts], self.at)
         self._show(db, repositories)

@@ -12,6 +12,7 @@ import msgspec
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
 from appliance.store.rows import CRC_UNKNOWN
+from appliance.store.writes.caches import mark_cached
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
     DeleteBlob,
@@ -53,7 +54,8 @@ class DamagedRow(msgspec.Struct, frozen=True, array_like=True):
 class RestoreRepository(Write, frozen=True):
     """What a repository shows by the log. `deleted` and `untagged` are what the log says was taken away last: an older
     copy may still hold it. The blobs' rows are there, but for the `damaged` ones, which are withdrawn until their bytes
-    come again. The result is how many links were missing."""
+    come again. `upstream`: what a cache's repository is there, "" for any other. The result is how many links were
+    missing."""
 
     repository: str
     at: str
@@ -63,6 +65,7 @@ class RestoreRepository(Write, frozen=True):
     deleted: tuple[tuple[str, Kind], ...] = ()
     untagged: tuple[str, ...] = ()
     damaged: tuple[DamagedRow, ...] = ()
+    upstream: str = ""
 
     def apply(self, db: Connection) -> int:
         before = db.execute("SELECT count(*) FROM links").fetchone()[0]
@@ -80,6 +83,8 @@ class RestoreRepository(Write, frozen=True):
                 RecordDamage(digest=lost.digest, why=lost.why, at=self.at).apply(db)
             for one in self.links:
                 link(db, repository, one.digest, one.kind, one.at)
+            if self.upstream:
+                mark_cached(db, self.repository, self.upstream, self.at)
             for tag in self.tags:
                 set_tag(db, repository, tag.tag, tag.digest, tag.at)
         added = int(db.execute("SELECT count(*) FROM links").fetchone()[0]) - int(before)

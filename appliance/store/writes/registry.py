@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +28,8 @@ from appliance.store.writes.rows import (
 )
 from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError
+
+_CALLED: Final = "(SELECT name FROM repositories WHERE id = ?)"
 
 
 class BlobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +159,8 @@ def forget_if_empty(db: Connection, repository: int) -> None:
     """A repository exists as long as it shows something."""
     if db.execute("SELECT 1 FROM links WHERE repository_id = ? LIMIT 1", (repository,)).fetchone() is None:
         db.execute("DELETE FROM untagged WHERE repository_id = ?", (repository,))
+        db.execute(f"DELETE FROM cached_tags WHERE repository = {_CALLED}", (repository,))  # noqa: S608  a constant
+        db.execute(f"DELETE FROM cached_repositories WHERE repository = {_CALLED}", (repository,))  # noqa: S608
         db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
 
 

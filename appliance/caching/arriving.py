@@ -1,0 +1,67 @@
+"""A blob on its way from an upstream into the store: what breaks off goes on where it was, also after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance import limits
+from appliance.caching.keeping import Keeping
+from appliance.outgoing.collect.remote import RemoteSource
+from appliance.outgoing.collect.tasks import in_thread
+from appliance.outgoing.collect.transfer import MemorySink
+from appliance.settings.caches import Cached
+from appliance.store.partials import PartialBlob
+from bundles.errors import RefusedError
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
+
+
+async def fetch_blob(
+    keeping: Keeping, source: RemoteSource, cached: Cached, repository: str, digest: Digest, size: int
+) -> None:
+    """Bring a blob of so many bytes. With a wrong digest at the end once more where a part of it was here before.
+    Raises RefusedError for other bytes than the digest's, or another length; NotFoundError, FailedError."""
+    blob = Descriptor("application/octet-stream", digest, size)
+    if size < limits.PARTIAL_LEAST:
+        memory = MemorySink()
+        await source.fetch(blob, memory, _told)
+        await keeping.keep_blob(cached, repository, digest, bytes(memory.data))
+        return
+    partial = await in_thread(keeping.partials.begin, digest, size, repository)
+    try:
+        if partial.offset:
+            await in_thread(partial.catch_up, _told)
+        await source.fetch(blob, _Sink(partial), _told)
+        await keeping.keep_blob(cached, repository, digest, partial)
+    except RefusedError:
+        partial.cancel()
+        raise
+    finally:
+        partial.keep()
+
+
+class _Sink:
+    """appliance.outgoing.collect.transfer.Sink over a partial blob."""
+
+    def __init__(self, partial: PartialBlob) -> None:
+        self._partial = partial
+
+    @property
+    def offset(self) -> int:
+        return self._partial.offset
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """As Sink.write."""
+        await in_thread(self._partial.write, pieces)
+
+    async def restart(self) -> None:
+        """As Sink.restart."""
+        await in_thread(self._partial.restart)
+
+    async def check(self, blob: Descriptor) -> None:
+        """As Sink.check."""
+        self._partial.check()
+
+
+def _told(_: int) -> None:
+    """Nobody is told how far a blob is."""

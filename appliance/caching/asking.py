@@ -1,0 +1,60 @@
+"""How workers and jobs ask the process that fetches: a line of JSON each way, over a Unix socket of the station.
+
+A connection is one question. Whoever closes it before the answer ends nothing but its own wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from appliance import limits
+from appliance.local_socket import ShortPath
+from appliance.registry.pull_through import Outcome
+from appliance.settings.caches import Caches
+from bundles.oci.digest import Digest
+
+_GONE: Final = Outcome(state="failed", why="the station's process for caches is not there", retry=5)
+
+
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked for: a manifest by tag or digest, or a blob by digest."""
+
+    kind: Literal["manifest", "blob"]
+    repository: str
+    reference: str
+
+
+class Asking:
+    """A `PullThrough` that asks another process."""
+
+    def __init__(self, caches: Caches, path: Path) -> None:
+        self.caches, self._path = caches, path
+
+    async def manifest(self, repository: str, reference: str) -> Outcome:
+        """As PullThrough.manifest."""
+        return await self._ask(Ask("manifest", repository, reference))
+
+    async def blob(self, repository: str, digest: Digest) -> Outcome:
+        """As PullThrough.blob."""
+        return await self._ask(Ask("blob", repository, str(digest)))
+
+    async def _ask(self, question: Ask) -> Outcome:
+        try:
+            with ShortPath(self._path) as short:
+                reader, writer = await asyncio.open_unix_connection(short, limit=limits.CACHE_ANSWER)
+        except OSError:
+            return _GONE
+        try:
+            writer.write(msgspec.json.encode(question) + b"\n")
+            return msgspec.json.decode(await reader.readline(), type=Outcome)
+        except (OSError, ValueError):  # it ended, and what it began is taken up by the next question
+            return _GONE
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()

@@ -1,0 +1,117 @@
+"""The one process of a station that asks the upstreams of its caches, for all workers: what two clients ask for is
+fetched once, and a registry that wants to be left alone is left alone by all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from appliance import limits
+from appliance.audit.port import FileAudit
+from appliance.caching.asking import Ask
+from appliance.caching.fetcher import Fetcher
+from appliance.caching.keeping import Keeping
+from appliance.caching.lines import Lines
+from appliance.image_signatures.standing import Watched
+from appliance.local_socket import listen_at, stop_listening
+from appliance.making_room import give_room
+from appliance.outgoing.collect.station_accesses import StationAccesses
+from appliance.paths import StationPaths
+from appliance.registry.pull_through import Outcome
+from appliance.settings.caches import Caches
+from appliance.settings.station import Config, load_config
+from appliance.store.blobs import BlobStore
+from appliance.store.reads.registry import Metadata
+from appliance.store.writer import AsyncSocketWriter
+from appliance.store.writes.write import AsyncGuarded
+from appliance.upstreams.accounts import Accounts
+from appliance.upstreams.auth_files import own_accounts
+from appliance.upstreams.upstream import Upstreams
+from bundles.errors import LockgateError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import check_repository, check_tag
+
+_log: Final = logging.getLogger(__name__)
+
+
+def run(root: Path, ready: Callable[[], object]) -> None:
+    """Answer until SIGTERM. Raises LockgateError where it cannot begin."""
+    asyncio.run(_serve(root, ready))
+
+
+async def _serve(root: Path, ready: Callable[[], object]) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    paths = StationPaths(root)
+    config = load_config(paths.config)
+    blobs, audit = BlobStore(paths), FileAudit(paths.audit)
+    give_room(paths, blobs, audit)
+    writer, metadata = AsyncSocketWriter(paths.writer_socket), Metadata(paths.database)
+    keeping = Keeping(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))
+    keeping.partials.sweep(limits.PARTIAL_EXPIRES)
+    fetcher = Fetcher(Caches(config.caches), lines_of(config, paths), keeping)
+    answering = set[asyncio.Task[None]]()
+
+    async def answer(reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  asyncio runs it as one
+        answering.add(task)
+        try:
+            await _answer(fetcher, reader, out)
+        finally:
+            answering.discard(task)
+
+    server = await asyncio.start_unix_server(answer, sock=listen_at(paths.cache_socket), limit=limits.CACHE_ASK)
+    ready()
+    await stop.wait()
+    server.close()
+    stop_listening(paths.cache_socket)
+    await fetcher.close()
+    if answering:
+        await asyncio.wait(answering, timeout=1.0)
+    with contextlib.suppress(LockgateError):
+        audit.close()
+    await writer.close()
+
+
+def lines_of(config: Config, paths: StationPaths) -> Lines:
+    """The lines to a station's upstreams, with the station's own accounts. Raises UsageError, FailedError."""
+    accesses = StationAccesses(Upstreams(config, paths.root), Accounts(), own_accounts(os.environ))
+    return Lines(accesses, config.collect.redirects)
+
+
+async def _answer(fetcher: Fetcher, reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+    """One question of a process of this station."""
+    try:
+        question = msgspec.json.decode(await reader.readline(), type=Ask)
+        asked = asyncio.ensure_future(_find(fetcher, question))
+        gone = asyncio.ensure_future(reader.read(1))
+        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not asked.done():
+            asked.cancel()  # what it waited for goes on
+            return
+        out.write(msgspec.json.encode(asked.result()) + b"\n")
+        await out.drain()
+    except (OSError, ValueError, LockgateError) as error:
+        _log.warning("a question to the caches was not answered: %s", type(error).__name__)
+    finally:
+        out.close()
+
+
+async def _find(fetcher: Fetcher, question: Ask) -> Outcome:
+    """Raises MalformedError."""
+    repository = check_repository(question.repository)
+    if question.kind == "blob":
+        return await fetcher.blob(repository, Digest.parse(question.reference))
+    reference = question.reference
+    checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
+    return await fetcher.manifest(repository, checked)

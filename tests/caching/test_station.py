@@ -1,0 +1,137 @@
+"""A real station with a cache: what its processes fetch together, what its log explains, and what a rebuild keeps."""
+
+from __future__ import annotations
+
+import http.client
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from appliance.artifact_choice import choose
+from appliance.paths import StationPaths
+from appliance.settings.caches import CacheSettings
+from appliance.settings.station import load_config
+from appliance.store.database import open_reader
+from appliance.store.reads.caches import in_the_way, is_cached
+from appliance.tour.stage import Station
+from bundles.errors import NotFoundError, RefusedError
+from bundles.oci.digest import Digest
+from tests.caching.site import HERE, THERE, CacheSite
+from tests.intake.inside import Inside, name_of, small_bundle
+from tests.outgoing.small_registry import SmallRegistry
+from tests.registry_server import Store
+
+LARGE = bytes(range(256)) * 8192
+
+
+def get(station: Station, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(station.base.removeprefix("http://"), timeout=60)
+    connection.request("GET", f"/v2/{path}")
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def add_cache(station: Station, upstream: SmallRegistry) -> None:
+    config = station.folder / "config.toml"
+    text = config.read_text().replace("[caches]\n", f'[caches.hub]\nupstream = "{upstream.host}"\n')
+    config.write_text(text)
+
+
+@pytest.mark.parametrize("side", ["outside", "inside"])
+def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: str) -> None:
+    upstream.image(THERE, "1", LARGE)
+    station = Station(tmp_path / "alpha", "alpha", side)
+    add_cache(station, upstream)
+    station.run("config", "check")
+    with station:
+        status, manifest = get(station, f"{HERE}/manifests/1")
+        assert status == 200
+        assert get(station, f"{HERE}/blobs/{Digest.of(LARGE)}") == (200, LARGE)
+        asked = len(upstream.asked)
+        for _ in range(6):  # by whichever worker
+            assert get(station, f"{HERE}/manifests/1") == (200, manifest)
+        assert len(upstream.asked) == asked
+        if side == "inside":
+            assert station.run("intake", "check").status == 0
+            return
+    paths = StationPaths(station.folder)
+    paths.database.unlink()
+    for beside in station.folder.glob("metadata.sqlite-*"):
+        beside.unlink()
+    station.run("rebuild", "--yes")
+    reader = open_reader(paths.database)
+    assert is_cached(reader, HERE)
+    reader.close()
+    with station:
+        assert get(station, f"{HERE}/blobs/{Digest.of(LARGE)}") == (200, LARGE)
+        assert get(station, f"{HERE}/manifests/{Digest.of(manifest)}") == (200, manifest)
+        assert len(upstream.asked) == asked
+
+
+def test_a_prefix_that_covers_other_content_is_refused_at_the_start(tmp_path: Path, upstream: SmallRegistry) -> None:
+    station = Station(tmp_path / "alpha", "alpha", "outside")
+    (tmp_path / "a.bin").write_bytes(b"a")
+    with station:
+        station.run("collect", f"file:{tmp_path}/a.bin", "--as", "cache/hub/a:1")
+    add_cache(station, upstream)
+    refused = station.run("serve", "--listen", "127.0.0.1:0", expect=2)
+    assert "cache/hub/a" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert "cache/hub/a" in station.run("config", "check", expect=2).stdout
+    assert load_config(StationPaths(station.folder).config).caches["hub"].upstream == upstream.host
+
+
+def test_no_pattern_takes_what_a_cache_brought(site: CacheSite) -> None:
+    site.upstream.image(THERE, "1", b"layer")
+    assert site.manifest("1").status == 200
+    metadata = site.keeping.metadata
+    with pytest.raises(NotFoundError) as told:
+        choose(["cache/**"], metadata)
+    assert HERE in told.value.remedy
+    for named in (HERE, f"{HERE}:1", f"{HERE}:*"):
+        assert [one.reference for one in choose([named], metadata)] == [f"{HERE}:1"]
+    site.store.serve().push_blob("mine", b"x")
+    with pytest.raises(NotFoundError):
+        choose(["**"], metadata)
+
+
+def test_what_stands_in_the_way_of_a_prefix(site: CacheSite) -> None:
+    site.upstream.image(THERE, "1", b"layer")
+    reader = site.keeping.metadata.connection
+    assert site.manifest("1").status == 200
+    assert in_the_way(reader, ("cache/hub/", "other/")) is None
+    site.store.serve().push_blob("other", b"x")
+    assert in_the_way(reader, ("cache/hub/", "other/")) == ("other", "held")
+    assert in_the_way(reader, ("othe/",)) is None
+
+
+def test_what_no_cache_brought_is_left_alone(store: Store, upstream: SmallRegistry) -> None:
+    store.serve().push_blob(HERE, b"mine")
+    site = CacheSite(store, upstream)
+    upstream.image(THERE, "1", b"layer")
+    assert site.manifest("1").status == 502
+    assert not is_cached(site.keeping.metadata.connection, HERE)
+
+
+@pytest.mark.parametrize("by", ["config", "mark"])
+def test_nothing_is_released_into_a_cache(tmp_path: Path, by: str) -> None:
+    made = small_bundle(tmp_path / "carried")
+    repository = made.manifest.artifacts[0].repository
+    caches = {"one": CacheSettings(upstream="registry.example", prefix=repository)} if by == "config" else {}
+    with Inside(tmp_path / "bravo", open_=False) as inside:
+        inside.trust(made.key.public, owner="Builder")
+        inside.bring(made.folder)
+        for owner in ("Anna", "Boris"):
+            inside.decide(name_of(), inside.officer(owner))
+        if by == "mark":
+            with sqlite3.connect(inside.station.paths.database) as db:
+                db.execute("INSERT INTO cached_repositories VALUES (?, ?, ?)", (repository, "registry.example/x", "x"))
+            db.close()
+        else:
+            inside.station.config.caches.update(caches)
+        with pytest.raises(RefusedError) as refused:
+            inside.release(name_of())
+        assert refused.value.thing == repository
