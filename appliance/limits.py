@@ -551,6 +551,24 @@ MALWARE_LOGGED: Final = 20
 MALWARE_TIME: Final = 6 * 3600.0
 """All blobs of a bundle."""
 
+COMMAND_PROGRAM: Final = 1024 * MIB
+"""Of a program that looks for malware."""
+
+COMMAND_ADDRESSES: Final = 16 * 1024 * MIB
+COMMAND_MEMORY: Final = 2 * 1024 * MIB
+"""Its address space, of which some runtimes reserve far more than they use, and its writable memory."""
+
+COMMAND_NICE: Final = 10
+"""How much it gives way to what serves."""
+
+COMMAND_ANSWER: Final = 64 * KIB
+COMMAND_NODES: Final = 100
+COMMAND_WORD: Final = 200
+"""Bytes of its answer, values in it, and characters of a signature's name or a reason."""
+
+COMMAND_FAILURES: Final = 10
+"""Files in a row of which it may give no verdict."""
+
 CLAMD_CONFIGURATION: Final = 256 * KIB
 """Of clamd.conf, Debian's with all its comments is 3 KiB."""
 

@@ -165,7 +165,7 @@ def _record(station: Station) -> dict[str, Any]:
 def _malware(station: Station) -> list[dict[str, Any]]:
     """Whether the engine that looks for malware can be relied on, where one is named."""
     settings = station.config.malware
-    if not settings.clamd:
+    if not settings.is_set_up:
         return []
     found = check_engine(settings)
     return [{"name": "malware", "ok": found.ok, "detail": found.detail}]

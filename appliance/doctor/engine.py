@@ -14,8 +14,10 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.doctor.examined import Examined
-from appliance.malware.clamd import Clamd, EngineError, Version
+from appliance.malware.clamd import Clamd, Version
+from appliance.malware.command import Command
 from appliance.malware.engine import require_age, require_answers
+from appliance.malware.port import EngineError
 from appliance.settings.malware import MalwareSettings
 from bundles.errors import LockgateError
 from bundles.io.display import some
@@ -35,13 +37,17 @@ _SIGNATURES: Final = "bring newer signatures in before then: docs/howto/look-for
 def look_at_engine(
     settings: MalwareSettings, required: bool, configuration: Path = CONFIGURATION
 ) -> Iterator[Examined]:
-    """The checks `malware`, `malware verdicts`, `malware signatures` and `malware sizes`; the first alone where no
-    engine is named. `required`: whether approvals.toml does not go without."""
-    if not settings.clamd:
+    """The checks `malware program`, where one is named, and of clamd `malware`, `malware verdicts`, `malware
+    signatures` and `malware sizes`; `malware` alone where no engine is named. `required`: whether approvals.toml does
+    not go without."""
+    if settings.command:
+        yield _program(settings)
+    if not settings.clamd and not settings.command:
         detail = "no engine is named: nothing is looked through for malware"
         if required:
             detail += "; approvals.toml requires it, so that every bundle waits in quarantine"
         yield Examined(name="malware", state="wrong" if required else "unused", detail=detail, remedy=_HOW_TO)
+    if not settings.clamd:
         return
     clamd = Clamd(Path(settings.clamd), limits.MALWARE_CHECK)
     try:
@@ -55,6 +61,14 @@ def look_at_engine(
         yield _verdicts(clamd)
         yield _age(version, settings)
     yield _sizes(settings, configuration)
+
+
+def _program(settings: MalwareSettings) -> Examined:
+    try:
+        said = Command(settings.command, min(settings.command_seconds, limits.MALWARE_CHECK)).open()
+    except LockgateError as error:
+        return Examined.of_error("malware program", error)
+    return Examined(name="malware program", state="ok", detail=f"calls harmless text clean: {said}")
 
 
 def _verdicts(clamd: Clamd) -> Examined:

@@ -183,6 +183,9 @@ on_push = {on_push}
 # signatures may be; 0: any age, and signatures without a date.
 clamd = {clamd}
 signature_days = {signature_days}
+# A program that looks at each file, too, with its arguments, and the seconds that it may take for each; empty: none.
+command = {command}
+command_seconds = {command_seconds}
 
 [upstreams]
 # How a registry is reached, a table for each, for example:
@@ -313,5 +316,7 @@ def save_config(path: Path, config: Config) -> None:
         "on_push": str(config.sbom.on_push).lower(),
         "clamd": json.dumps(config.malware.clamd),
         "signature_days": str(config.malware.signature_days),
+        "command": json.dumps(config.malware.command),
+        "command_seconds": str(config.malware.command_seconds),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)

@@ -28,6 +28,7 @@ from bundles.errors import FailedError
 from bundles.processes import child
 
 PIPE: Final = subprocess.PIPE
+NOTHING: Final = subprocess.DEVNULL
 Child = subprocess.Popen[bytes]
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
