@@ -6,6 +6,7 @@ from typing import Any
 
 from appliance.api.common import Shape
 from appliance.api.recall import Recall
+from appliance.api.retirement import Retired
 
 
 class Repository(Shape, frozen=True, kw_only=True):
@@ -17,6 +18,7 @@ class Repository(Shape, frozen=True, kw_only=True):
     bytes: int
     untagged: int | None = 0
     """Manifests to which no tag leads; None where that cannot be told."""
+    retired: Retired | None = None
 
 
 class Tag(Shape, frozen=True, kw_only=True):
@@ -29,6 +31,7 @@ class Tag(Shape, frozen=True, kw_only=True):
     size: int
     total_size: int
     updated: str
+    retired: Retired | None = None
 
 
 class UntaggedManifest(Shape, frozen=True, kw_only=True):
@@ -81,11 +84,12 @@ class SbomRef(Shape, frozen=True, kw_only=True):
 class Artifact(Shape, frozen=True, kw_only=True):
     """GET /v1/artifact. `raw` is the manifest's text as stored, `config` the image's configuration document; `note`
     says where the tag leads now, where the reference also names another digest. `blocked` says why nobody may pull it,
-    None where nobody has blocked it."""
+    None where nobody has blocked it; `retired` what takes its place, and from when on."""
 
     reference: str
     note: str = ""
     blocked: str | None = None
+    retired: Retired | None = None
     digest: str
     media_type: str
     artifact_type: str | None = None

@@ -189,6 +189,8 @@ class Act(StrEnum):
     # Stages.
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    RETIRE = "retire"
+    UNRETIRE = "unretire"
 
     # The signatures of images.
     SIGNATURE_ATTACH = "signature.attach"
@@ -279,6 +281,7 @@ COVERED: Final = frozenset(
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
         Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK, Act.PROMOTE, Act.ROLLBACK,
+        Act.RETIRE, Act.UNRETIRE,
         *(act for act in Act if act.startswith(("account.", "key.", "trust.", "image-policy."))),
     }
 )  # fmt: skip

@@ -66,6 +66,7 @@ from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Promotion, PromotionDone
 from appliance.api.recall import Recall
 from appliance.api.report import Report
+from appliance.api.retirement import Retired, Unretired
 from appliance.api.review import Exposure, ReviewedAccount
 from appliance.api.scanning import (
     AdvisorySource,
@@ -97,6 +98,9 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/promotions": PromotionDone,
     "POST /v1/rollbacks": PromotionDone,
     "GET /v1/promotions": Page[Promotion],
+    "GET /v1/retirements": Page[Retired],
+    "POST /v1/retirements": Retired,
+    "POST /v1/retirements/undo": Unretired,
     "GET /v1/artifact": Artifact,
     "GET /v1/sbom": Components,
     "GET /v1/signatures": Signatures,

@@ -53,6 +53,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/components": {"name!": _TEXT},
+    "GET /v1/retirements": _PAGE,
     "GET /v1/promotions": _PAGE | {"channel!": _TEXT},
     "GET /v1/scan": {"ref!": _TEXT},
     "GET /v1/packages": {"ref!": _TEXT},
@@ -94,6 +95,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "POST /v1/copies": {"source!": _TEXT, "target!": _TEXT},
     "POST /v1/promotions": {"source!": _TEXT, "to!": _TEXT, "tag": _TEXT, "reason": _TEXT, "anew": {"type": "boolean"}},
+    "POST /v1/retirements": {"reference!": _TEXT, "successor!": _TEXT, "after!": _TEXT, "reason": _TEXT},
+    "POST /v1/retirements/undo": {"reference!": _TEXT},
     "POST /v1/rollbacks": {"channel!": _TEXT, "reason": _TEXT},
     "POST /v1/signatures": {
         "repository!": _TEXT,

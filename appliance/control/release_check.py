@@ -15,6 +15,7 @@ from appliance.release_check import (
     changed_entries,
     changed_facts,
     changed_promotions,
+    changed_retirements,
     moved_tags,
     unexplained,
 )
@@ -26,7 +27,7 @@ Parts = tuple[Findings, ...]
 
 _ALARMS: Final = (
     unexplained.alarms, moved_tags.alarms, changed_blocks.alarms, changed_entries.alarms, changed_facts.alarms,
-    changed_deeds.alarms, changed_promotions.alarms,
+    changed_deeds.alarms, changed_promotions.alarms, changed_retirements.alarms,
 )  # fmt: skip
 """What says each part, in the order of `_check`."""
 _right: Final[set[int]] = set()
@@ -65,4 +66,5 @@ def _check(station: Station) -> Parts:
         unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
         changed_entries.changed_entries(station), changed_facts.changed_facts(station, _right),
         changed_deeds.changed_deeds(station), changed_promotions.changed_promotions(station),
+        changed_retirements.changed_retirements(station),
     )  # fmt: skip

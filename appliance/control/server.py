@@ -66,6 +66,7 @@ from appliance.control.routes import (
     report,
     repositories,
     repository_acts,
+    retirements,
     scanning,
     session,
     signatures,
@@ -110,7 +111,7 @@ from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import Threads
 
 _MODULES = (
-    status, repositories, repository_acts, promotions, signatures,
+    status, repositories, repository_acts, promotions, retirements, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, layers, lifecycle, session, sites, accounts, account_changes, tokens, tls,
     metrics, access_review, upstreams, webhook_routes, probe, report,

@@ -103,7 +103,10 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "recut": {"id!": _TEXT, "media!": {"type": "array", "items": {"type": "integer"}}, "out!": _HANDLES},
     "import": {"paths!": _HANDLES, "partial": _FLAG},
     "inspect": {"id!": _TEXT, "scan": _FLAG},
-    "gc": {"dry_run": _FLAG, "now": _FLAG, "untagged": _FLAG, "older_than": {"type": ["integer", "null"]}},
+    "gc": {
+        "dry_run": _FLAG, "now": _FLAG, "untagged": _FLAG, "retired": _FLAG,
+        "older_than": {"type": ["integer", "null"]},
+    },
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
     "scan": {"references!": _TEXTS, "again": _FLAG, "malware": _FLAG},
     "advisories": {"path": HANDLE_SCHEMA, "reference": _TEXT, "source": {"type": ["string", "null"]}, "replace": _FLAG},

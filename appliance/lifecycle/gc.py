@@ -34,6 +34,7 @@ from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.doubtful import DoubtfulRows
 from appliance.lifecycle.forgotten import require_whole
+from appliance.lifecycle.gc_retired import RetiredTags, take_retired
 from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
@@ -83,9 +84,10 @@ def run(context: JobContext) -> Result:
     [{digest, size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at
     the end), waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when),
     untagged (None, or {manifests, repositories, named [{repository, digest, kind, size, since}], kept {why: how
-    many}}). Raises UsageError, RefusedError, FailedError.
+    many}}), retired (with `params["retired"]`, else None: the tags of what is retired that went, {tags, named
+    [{repository, tag, digest}], kept {why: how many}}). Raises UsageError, RefusedError, FailedError.
     """
-    flags = {name: context.params.get(name, False) for name in ("dry_run", "now", "untagged")}
+    flags = {name: context.params.get(name, False) for name in ("dry_run", "now", "untagged", "retired")}
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise UsageError(f"{name} is true or false", thing=repr(value)[:60])
@@ -111,12 +113,13 @@ def _age(value: object, untagged: bool) -> int:
 class _Collection:
     def __init__(
         self, context: JobContext, standing: Callable[[], StandingContent], *, dry_run: bool, now: bool, untagged: bool,
-        older_than: int,
+        retired: bool, older_than: int,
     ) -> None:  # fmt: skip
         self._standing = standing
         self._context, self._dry_run, self._now = context, dry_run, now
         self._before = clock.after(-older_than) if untagged else ""
         self._untagged: Taken | None = None
+        self._retired: RetiredTags | None = RetiredTags() if retired else None
         self._station: Station = context.station
         self._full = bool(Reserve(context.station.paths.reserve).read_only())
         self._gate = CollectionLock(context.station.paths)
@@ -153,6 +156,7 @@ class _Collection:
         grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
         graves = Graves(self._station, self._context.actor, lambda: self._context.progress("empty the graveyard", 0, 0))
         if self._dry_run:
+            self._take_retired()
             self._take_untagged()
             self._unlink()
             self._take_blobs()
@@ -161,6 +165,7 @@ class _Collection:
                 emptied = Emptied(emptied.blobs + self._taken.blobs, emptied.bytes + self._taken.bytes)
         else:
             with recording(self._station.audit, self._moment("begun")):
+                self._take_retired()
                 self._take_untagged()
                 self._unlink()
                 self._take_blobs()
@@ -177,6 +182,7 @@ class _Collection:
             "emptied": asdict(emptied), "graveyard": asdict(self._station.blobs.graveyard.totals()),
             "waiting": {"blobs": self._waiting, "until": self._until()},
             "untagged": None if self._untagged is None else self._untagged.to_json(),
+            "retired": None if self._retired is None else asdict(self._retired),
         }  # fmt: skip
 
     def _until(self) -> str | None:
@@ -187,6 +193,17 @@ class _Collection:
         taken = self._taken
         detail = {"moment": moment, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links}
         return AuditEvent(Act.GC, self._context.actor, "store", "done", detail)
+
+    def _take_retired(self) -> None:
+        if self._retired is None:
+            return
+        if self._doubtful:
+            self._context.log("no tag of what is retired was taken: a damaged row may be of another one")
+            return
+        self._context.progress("look for what is retired", 0, 0)
+        self._retired = take_retired(
+            self._station, self._context.actor, self._turn, self._context.log, dry_run=self._dry_run
+        )
 
     def _take_untagged(self) -> None:
         if not self._before:

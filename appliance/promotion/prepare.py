@@ -26,6 +26,7 @@ from appliance.store.reads import promotions
 from appliance.store.reads.components import is_tried
 from appliance.store.reads.jobs import active_params
 from appliance.store.reads.registry import ManifestFacts
+from appliance.store.reads.retirements import retired
 from appliance.store.writes.copies import Item
 from appliance.store.writes.promotions import Promote
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
@@ -193,6 +194,10 @@ def _judged(
             "it is evidence about something else, and goes with that", thing=str(source), remedy="promote the artifact"
         )
     _require_no_scan(station, {facts.digest, *(Digest.parse(one.digest) for one in tested.looked.contents)})
+    _require_current(
+        station, (source.repository, target), {facts.digest, *tested.looked.indexes},
+        [one.digest for one in tested.looked.contents],
+    )  # fmt: skip
     found = reached(station, source.repository, facts.digest, tested.looked)
     if obstacles := list(tested.obstacles("promotion")):
         more = f", and {len(obstacles) - 1} more" if len(obstacles) > 1 else ""
@@ -229,6 +234,21 @@ def _by_presence(station: Station, target: str, found: Reached) -> tuple[list[It
         digests = [Digest.parse(digest) for digest, each in found.items if each == kind]
         absent |= {(str(one), kind) for one in station.metadata.unlinked(target, digests, kind)}
     return [one for one in found.items if one in absent], [one for one in found.items if one not in absent]
+
+
+def _require_current(
+    station: Station, repositories: Sequence[str], digests: set[Digest], contents: Sequence[str]
+) -> None:
+    """Go on only where nothing of it is retired by now: a repository by its name, an artifact by its digest, wherever
+    it is. Raises RefusedError naming the successor."""
+    now = clock.now()
+    for one in retired(station.reader, repositories, [*map(str, digests), *contents]):
+        if one.is_over(now):
+            raise RefusedError(
+                f"it is retired since {one.after}, and its successor is {one.successor}", thing=one.reference,
+                remedy=f"promote the successor; or take it back: lockgate repo retire {one.reference} --undo",
+                code="retired",
+            )  # fmt: skip
 
 
 def _require_no_scan(station: Station, digests: set[Digest]) -> None:

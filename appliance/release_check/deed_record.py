@@ -1,8 +1,8 @@
 """What the audit log says of deeds that rows remember: restores, floors, receipts, hand-overs and sealed keys that were
 opened, of streams (appliance.release_check.stream_record), of the steps of bundles
 (appliance.release_check.step_record), of changes of duty (appliance.release_check.duty_record), of accounts
-(appliance.release_check.account_record) and of promotions (appliance.release_check.promotion_record); and what a cut
-of the log keeps of it.
+(appliance.release_check.account_record), of promotions (appliance.release_check.promotion_record) and of retirements
+(appliance.release_check.retirement_record); and what a cut of the log keeps of it.
 
 A cut keeps lines `{"deeds": word, "of": […]}`; a cut without any is one of an earlier version, which kept nothing of
 them. `times` is there always; `whole` names the parts of which the cut knows everything.
@@ -16,10 +16,11 @@ from itertools import islice
 from typing import Any, Final
 
 from appliance.audit.acts import Act
-from appliance.release_check import duty_record, promotion_record, stream_record
+from appliance.release_check import duty_record, promotion_record, retirement_record, stream_record
 from appliance.release_check.account_record import AccountRecord
 from appliance.release_check.duty_record import DutyRecord
 from appliance.release_check.promotion_record import PromotionRecord
+from appliance.release_check.retirement_record import RetirementRecord
 from appliance.release_check.step_record import StepRecord
 from appliance.release_check.stream_record import StreamRecord
 from bundles.io import strict_json
@@ -28,6 +29,7 @@ _CHUNK: Final = 200
 HandOver = tuple[str, ...]
 """bundle, giver, taker, medium, serial, seal, note, actor."""
 _STREAMS, _STEPS, _PROMOTIONS = "streams", "steps", "promotions"
+_RETIREMENTS = "retirements"
 HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 
 
@@ -35,8 +37,9 @@ HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 class DeedRecord:
     """By the log: `spent` the sealed keys that opened, each with its bundle's id; `restored` the time of the newest
     restore ("" for none); `receipts` by number, with digest and time; `handovers`; `arrived` the time of the newest
-    import. `streams`, `steps`, `duties`, `accounts` and `promotions` as their modules have it. `whole`: whether all
-    of that is known; `kept`: whether a cut kept any of it, `parts` the parts of which a cut knew everything."""
+    import. `streams`, `steps`, `duties`, `accounts`, `promotions` and `retirements` as their modules have it. `whole`:
+    whether all of that is known; `kept`: whether a cut kept any of it, `parts` the parts of which a cut knew
+    everything."""
 
     spent: dict[str, str] = field(default_factory=dict)
     restored: str = ""
@@ -48,6 +51,7 @@ class DeedRecord:
     duties: DutyRecord = field(default_factory=DutyRecord)
     accounts: AccountRecord = field(default_factory=AccountRecord)
     promotions: PromotionRecord = field(default_factory=PromotionRecord)
+    retirements: RetirementRecord = field(default_factory=RetirementRecord)
     whole: bool = True
     kept: bool = False
     parts: set[str] = field(default_factory=set)
@@ -61,6 +65,8 @@ class DeedRecord:
             self.duties.note(act, event)
         if act in promotion_record.ABOUT:
             self.promotions.note(act, event)
+        if act in retirement_record.ABOUT:
+            self.retirements.note(act, event)
         self.accounts.note(act, event)
         self.steps.note(act, event)
         if act == Act.BREAK_GLASS_RELEASE:
@@ -93,6 +99,8 @@ class DeedRecord:
         base.streams.whole, base.steps.whole = _STREAMS in base.parts, _STEPS in base.parts
         base.promotions.whole = _PROMOTIONS in base.parts
         self.promotions.go_on_from(base.promotions, taken_back)
+        base.retirements.whole = _RETIREMENTS in base.parts
+        self.retirements.go_on_from(base.retirements, taken_back)
         self.streams.go_on_from(base.streams, taken_back)
         self.steps.go_on_from(base.steps)
         self.duties.go_on_from(base.duties)
@@ -104,7 +112,10 @@ class DeedRecord:
     def lines(self) -> Iterator[bytes]:
         """What a cut keeps."""
         times = [["restored", self.restored], ["arrived", self.arrived]]
-        parts = ((_STREAMS, self.streams), (_STEPS, self.steps), (_PROMOTIONS, self.promotions))
+        parts = (
+            (_STREAMS, self.streams), (_STEPS, self.steps), (_PROMOTIONS, self.promotions),
+            (_RETIREMENTS, self.retirements),
+        )  # fmt: skip
         every: dict[str, list[Any]] = {
             "times": times if self.whole else [*times, ["part", ""]],
             "spent": sorted(map(list, self.spent.items())),
@@ -116,6 +127,7 @@ class DeedRecord:
             **self.duties.rows(),
             **self.accounts.rows(),
             **self.promotions.rows(),
+            **self.retirements.rows(),
         }
         for word, rows in every.items():
             todo = iter(rows)
@@ -144,3 +156,4 @@ class DeedRecord:
                 self.duties.take(word, rows)
                 self.accounts.take(word, rows)
                 self.promotions.take(word, rows)
+                self.retirements.take(word, rows)

@@ -95,6 +95,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "repo copy": ("team/helo:1 team/other:1", 1, "did you mean team/hello:1?"),
     "repo delete": ("team/helo:1", 1, "did you mean team/hello?"),
     "repo promote": ("team/hello:1 --to production", 2, "lockgate policy explain"),
+    "repo retire": ("team/helo:1 --successor team/hello:1 --after 2027-01-31", 1, "did you mean team/hello:1?"),
     "repo rollback": ("team/helo:1", 2, "lockgate policy explain"),
     "repo show": ("team/hello:2", 1, "lockgate repo tags team/hello"),
     "repo tags": ("team/helo", 1, "did you mean team/hello?"),
@@ -134,7 +135,7 @@ OTHERWISE = {
     "a list, or a filter that may be empty": (
         "advisories list", "block list", "bundle deltas", "bundle list", "diode list", "exception list",
         "job list", "key list", "key rotation list",
-        "media list", "repo history", "sftp hosts", "sftp watch",
+        "media list", "repo history", "repo retired", "sftp hosts", "sftp watch",
         "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
         "user review", "webhook list",
     ),

@@ -89,6 +89,9 @@ ELSEWHERE = {
     "POST /v1/copies": "tests/control/test_repository_acts.py::test_a_copy_that_cannot_be_recorded_shows_nothing",
     "POST /v1/promotions": "tests/promotion/test_promote.py::test_a_promotion_that_cannot_be_recorded_shows_nothing",
     "POST /v1/rollbacks": "tests/promotion/test_promote.py::test_a_promotion_that_cannot_be_recorded_shows_nothing",
+    "POST /v1/retirements": "tests/promotion/test_retire.py::test_a_retirement_that_cannot_be_recorded_does_not_count",
+    "POST /v1/retirements/undo": "tests/promotion/test_retire.py"
+    "::test_a_retirement_that_cannot_be_recorded_does_not_count",
     "POST /v1/signatures": "tests/control/test_signing.py::test_signatures_that_cannot_be_recorded_are_not_shown",
     "POST /v1/session": "tests/access/test_sessions.py::test_a_log_in_that_cannot_be_recorded_opens_no_session",
     "POST /v1/plans": "tests/control/test_recorded_elsewhere.py::test_a_plan_changes_nothing",

@@ -143,7 +143,7 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
-    if first["kind"] in ("claim", "facts", "record", "channel"):
+    if first["kind"] in ("claim", "facts", "record", "channel", "retirement"):
         raise _changed_row(first)
     if first["kind"] == "damaged":
         raise RefusedError(
@@ -210,8 +210,8 @@ _LISTED: Final = 1_000
 """Findings of a kind, and manifests that are still shown, that the control API lists at most."""
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "claim": 2, "facts": 2, "record": 2, "channel": 2, "state": 2, "report": 2, "foreign": 3,
-                  "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
+                  "claim": 2, "facts": 2, "record": 2, "channel": 2, "retirement": 2, "state": 2, "report": 2,
+                  "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 
@@ -232,6 +232,13 @@ def _changed_row(first: dict[str, str]) -> Exception:
             thing=f"{first['thing']}: {first['found']}",
             remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
         )
+    if first["kind"] == "retirement":
+        return RefusedError(
+            "a retirement is not what the audit log says", thing=f"{first['thing']}: {first['found']}",
+            remedy="find out who changed the database, then "
+            + ("take it back: lockgate repo retire REF --undo" if first["found"] == "unexplained" else "retire it"
+               " again: lockgate repo retire REF --successor REF --after DATE"),
+        )  # fmt: skip
     if first["kind"] == "channel":
         return RefusedError(
             "promotions of a channel are not what the station wrote",
@@ -249,7 +256,7 @@ def _changed_row(first: dict[str, str]) -> Exception:
 
 def _place(one: dict[str, str]) -> str:
     """Where a finding is: a repository, or a tag in it."""
-    if one["kind"] == "record":
+    if one["kind"] in ("record", "retirement"):
         return one["thing"]
     return f"{one['repository']}:{one['tag']}" if one.get("tag") else one["repository"]
 

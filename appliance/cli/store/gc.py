@@ -23,12 +23,14 @@ _ROWS: Final = 20
 @click.option(
     "--older-than", metavar="TIME", help="With --untagged: those without a tag for so long (12h, 30d, 8w; usually 30d)."
 )
+@click.option("--retired", is_flag=True, help="Take the tags of what is retired, after its date.")
 @detach_option
 @station_option
 @json_option
 def gc(
-    root: Path | None, dry_run: bool, now: bool, untagged: bool, older_than: str | None, detach: bool, as_json: bool
-) -> None:
+    root: Path | None, dry_run: bool, now: bool, untagged: bool, older_than: str | None, retired: bool, detach: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Take away what no repository shows, no quarantine keeps and no build waits for.
 
     Safe beside pushes and pulls; imports and collects are waited for. A blob that no manifest of its repository names
@@ -38,6 +40,9 @@ def gc(
     With --untagged also what an overwritten tag left: manifests to which no tag leads, neither itself nor through an
     index or as what refers to it. Nothing goes that lost its tag, or came, within the time of --older-than, nor what is
     released, pinned, blocked or part of a build, or what any of these names. `repo show --untagged` lists them.
+
+    With --retired the tags go of what `repo retire` retired, once its date has come; what they led to then has no tag.
+    Tags in repositories that hold released content, and in immutable stages, stay.
     """
     from appliance.cli.shared.follow import run_job
 
@@ -47,6 +52,8 @@ def gc(
     if untagged:
         age = None if older_than is None else seconds_of(older_than, "12h, 30d or 8w")
         params |= {"untagged": True, "older_than": age}
+    if retired:
+        params["retired"] = True
     result = run_job(root, "gc", params, detach=detach)
     show(result, as_json, lambda: result["job"] if detach else _text(result))
 
@@ -56,6 +63,8 @@ def _text(result: dict[str, Any]) -> str:
     lines = [f"{some(result['blobs'], 'blob')} {verb}, {megabytes(result['bytes'])}"]
     if result["untagged"] is not None:
         lines += _untagged(result["untagged"], verb, listed=result["dry_run"])
+    if result["retired"] is not None:
+        lines += _retired(result["retired"], verb)
     if result["links"]:
         lines.append(f"{some(result['links'], 'link')} to blobs that no manifest names {verb}")
     if result["uploads"]:
@@ -99,6 +108,14 @@ def _doubtful(found: dict[str, Any]) -> list[str]:
     if rest := len(found["rows"]) - _ROWS:
         lines += [f"  and {rest} more"] * (rest > 0)
     return [*lines, "  push each again, or delete it: docs/howto/keep-the-store-healthy.md"]
+
+
+def _retired(found: dict[str, Any], verb: str) -> list[str]:
+    lines = [f"{some(found['tags'], 'tag')} of what is retired {verb}"]
+    lines += [safe(f"  {one['repository']}:{one['tag']} {one['digest']}") for one in found["named"]]
+    if rest := found["tags"] - len(found["named"]):
+        lines.append(f"  and {some(rest, 'more tag')}")
+    return lines + [f"kept: {count} {why}" for why, count in found["kept"].items()]
 
 
 def _untagged(found: dict[str, Any], verb: str, *, listed: bool) -> list[str]:

@@ -12,6 +12,7 @@ from appliance.cli.shared.context import call, json_option, megabytes, show, sta
 from appliance.cli.shared.pages import limit_option, show_list, whole_list
 from appliance.cli.store.adopt import adopt
 from appliance.cli.store.promote import history, promote, rollback
+from appliance.cli.store.retire import retire, retired, words
 from bundles.errors import NotFoundError, UsageError
 from bundles.io.display import safe, some
 from bundles.oci.reference import check_repository, check_tag_pattern
@@ -19,13 +20,15 @@ from bundles.oci.reference import check_repository, check_tag_pattern
 
 @click.group()
 def repo() -> None:
-    """Repositories: list, tags, show, adopt, delete, copy, promote, rollback, history."""
+    """Repositories: list, tags, show, adopt, delete, copy, promote, rollback, history, retire, retired."""
 
 
 repo.add_command(adopt)
 repo.add_command(promote)
 repo.add_command(rollback)
 repo.add_command(history)
+repo.add_command(retire)
+repo.add_command(retired)
 
 
 def paging(command: Any) -> Any:
@@ -44,7 +47,8 @@ def list_(root: Path | None, limit: int | None, after: str, text: str, as_json: 
 
     def row(entry: dict[str, Any]) -> tuple[object, ...]:
         untagged = "?" if entry["untagged"] is None else entry["untagged"]
-        return entry["name"], entry["tags"], entry["manifests"], untagged, megabytes(entry["bytes"])
+        name = entry["name"] + _retired(entry)
+        return name, entry["tags"], entry["manifests"], untagged, megabytes(entry["bytes"])
 
     head = ("REPOSITORY", "TAGS", "MANIFESTS", "UNTAGGED", "SIZE")
     show_list(root, "/v1/repositories", row, head, limit=limit, as_json=as_json, after=after, filter=text)
@@ -59,10 +63,16 @@ def tags(root: Path | None, name: str, limit: int | None, after: str, text: str,
     """A repository's tags."""
 
     def row(entry: dict[str, Any]) -> tuple[object, ...]:
-        return entry["tag"], entry["kind"], entry["digest"], entry["updated"]
+        return entry["tag"], entry["kind"] + _retired(entry), entry["digest"], entry["updated"]
 
     path, head = f"/v1/repositories/{quote(name)}/tags", ("TAG", "KIND", "DIGEST", "UPDATED")
     show_list(root, path, row, head, limit=limit, as_json=as_json, after=after, filter=text)
+
+
+def _retired(entry: dict[str, Any]) -> str:
+    """What stands behind something that is retired, or will be."""
+    found = entry.get("retired")
+    return "" if found is None else " (retired)" if found["over"] else " (to be retired)"
 
 
 @repo.command("show")
@@ -190,6 +200,7 @@ def _text(document: dict[str, Any]) -> str:
     ]
     lines += [f"  [!!] {document['note']}"] if document["note"] else []
     lines += [f"  [!!] blocked: {document['blocked']}"] if document["blocked"] is not None else []
+    lines += [f"  [!!] {words(document['retired'])}"] if document["retired"] is not None else []
     lines += [
         f"  platform    {entry['platform']}  {entry['digest']}{_NOT_HERE[entry['state']]}"
         for entry in document["platforms"]

@@ -25,6 +25,7 @@ from appliance.api.content import (
 from appliance.control.api import Control, answer, get, page, page_of, require
 from appliance.control.artifact_sizes import ArtifactSizes
 from appliance.control.request_fields import query_number, query_text
+from appliance.control.retired import retired_of
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shown_prefixes, shows
 from appliance.lifecycle.untagged import ManifestReferences, Untagged, count, untagged
@@ -57,7 +58,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         found = [
             Repository(
                 name=entry.name, tags=entry.tags, manifests=entry.manifests, bytes=entry.bytes,
-                untagged=counts[entry.name],
+                untagged=counts[entry.name], retired=retired_of(control.station, entry.name),
             )
             for entry in entries
         ]  # fmt: skip
@@ -80,7 +81,9 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         limit, after, text = page_of(request)
         found = metadata.tags(name, limit, after, text)
-        described = await asyncio.to_thread(lambda: [_tag(entry, sizes) for entry in found])
+        described = await asyncio.to_thread(
+            on_own_station, control.station, lambda own: [_tag(own, name, entry, sizes) for entry in found]
+        )
         return page(described, limit, lambda entry: str(entry.tag))
 
     async def artifact(request: web.Request) -> web.Response:
@@ -145,7 +148,7 @@ def _look_up(
     return reference, facts, list(referrers), tags, note, blocked
 
 
-def _tag(entry: TagFacts, sizes: ArtifactSizes) -> Tag:
+def _tag(station: Station, repository: str, entry: TagFacts, sizes: ArtifactSizes) -> Tag:
     return Tag(
         tag=entry.tag,
         digest=str(entry.digest),
@@ -154,6 +157,7 @@ def _tag(entry: TagFacts, sizes: ArtifactSizes) -> Tag:
         size=entry.size,
         total_size=sizes.of(entry.digest, entry.media_type, entry.size),
         updated=entry.updated,
+        retired=retired_of(station, repository, entry.digest),
     )
 
 
@@ -187,6 +191,7 @@ def _read(
         reference=str(reference),
         note=note,
         blocked=blocked,
+        retired=on_own_station(control.station, lambda own: retired_of(own, reference.repository, facts.digest)),
         digest=str(facts.digest),
         media_type=facts.media_type,
         artifact_type=facts.artifact_type,

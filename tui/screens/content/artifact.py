@@ -22,6 +22,7 @@ from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 from tui.widgets.tree import Node, TreeRows
 from tui.wording.artifact_tree import parts, tree
+from tui.wording.retirement import retirement
 
 _OTHER: Final = "another reference"
 
@@ -99,6 +100,11 @@ class ArtifactScreen(StationScreen):
                 []
                 if why is None
                 else [fact("state", f"[!!] blocked, nobody may pull it: {safe(why)}", "bad", name_width=7)]
+            ),
+            *(
+                []
+                if artifact.retired is None
+                else [fact("state", f"[!!] {retirement(artifact.retired)}", "need", name_width=7)]
             ),
             fact("name", safe(artifact.reference), "title", name_width=7),
             fact("digest", safe(artifact.digest), name_width=7),

@@ -19,6 +19,7 @@ from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
+from tui.wording.retirement import retirement
 
 ROOMY = 110
 """Columns from which both panes are shown."""
@@ -167,12 +168,17 @@ class RepositoriesScreen(StationScreen):
     def _show_detail(self) -> None:
         tag = self.tags.current
         detail = self.query_one("#detail", Panel)
-        lost = self._untagged()
+        lost = [*self._untagged(), *self._retired()]
         if tag is None or not self.tags.display:
             detail.show(lost or [[("", "plain")]])
             return
         name = [[(safe(tag.tag), "title")]] if len(safe(tag.tag)) > LONG else []
         detail.show([*lost, *name, [(safe(tag.digest), "plain")]])
+
+    def _retired(self) -> list[list[tuple[str, str]]]:
+        """A line about the retirement of what is under the cursor."""
+        one = self.tags.current if self.in_tags else self.repositories.current
+        return [] if one is None or one.retired is None else [[(retirement(one.retired), "need")]]
 
     def _untagged(self) -> list[list[tuple[str, str]]]:
         """A line about the manifests of the repository under the cursor to which no tag leads."""
