@@ -169,6 +169,11 @@ def log_in(on: Watched) -> None:
     assert on.server.ask("GET", "/v2/", None, {"Authorization": "Basic token"}).status == 200
 
 
+@moves("cache_answers_total")
+def ask_a_cache(on: Watched) -> None:
+    on.registry.cached("blob", "hit")
+
+
 @moves("connections_total")
 def connect(on: Watched) -> None:
     on.registry.connection("accepted")
@@ -290,7 +295,6 @@ def fill_the_disk(on: Watched) -> Iterator[None]:
 def fail_pulls(on: Watched) -> None:
     counts = on.own.slots.open("worker-7")
     counts.add(on.own.slots.layout.at("lockgate_pulls", "all", "blob", "station", "disk"), 50)
-    counts.add(on.own.slots.layout.at("lockgate_pulls", "all", "blob", "good", "ok"), 50)
 
 
 ELSEWHERE = {
