@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "policy": ("appliance.cli.keys.image_policy:policy", "The policy for images: check, apply, test, explain, diff"),
     "exception": ("appliance.cli.keys.exceptions:exception", "Exceptions from gates: request, approve, list"),
     "file": ("appliance.cli.store.file:file", "Files that were collected: get one back"),
+    "chart": ("appliance.cli.store.chart:chart", "Helm charts: the images that one names"),
     "gc": ("appliance.cli.store.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.store.scrub:scrub", "Read every blob, withdraw what is damaged"),
     "restore": ("appliance.cli.store.restore:restore", "Say that the station's folder was put back from a copy"),

@@ -184,6 +184,19 @@ def start(
     )  # fmt: skip
 
 
+def wait(process: Child, timeout: float) -> int | None:
+    """Wait for the end of a child that `start` made: its return code. None where it took longer than `timeout` seconds;
+    it is killed then, with what it started."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
 def how_it_ended(returncode: int) -> str:
     """How a process ended, by its return code as `subprocess` has it: a predicate that names its signal or status."""
     if returncode >= 0:

@@ -40,6 +40,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "bundle unpack": ("{tmp}/none --to {tmp}/there", 1, "mounted"),
     "bundle verify": ("{tmp}/none", 1, "mounted"),
     "bundle void": (f"{BUNDLE} --why x", 1, "lockgate bundle list"),
+    "chart images": ("team/nosuch:1", 1, "lockgate repo list"),
     "collect": ("file:{tmp}/none", 2, "a file's path"),
     "completion": ("bsh", 2, "did you mean bash?"),
     "exception approve": ("none --key engineer", 1, "lockgate exception list"),

@@ -14,6 +14,7 @@ from appliance.tour.pull import pull
 from appliance.tour.stage import Station
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
+from tests.charts.test_charts import CHART, packed
 from tests.peers.stock import Layout, docker_registry_in, run
 
 
@@ -126,6 +127,29 @@ def test_the_folder_of_a_stopped_registry_is_adopted(alpha: Station, layout: Lay
     for words, status in ((("nosuch",), 2), ((str(tmp_path), "UPPER"), 2), ((str(tmp_path), "nosuch/**"), 1)):
         failed = alpha.run("repo", "adopt", *words, expect=status)
         assert len([line for line in failed.stderr.splitlines() if "lockgate:" in line]) == 1
+
+
+def test_a_charts_images_are_named_and_its_archive_is_given_back(alpha: Station, tmp_path: Path) -> None:
+    layout, archive = Layout(tmp_path / "layout"), packed({"Chart.yaml": CHART, "values.yaml": b"image: nginx:1"})
+    config = layout.blob(b"{}", "application/vnd.cncf.helm.config.v1+json")
+    layer = layout.blob(archive, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
+    fields = {
+        "schemaVersion": 2, "config": config, "layers": [layer],
+        "annotations": {"org.opencontainers.image.title": "app", "org.opencontainers.image.version": "1.2.3"},
+    }  # fmt: skip
+    layout.tag(
+        "charts/app:1.2.3", layout.blob(json.dumps(fields).encode(), "application/vnd.oci.image.manifest.v1+json")
+    )
+    (note,) = alpha.run("collect", f"oci:{layout.folder}", "--json").json["notes"]
+    assert "lockgate chart images charts/app:1.2.3" in note
+    (tmp_path / "app.tgz").write_bytes(archive)
+    for chart in ("charts/app:1.2.3", str(tmp_path / "app.tgz")):
+        found = alpha.run("chart", "images", chart, "--json").json
+        assert [one["image"] for one in found["images"]] == ["docker.io/library/nginx:1"]
+    listed = alpha.run("chart", "images", "charts/app:1.2.3", "--toml").stdout
+    assert 'from = "docker.io/library/nginx:1"' in listed
+    assert alpha.run("file", "get", "charts/app:1.2.3", "--to", str(tmp_path)).last_line == f"{tmp_path}/app-1.2.3.tgz"
+    assert (tmp_path / "app-1.2.3.tgz").read_bytes() == archive
 
 
 def test_a_reference_at_another_registry_comes_with_every_platform(

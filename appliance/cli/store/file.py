@@ -42,10 +42,10 @@ def file() -> None:
 @station_option
 @json_option
 def get(root: Path | None, reference: str, folder: Path, name: str | None, as_json: bool) -> None:
-    """Write a collected file into DIR, with its name, its permission bits and its bytes; the last line is its path.
+    """Write a collected file, or a Helm chart's archive, into DIR; the last line is its path.
 
-    The bytes are checked against the digest before the file gets its name. It belongs to the caller. No file that is
-    there is replaced, and setuid, setgid and sticky bits are never set.
+    It gets its name, its permission bits and its bytes, which are checked against the digest before the file gets its
+    name. It belongs to the caller. No file that is there is replaced, and setuid, setgid and sticky bits are never set.
     """
     document = call(root, lambda client: client.get("/v1/file", ref=reference))
     found = _name(name if name is not None else document["name"], given=name is not None)
@@ -66,6 +66,12 @@ def get(root: Path | None, reference: str, folder: Path, name: str | None, as_js
     # Scripts take the last line for the path: nothing that `safe` escapes beyond what cannot be shown is escaped here.
     path = str(target)
     show(shown, as_json, lambda: f"{said}\n{safe(path) if any(map(is_unseen, path)) else path}")
+
+
+def fetch_file(root: Path | None, reference: str, target: Path) -> None:
+    """Write a collected file, or a chart's archive, to `target`, checked. Raises a LockgateError."""
+    document = call(root, lambda client: client.get("/v1/file", ref=reference))
+    _write(root, f"{document['repository']}@{document['digest']}", document, target, None)
 
 
 def _name(name: str, *, given: bool) -> str:

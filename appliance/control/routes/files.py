@@ -1,4 +1,4 @@
-"""/v1/file: a file that was collected, given back to whoever may pull it.
+"""/v1/file: a file that was collected, or a Helm chart's archive, given back to whoever may pull it.
 
 What is shown decides, as in the registry: a repository's link, and blocks. Whoever takes the bytes checks them.
 """
@@ -70,7 +70,7 @@ def _layer(control: Control, reference: Reference) -> tuple[Digest, Descriptor, 
     if reference.tag is not None and reference.digest is not None:
         there = metadata.tagged_manifest(reference.repository, reference.tag)
         note = moved_tag(reference, None if there is None else there.digest)
-    digest, layer = collected_file(control.station, reference)
+    digest, layer = collected_file(control.station, reference, charts=True)
     return digest, layer, note
 
 

@@ -29,6 +29,7 @@ from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.attached_tags import fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
+from bundles.oci.kinds import CHART_TYPE
 from bundles.oci.left_out import left_out_by, record_of
 from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
@@ -184,6 +185,11 @@ class Collector:
         notes = [f"{self._root.target}: left out {left}"] if left else []
         if self._lacking:
             notes.append(f"{self._root.target}: it has no {', '.join(self._lacking)}")
+        if self._manifests[self._root.descriptor.digest].artifact_type == CHART_TYPE:
+            notes.append(
+                f"{self._root.target}: a chart; its images are not collected with it: "
+                f"lockgate chart images {self._root.target}"
+            )
         return notes + self._unasked_note()
 
     def _unasked_note(self) -> list[str]:

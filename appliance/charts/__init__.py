@@ -1,0 +1,1 @@
+"""Helm charts: what images one names."""
