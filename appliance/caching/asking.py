@@ -16,6 +16,7 @@ from appliance import limits
 from appliance.local_socket import ShortPath
 from appliance.registry.pull_through import Outcome
 from appliance.settings.caches import Caches
+from appliance.tracing.context import DONE_FOR
 from bundles.oci.digest import Digest
 
 _GONE: Final = Outcome(state="failed", why="the station's process for caches is not there", retry=5)
@@ -27,6 +28,8 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["manifest", "blob"]
     repository: str
     reference: str
+    trace: str = ""
+    """The `traceparent` of who asks, "" for none."""
 
 
 class Asking:
@@ -37,11 +40,11 @@ class Asking:
 
     async def manifest(self, repository: str, reference: str) -> Outcome:
         """As PullThrough.manifest."""
-        return await self._ask(Ask("manifest", repository, reference))
+        return await self._ask(Ask("manifest", repository, reference, DONE_FOR.get()))
 
     async def blob(self, repository: str, digest: Digest) -> Outcome:
         """As PullThrough.blob."""
-        return await self._ask(Ask("blob", repository, str(digest)))
+        return await self._ask(Ask("blob", repository, str(digest), DONE_FOR.get()))
 
     async def _ask(self, question: Ask) -> Outcome:
         try:

@@ -32,6 +32,7 @@ from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter
 from appliance.store.writes.write import AsyncGuarded
+from appliance.tracing.context import DONE_FOR, TraceContext
 from appliance.upstreams.accounts import Accounts
 from appliance.upstreams.auth_files import own_accounts
 from appliance.upstreams.upstream import Upstreams
@@ -92,6 +93,8 @@ async def _answer(fetcher: Fetcher, reader: asyncio.StreamReader, out: asyncio.S
     """One question of a process of this station."""
     try:
         question = msgspec.json.decode(await reader.readline(), type=Ask)
+        trace = TraceContext.parse([question.trace])
+        DONE_FOR.set("" if trace is None else str(trace))  # of what is fetched for several it says the first one's
         asked = asyncio.ensure_future(_find(fetcher, question))
         gone = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)

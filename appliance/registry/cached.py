@@ -13,6 +13,7 @@ from appliance.registry import errors
 from appliance.registry.call import Call, as_warning
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.pull_through import Outcome
+from appliance.registry.watch import fetching
 from appliance.store.reads.caches import tag_asked
 from appliance.store.reads.registry import BlobFacts, ManifestFacts
 from appliance.store.writes.rows import Kind
@@ -41,7 +42,8 @@ async def manifest(
             check_tag(reference)
         except MalformedError:
             return facts, {}
-    outcome = await call.services.pull_through.manifest(call.name, reference)
+    with fetching(call.request):
+        outcome = await call.services.pull_through.manifest(call.name, reference)
     _count(call, "manifest", outcome)
     if outcome.state == "absent":
         return None, {}
@@ -58,7 +60,8 @@ async def blob(call: Call, digest: Digest, facts: BlobFacts | None) -> BlobFacts
         call.worker.measures.cached("blob", "hit")
         return facts
     call.refuse_blocked(digest)
-    outcome = await call.services.pull_through.blob(call.name, digest)
+    with fetching(call.request):
+        outcome = await call.services.pull_through.blob(call.name, digest)
     _count(call, "blob", outcome)
     if outcome.state == "absent":
         return None

@@ -1,14 +1,17 @@
 """What is written of each request where the site wants it: a line of the program's log, and spans of some.
 
 A request passes through phases, which nest: `access` (who asks, and may they come in), `policy` (is it signed as it
-should be), `read` (its bytes from the disk), `receive` (the body that a client sends), `store` (content to the disk),
-`turn` (until nothing else changes the same things), `audit` (the log's line, durable), `commit` (the metadata,
-durable), `send` (a body from the disk, or in pieces). What is between them is the program's own work.
+should be), `fetch` (a cache's upstream), `read` (its bytes from the disk), `receive` (the body that a client sends),
+`store` (content to the disk), `turn` (until nothing else changes the same things), `audit` (the log's line, durable),
+`commit` (the metadata, durable), `send` (a body from the disk, or in pieces). What is between them is the program's own
+work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from aiohttp import web
@@ -19,11 +22,11 @@ from appliance.registry.plain_head import PlainHead
 from appliance.registry.request_log import SHOWN, Answered, Phase
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, BROKEN, RegistryServices
-from appliance.tracing.context import HEADER, TraceContext, new_span
+from appliance.tracing.context import DONE_FOR, HEADER, TraceContext, new_span
 from appliance.tracing.spans import SERVER, Span, Value
 from appliance.tracing.tracer import Tracer
 
-Name = Literal["access", "policy", "read", "receive", "store", "turn", "audit", "commit", "send"]
+Name = Literal["access", "policy", "fetch", "read", "receive", "store", "turn", "audit", "commit", "send"]
 
 _FAILED: Final = 500
 _ROUTES: Final = {
@@ -83,6 +86,18 @@ def trace_of(request: web.Request) -> TraceContext | None:
     if trail is not None and trail.picked:
         return trail.trace
     return sent_by(request)
+
+
+@contextlib.contextmanager
+def fetching(request: web.Request) -> Iterator[None]:
+    """The phase in which another program is asked for what a request wants; it is told the request's trace."""
+    trace = trace_of(request)
+    before = DONE_FOR.set("" if trace is None else str(trace))
+    try:
+        with phase(request, "fetch"):
+            yield
+    finally:
+        DONE_FOR.reset(before)
 
 
 def watch_of(services: RegistryServices) -> Watch | None:

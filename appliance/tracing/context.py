@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 HEADER: Final = "traceparent"
+
+DONE_FOR: Final[ContextVar[str]] = ContextVar("lockgate_trace", default="")
+"""The `traceparent` of what this task does for somebody, "" for none: what it asks other programs for says so."""
+
 _FORM: Final = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?\Z"
 )

@@ -48,6 +48,26 @@ def test_a_miss_is_fetched_and_a_hit_asks_nobody(site: CacheSite) -> None:
     assert site.server.ask("GET", f"/v2/{HERE}/tags/list").json["tags"] == ["1"]
 
 
+def test_the_upstream_is_told_the_trace_of_who_asks_and_of_nobody_else(site: CacheSite) -> None:
+    trace, told = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", list[str | None]()
+    site.upstream.image(THERE, "1", LARGE)
+
+    def listen(handler: Handler) -> bool:
+        told.append(handler.headers.get("traceparent"))
+        return False
+
+    site.upstream.fault = listen
+    asked: list[tuple[str, dict[str, str], str | None]] = [
+        (f"blobs/{Digest.of(LARGE)}", {"traceparent": trace}, trace),
+        ("manifests/1", {"traceparent": "junk"}, None),
+        ("manifests/none", {}, None),
+    ]
+    for path, sent, expected in asked:
+        told.clear()
+        site.server.ask("GET", f"/v2/{HERE}/{path}", None, sent)
+        assert set(told) == {expected}
+
+
 def test_by_digest_alone_and_of_an_index_its_children_when_asked(site: CacheSite) -> None:
     child = site.upstream.image(THERE, "", b"one")
     other = site.upstream.image(THERE, "", b"two")

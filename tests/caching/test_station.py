@@ -25,9 +25,12 @@ from tests.registry_server import Store
 LARGE = bytes(range(256)) * 8192
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
 def get(station: Station, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(station.base.removeprefix("http://"), timeout=60)
-    connection.request("GET", f"/v2/{path}")
+    connection.request("GET", f"/v2/{path}", headers={"traceparent": TRACE})
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
@@ -43,6 +46,8 @@ def add_cache(station: Station, upstream: SmallRegistry) -> None:
 @pytest.mark.parametrize("side", ["outside", "inside"])
 def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: str) -> None:
     upstream.image(THERE, "1", LARGE)
+    traces = set()
+    upstream.fault = lambda handler: traces.add(handler.headers.get("traceparent")) is not None
     station = Station(tmp_path / "alpha", "alpha", side)
     add_cache(station, upstream)
     station.run("config", "check")
@@ -50,6 +55,7 @@ def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: s
         status, manifest = get(station, f"{HERE}/manifests/1")
         assert status == 200
         assert get(station, f"{HERE}/blobs/{Digest.of(LARGE)}") == (200, LARGE)
+        assert traces == {TRACE}
         asked = len(upstream.asked)
         for _ in range(6):  # by whichever worker
             assert get(station, f"{HERE}/manifests/1") == (200, manifest)

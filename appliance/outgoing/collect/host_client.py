@@ -22,7 +22,7 @@ from appliance.outgoing.collect.destinations import Destinations, WayToProxy
 from appliance.outgoing.collect.pace import Pace
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.urls import joined
-from appliance.tracing.context import HEADER
+from appliance.tracing.context import DONE_FOR, HEADER
 from bundles import limits
 from bundles.errors import MalformedError, RefusedError
 from bundles.io.display import some
@@ -61,7 +61,8 @@ class HostClient:
     on to."""
 
     def __init__(self, access: HostAccess, redirects: Sequence[tuple[str, ...]], pace: Pace, trace: str = "") -> None:
-        """`trace`: the place in a trace that the host is told, "" for none; no other host is."""
+        """`trace`: the place in a trace that the host is told where a task has none of its own (`DONE_FOR`), "" for
+        none; no other host is told."""
         host = access.host
         address = URL(f"//{REAL_HOSTS.get(host, host)}").raw_host or ""
         plain = access.plain_http or (is_loopback(address) and access.ssl is None)
@@ -152,7 +153,8 @@ class HostClient:
         is_source = self.is_source(url)
         context = self._ssl if is_source else await self._context(url)
         if is_source:
-            headers = {**headers, **self._trace}
+            trace = DONE_FOR.get()
+            headers = {**headers, **({HEADER: trace} if trace else self._trace)}
         proxy = self._destinations.proxy_of(url)
         await self.pace.turn(f"{url.raw_host}{url.raw_path}"[:200])
         connections = self._connections() if proxy is None else self._by_proxy(proxy)
