@@ -681,6 +681,15 @@ CACHE_AT_ONCE: Final = 256
 CACHE_MEMORY: Final = 20_000
 """What is remembered of failures and of what upstreams do not have, and the sizes of blobs that manifests named."""
 
+CACHE_WARMED: Final = 500
+"""References of one warm-up: the images of a large roll-out."""
+
+CACHE_WARM_AT_ONCE: Final = 4
+"""References, and then blobs, that a warm-up asks for at once: an upstream's other slots are for clients."""
+
+CACHE_WARM_LOOK: Final = 0.5
+"""Seconds between two looks of a warm-up whether it was cancelled."""
+
 CACHE_ASK: Final = 4 * KIB
 CACHE_ANSWER: Final = 16 * KIB
 """Bytes of a worker's question to the process that fetches, and of an answer's line."""

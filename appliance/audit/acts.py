@@ -112,6 +112,7 @@ class Act(StrEnum):
     COPY_MANIFEST = "copy-manifest"
     CACHE_BLOB = "cache.blob"
     CACHE_MANIFEST = "cache.manifest"
+    WARM = "warm"
     DELETE_BLOB = "delete-blob"
     DELETE_MANIFEST = "delete-manifest"
     DELETE_TAG = "delete-tag"
@@ -133,6 +134,7 @@ class Act(StrEnum):
     SFTP_LIST_START = "sftp-list.start"
     SFTP_PULL_START = "sftp-pull.start"
     SFTP_PUSH_START = "sftp-push.start"
+    WARM_START = "warm.start"
     JOB_CANCEL = "job.cancel"
     JOB_DISMISS = "job.dismiss"
     JOB_READ = "job.read"
@@ -309,6 +311,7 @@ FILLING: Final = frozenset(
         Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
         Act.SIGNATURE_ATTACH, Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
         Act.ADVISORIES_LOAD, Act.ADVISORIES_START, Act.CACHE_BLOB, Act.CACHE_MANIFEST,
+        Act.WARM_START, Act.WARM,
     }
 )  # fmt: skip
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""

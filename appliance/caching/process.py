@@ -59,6 +59,21 @@ async def _serve(root: Path, ready: Callable[[], object]) -> None:
     keeping = Keeping(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))
     keeping.partials.sweep(limits.PARTIAL_EXPIRES)
     fetcher = Fetcher(Caches(config.caches), lines_of(config, paths), keeping)
+    server, answering = await listen(fetcher, paths.cache_socket)
+    ready()
+    await stop.wait()
+    server.close()
+    stop_listening(paths.cache_socket)
+    await fetcher.close()
+    if answering:
+        await asyncio.wait(answering, timeout=1.0)
+    with contextlib.suppress(LockgateError):
+        audit.close()
+    await writer.close()
+
+
+async def listen(fetcher: Fetcher, path: Path) -> tuple[asyncio.Server, set[asyncio.Task[None]]]:
+    """Answer what other processes ask at a socket; the server, and the tasks that answer now. Raises FailedError."""
     answering = set[asyncio.Task[None]]()
 
     async def answer(reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
@@ -70,17 +85,8 @@ async def _serve(root: Path, ready: Callable[[], object]) -> None:
         finally:
             answering.discard(task)
 
-    server = await asyncio.start_unix_server(answer, sock=listen_at(paths.cache_socket), limit=limits.CACHE_ASK)
-    ready()
-    await stop.wait()
-    server.close()
-    stop_listening(paths.cache_socket)
-    await fetcher.close()
-    if answering:
-        await asyncio.wait(answering, timeout=1.0)
-    with contextlib.suppress(LockgateError):
-        audit.close()
-    await writer.close()
+    server = await asyncio.start_unix_server(answer, sock=listen_at(path), limit=limits.CACHE_ASK)
+    return server, answering
 
 
 def lines_of(config: Config, paths: StationPaths) -> Lines:

@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "doctor": ("appliance.cli.station.doctor:doctor", "Examine what the station relies on, and say what to do"),
     "key": ("appliance.cli.keys.group:key", "Keys: create, list, export, trust, change, untrust, revoke"),
     "collect": ("appliance.cli.store.collect:collect", "Bring artifacts into the station's registry"),
+    "warm": ("appliance.cli.store.warm:warm", "Fill caches before clients ask"),
     "bundle": ("appliance.cli.bundle.group:bundle", "Bundles: build, sign, verify, inspect, unpack"),
     "site": ("appliance.cli.bundle.site:site", "Known destinations: add, list, remove"),
     "intake": ("appliance.cli.intake.group:intake", "Bring a bundle in: import, show, approve, reject, release"),

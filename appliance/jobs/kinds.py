@@ -166,6 +166,7 @@ KINDS: Final = {
                 Act.DIODE_SEND),
         JobKind("diode-receive", "appliance.intake.diode_receive", "run", "receive from a one-way link", "media",
                 Act.DIODE_RECEIVE),
+        JobKind("warm", "appliance.caching.warm_job", "run", "fill caches before clients ask", "pull", Act.WARM),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
                 Act.RECEIPT_EXPORT),
     )

@@ -116,6 +116,7 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "diode-send": {"paths!": _HANDLES, "over!": _TEXT, "repeat": {"type": ["integer", "null"]},
                    "rate": {"type": ["integer", "null"]}, "missing": _TEXT},
     "diode-receive": {"from!": _TEXT, "once": _FLAG},
+    "warm": {"references!": _TEXTS, "platforms": {"type": ["array", "null"], "items": _TEXT}},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip
 """By kind of job; `!` marks what must be there."""

@@ -26,8 +26,9 @@ RUNNING: Final = 2
 CARRYING: Final = 2
 """Jobs of `_CARRIES` that run at once, beside those."""
 
-_CARRIES: Final = frozenset({"sftp-push", "sftp-pull", "sftp-list", "diode-send", "diode-receive"})
-"""Kinds that go at the pace of a transfer host or a link. A collect is none: it makes SBOMs, which takes memory."""
+_CARRIES: Final = frozenset({"sftp-push", "sftp-pull", "sftp-list", "diode-send", "diode-receive", "warm"})
+"""Kinds that go at the pace of a transfer host, a link or an upstream. A collect is none: it makes SBOMs, which takes
+memory."""
 
 _UPKEEP: Final = (True, "")
 _Turn = tuple[bool, str]

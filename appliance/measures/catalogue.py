@@ -57,6 +57,7 @@ JOB_KINDS: Final = (
     "sftp-list",
     "diode-send",
     "diode-receive",
+    "warm",
 )
 JOB_ENDS: Final = FINAL_STATES
 PROBES: Final = ("ok", "connect", "tls", "time", "token", "denied", "name", "answer", "digest", "large")

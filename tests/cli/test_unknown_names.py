@@ -115,6 +115,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "sign": ("team/helo:1 --key engineer", 1, "did you mean team/hello:1?"),
     "signature list": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "probe": ("team/helo:1", 1, "lockgate repo list"),
+    "warm": ("team/hello:1", 2, "[caches.NAME]"),
     "webhook replay": ("nobody", 1, "lockgate webhook list"),
     "site add": ("charlie --receipt-key {tmp}/none --owner x", 2, "PEM"),
     "site remove": ("brave", 1, "did you mean bravo?"),

@@ -280,6 +280,7 @@ JOBS_ELSEWHERE = {
     "sftp-list": "tests/sftp/test_recorded.py::test_nothing_is_sent_fetched_or_looked_at_that_cannot_be_recorded",
     "diode-send": "tests/diode/test_jobs.py::test_nothing_is_sent_or_delivered_that_cannot_be_recorded",
     "diode-receive": "tests/diode/test_jobs.py::test_nothing_is_sent_or_delivered_that_cannot_be_recorded",
+    "warm": "tests/caching/test_warm.py::test_nothing_is_fetched_that_cannot_be_recorded",
     "scan": "tests/control/test_recorded_elsewhere.py::test_no_image_is_scanned_that_cannot_be_recorded",
     "scrub": "tests/control/test_recorded_elsewhere.py::test_a_scrub_withdraws_nothing_that_cannot_be_recorded",
 }

@@ -45,6 +45,7 @@ def _made(kind: str, result: Mapping[str, Any]) -> list[list[Span]]:
     for key in ("not_carried", "left_out"):
         if result.get(key):
             lines.append(fact("lacks", words(str(one) for one in result[key]), "need", name_width=7))
+    lines += _not_warm(result)
     if result.get("notes"):
         lines.append(fact("note", words(str(one) for one in result["notes"]), "need", name_width=7))
     if result.get("missing_signers"):
@@ -74,6 +75,14 @@ def _carried(result: Mapping[str, Any]) -> list[list[Span]]:
         blocks = f"{one.get('missing', 0)} of {count(one.get('blocks', 0), 'block')}"
         lines.append(fact("lacks", safe(f"{one.get('id', '')}: {blocks}, {one.get('code', '')}"), "need", name_width=7))
     return lines
+
+
+def _not_warm(result: Mapping[str, Any]) -> list[list[Span]]:
+    """What a warm-up found as it was, and what it could not bring."""
+    lines = [fact("stale", safe(str(one)), "need", name_width=7) for one in result.get("stale") or ()]
+    failed = [one for one in result.get("failed") or () if isinstance(one, Mapping) and "reference" in one]
+    said = [f"{one['reference']}: {one.get('why', '')}" for one in failed]
+    return lines + [fact("lacks", safe(text), "need", name_width=7) for text in said]
 
 
 def _left(result: Mapping[str, Any]) -> list[list[Span]]:

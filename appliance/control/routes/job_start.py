@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.audit.acts import Act, started
+from appliance.caching.warm_names import check_warm
 from appliance.control.api import Control, audited, caller, post, require
 from appliance.control.handed_paths import take_again, take_job
 from appliance.control.request_fields import body_of, malformed
@@ -21,6 +22,7 @@ from appliance.jobs.handed import Handed
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.params import check_params
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
+from appliance.settings.caches import Caches
 from appliance.sftp.names import check_bundle, find_host
 from appliance.store.reads.sites import require_known
 from appliance.tracing.context import HEADER, TraceContext
@@ -61,6 +63,8 @@ def routes(control: Control) -> list[web.RouteDef]:
             find_host(control.station.config.transfer_hosts, sent[_HOST_AT[kind]])
         if kind in _DIODE_AT and isinstance(sent.get(_DIODE_AT[kind]), str):
             find_diode(control.station.config.diodes, sent[_DIODE_AT[kind]])
+        if kind == "warm":
+            check_warm(Caches(control.station.config.caches), sent.get("references"))
         if kind == "sftp-pull" and isinstance(sent.get("id"), str):
             check_bundle(sent["id"])
         plain, handed = take_job(request, control.handles, kind, sent)
