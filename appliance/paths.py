@@ -224,6 +224,14 @@ class StationPaths:
         """How many rounds were sent of which transfers (appliance.outgoing.diode_send)."""
         return self.root / "diodes-sent.json"
 
+    def replica(self, name: str) -> Path:
+        """How this station stands to a primary that it follows (appliance.replication.standing)."""
+        return self.root / f"replica-{name}.json"
+
+    def replica_lock(self, name: str) -> Path:
+        """Held by whoever compares this station with that primary."""
+        return self.run / f"replica-{name}.lock"
+
     def diode(self, name: str) -> Path:
         """How the receiving end of a diode stands (appliance.diode.standing)."""
         return self.root / f"diode-{name}.json"

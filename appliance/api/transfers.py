@@ -1,4 +1,4 @@
-"""Transfers by SFTP and over one-way links, and drop folders."""
+"""Transfers by SFTP and over one-way links, drop folders, and stations that are followed."""
 
 from __future__ import annotations
 
@@ -87,3 +87,53 @@ class Diode(Shape, frozen=True, kw_only=True):
     received: int
     datagrams: DiodeDatagrams
     arriving: tuple[DiodeBundle, ...]
+
+
+class StuckTag(Shape, frozen=True, kw_only=True):
+    """A tag that is not followed: `why` is `moved-here`, `moved-both` or `went-back`; `here` and `there` are digests,
+    empty for nowhere."""
+
+    tag: str
+    why: str
+    here: str
+    there: str
+
+
+class ReplicaRepository(Shape, frozen=True, kw_only=True):
+    """A repository that is followed. `equal`: when the last look began that found everything here as there, empty for
+    never; `lag`: seconds since then, None for never: what the primary showed before is here. `tags` there, `behind` of
+    them, `gone` there and still here; `conflicts` counts the tags that are not followed, `stuck` has the first of them;
+    `fault`: what failed first."""
+
+    name: str
+    equal: str
+    lag: int | None
+    tags: int
+    behind: int
+    gone: int
+    conflicts: int
+    stuck: tuple[StuckTag, ...]
+    fault: str
+
+
+class Replica(Shape, frozen=True, kw_only=True):
+    """A station that this one follows, by config.toml. `job` follows it; `began` and `ended`: the last look, `ended`
+    empty while it goes on; `whole`: when the last look began that compared everything and left nothing behind; `lag`:
+    seconds since then, None for never; `fault`: why the last look could not be finished, or is not made."""
+
+    name: str
+    url: str
+    account: str
+    patterns: tuple[str, ...]
+    every: int
+    hours: tuple[str, ...]
+    rate: int
+    deletes: bool
+    follow: bool
+    job: str
+    began: str
+    ended: str
+    whole: str
+    lag: int | None
+    fault: str
+    repositories: tuple[ReplicaRepository, ...]

@@ -129,6 +129,7 @@ class Act(StrEnum):
     INSPECT_START = "inspect.start"
     RECEIPT_START = "receipt.start"
     RECUT_START = "recut.start"
+    REPLICA_START = "replica.start"
     SCAN_START = "scan.start"
     SCRUB_START = "scrub.start"
     SFTP_LIST_START = "sftp-list.start"
@@ -154,6 +155,8 @@ class Act(StrEnum):
     DIODE_RECEIVE = "diode.receive"
     DIODE_SEND = "diode.send"
     RECEIPT_TAKE = "receipt.take"
+    REPLICA_FOLLOW = "replica.follow"
+    REPLICA_SYNC = "replica.sync"
     SFTP_LIST = "sftp.list"
     SFTP_PULL = "sftp.pull"
     SFTP_PUSH = "sftp.push"
@@ -252,6 +255,7 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
         Act.GC_UNLINK: Explains.LINK_ENDS,
         Act.GC_UNTAGGED: Explains.LINK_ENDS,
         Act.COLLECT: Explains.CLOSURE,
+        Act.REPLICA_FOLLOW: Explains.CLOSURE,
         Act.SBOM_ATTACH: Explains.CLOSURE,
         Act.SIGNATURE_ATTACH: Explains.CLOSURE,
         Act.INTAKE_RELEASE: Explains.RELEASE,
@@ -265,9 +269,13 @@ MOVES_TAGS: Final = frozenset(
     {
         Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.GC_UNTAGGED, Act.COLLECT,
         Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW, Act.CACHE_MANIFEST,
+        Act.REPLICA_FOLLOW,
     }
 )  # fmt: skip
 """The acts that decide where a tag stands, or what it may go back to (appliance.release_check.replay)."""
+
+TAKES_A_TAG: Final = frozenset({Act.COLLECT, Act.REPLICA_FOLLOW})
+"""The acts that set the tag that `thing` names to `detail.digest`, and bring in what that reaches."""
 
 FROM_ANOTHER: Final = frozenset({Act.MOUNT_BLOB, Act.COPY_MANIFEST})
 """The acts that explain a link only where an older act explains the same digest's link in `detail.source`."""
@@ -312,6 +320,7 @@ FILLING: Final = frozenset(
         Act.SIGNATURE_ATTACH, Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
         Act.ADVISORIES_LOAD, Act.ADVISORIES_START, Act.CACHE_BLOB, Act.CACHE_MANIFEST,
         Act.WARM_START, Act.WARM,
+        Act.REPLICA_FOLLOW, Act.REPLICA_START,
     }
 )  # fmt: skip
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""

@@ -195,6 +195,7 @@ class LinkName(click.ParamType[str]):
 KEY: Final = KeyName()
 HOST: Final = LinkName("host", "/v1/transfer-hosts")
 DIODE: Final = LinkName("diode", "/v1/diodes")
+REPLICA: Final = LinkName("replica", "/v1/replicas")
 JOB: Final = JobId()
 JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()

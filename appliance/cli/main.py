@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "intake": ("appliance.cli.intake.group:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "sftp": ("appliance.cli.transfer.sftp:sftp", "Carry bundles by SFTP: hosts, list, push, pull, watch"),
     "diode": ("appliance.cli.transfer.diode:diode", "Carry bundles over one-way links: list, send, receive"),
+    "replica": ("appliance.cli.transfer.replica:replica", "Follow other stations: list, status, sync"),
     "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy, promote"),

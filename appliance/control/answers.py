@@ -79,7 +79,7 @@ from appliance.api.scanning import (
 )
 from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Activity, Certificate, Head, Released, Status
-from appliance.api.transfers import Diode, DropFolder, TransferHost
+from appliance.api.transfers import Diode, DropFolder, Replica, TransferHost
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
 from appliance.api.webhooks import Webhook, WebhookReplayed
@@ -158,6 +158,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/receipts": TakenStatement,
     "GET /v1/sites": Page[Site],
     "GET /v1/diodes": Page[Diode],
+    "GET /v1/replicas": Page[Replica],
     "GET /v1/transfer-hosts": Page[TransferHost],
     "GET /v1/drop-folders": Page[DropFolder],
     "GET /v1/webhooks": Page[Webhook],

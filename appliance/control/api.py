@@ -31,6 +31,7 @@ from appliance.control.log_follower import LogFollower
 from appliance.control.measuring import ControlMeasures
 from appliance.control.push_scans import PushScans
 from appliance.control.release_check import ReleaseCheck
+from appliance.control.replicas import Replicas
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
 from appliance.control.syslog import Shipper
@@ -98,6 +99,7 @@ class Control:
         self.follower = LogFollower(paths)
         self.drops = DropFolders(self.station, self.jobs)
         self.push_scans = PushScans(self.station, self.jobs)
+        self.replicas = Replicas(self.station, self.jobs)
         self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
@@ -120,6 +122,8 @@ class Control:
     """The scans of images that came in, which the station begins by itself."""
     drops: DropFolders = field(init=False)
     """The folders that bundles are dropped into."""
+    replicas: Replicas = field(init=False)
+    """The stations that this one follows."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)
     """What this process knows of accounts by the audit log."""
     in_force: bool = False

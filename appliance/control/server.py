@@ -309,6 +309,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
         yield control.push_scans.keep_looking()
     if control.drops.folders:
         yield control.drops.keep_looking()
+    if control.replicas.follows:
+        yield control.replicas.keep_following()
     yield control.follower.keep_following(functools.partial(_told, control))
 
 

@@ -18,9 +18,10 @@ _WINDOW: Final = 15.0
 
 WAITS: Final = "wait for "
 """How the phase begins of a build that waits for another one's signature, of a transfer that waits for its hours,
-and of a diode's receiver that nothing comes to: it does nothing, and keeps nobody out."""
+of a diode's receiver that nothing comes to, and of a replica between two looks: it does nothing, and keeps nobody
+out."""
 
-_WAITING: Final = frozenset({"build", "sftp-push", "sftp-pull", "diode-receive"})
+_WAITING: Final = frozenset({"build", "sftp-push", "sftp-pull", "diode-receive", "replica"})
 
 
 @dataclass(slots=True)

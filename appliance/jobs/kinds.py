@@ -167,6 +167,7 @@ KINDS: Final = {
         JobKind("diode-receive", "appliance.intake.diode_receive", "run", "receive from a one-way link", "media",
                 Act.DIODE_RECEIVE),
         JobKind("warm", "appliance.caching.warm_job", "run", "fill caches before clients ask", "pull", Act.WARM),
+        JobKind("replica", "appliance.replication.job", "run", "follow another station", "collect", Act.REPLICA_SYNC),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
                 Act.RECEIPT_EXPORT),
     )

@@ -117,6 +117,7 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
                    "rate": {"type": ["integer", "null"]}, "missing": _TEXT},
     "diode-receive": {"from!": _TEXT, "once": _FLAG},
     "warm": {"references!": _TEXTS, "platforms": {"type": ["array", "null"], "items": _TEXT}},
+    "replica": {"name!": _TEXT, "once": _FLAG, "now": _FLAG, "take": _TEXTS},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip
 """By kind of job; `!` marks what must be there."""

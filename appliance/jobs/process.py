@@ -34,7 +34,9 @@ _PASSED: Final = (
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Where the service manager put the station's credentials (systemd.exec(5)); jobs of `_CREDENTIALED` read theirs."""
 
-_CREDENTIALED: Final = frozenset({"collect", "sftp-push", "sftp-pull", "sftp-list", "diode-send", "diode-receive"})
+_CREDENTIALED: Final = frozenset(
+    {"collect", "sftp-push", "sftp-pull", "sftp-list", "diode-send", "diode-receive", "replica"}
+)
 
 _LOOK: Final = 0.01
 _LOOKS: Final = 500

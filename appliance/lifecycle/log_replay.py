@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance.audit.acts import ON_ACCOUNTS, STARTED_KIND, Act, mark, read_act
+from appliance.audit.acts import ON_ACCOUNTS, STARTED_KIND, TAKES_A_TAG, Act, mark, read_act
 from appliance.audit.checkpoints import own_checkpoints
 from appliance.audit.event_order import EventOrder
 from appliance.audit.reading import is_pruned, own_events, own_oldest
@@ -34,7 +34,7 @@ _BUNDLES: Final = (*_MADE, Act.BUNDLE_VOID, Act.WANTS_TAKE)
 _MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.CACHE_MANIFEST)
 _PUSHES: Final = (Act.PUSH_BLOB, Act.MOUNT_BLOB, Act.CACHE_BLOB, *_MANIFESTS)
 _CACHED: Final = (Act.CACHE_BLOB, Act.CACHE_MANIFEST)
-_CLOSURES: Final = (Act.COLLECT, Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH)
+_CLOSURES: Final = (*sorted(TAKES_A_TAG), Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH)
 _ENDS: Final = (Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.DELETE_TAG, Act.GC_UNLINK, Act.GC_UNTAGGED)
 _MANIFESTS_END: Final = (Act.DELETE_MANIFEST, Act.GC_UNTAGGED)
 _LOST: Final = FailedError(
@@ -229,8 +229,8 @@ class _Replay:
             self._tag(repository, tag, digest, at)
 
     def _closure(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
-        """What a collect, an SBOM or a signature made visible: what the event names, and all that these manifests
-        name."""
+        """What a collect, a replica, an SBOM or a signature made visible: what the event names, and all that these
+        manifests name."""
         name, _, pinned = thing.partition("@")
         repository, _, tag = (name, "", "") if pinned else name.rpartition(":")
         root = str(detail.get("digest", ""))
@@ -254,7 +254,7 @@ class _Replay:
                 self._show(repository, str(blob.digest), "blob", at)
         for each, where in attached_by(detail).items():
             self._tag(repository, each, where, at)
-        if act == Act.COLLECT:
+        if act in TAKES_A_TAG:
             if tag:
                 self._tag(repository, tag, root, at)
             count = detail.get("manifests")

@@ -58,6 +58,7 @@ JOB_KINDS: Final = (
     "diode-send",
     "diode-receive",
     "warm",
+    "replica",
 )
 JOB_ENDS: Final = FINAL_STATES
 PROBES: Final = ("ok", "connect", "tls", "time", "token", "denied", "name", "answer", "digest", "large")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance.audit.acts import MOVES_TAGS, Act, mark, read_act
+from appliance.audit.acts import MOVES_TAGS, TAKES_A_TAG, Act, mark, read_act
 from appliance.audit.reading import own_oldest
 from appliance.paths import StationPaths
 from appliance.release_check.cut_record import CHUNK, read_lines
@@ -219,7 +219,7 @@ class _Replay:
             case _:
                 said, referrers = str(detail.get("digest", "")), detail.get("referrers")
                 self._closure(standing, [said, *(map(str, referrers) if isinstance(referrers, list) else ())])
-                if act == Act.COLLECT and tag:
+                if act in TAKES_A_TAG and tag:
                     standing.put(CLIENT, tag, said)
                 for each, where in attached_by(detail).items():
                     standing.put(CLIENT, each, where)

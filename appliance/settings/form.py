@@ -26,7 +26,7 @@ from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, p
 from appliance.settings.malware import MALWARE
 from appliance.settings.redirects import check_hosts
 from appliance.settings.traces import TRACES
-from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, TRANSFER_HOSTS, wrong_transfers
+from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, REPLICAS, TRANSFER_HOSTS, wrong_transfers
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
 from appliance.settings.workload_issuers import WORKLOAD_ISSUERS, wrong_issuers
@@ -227,6 +227,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "diodes": DIODES,
         "workload_issuers": WORKLOAD_ISSUERS,
         "caches": CACHES,
+        "replicas": REPLICAS,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,
@@ -238,7 +239,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
 _TABLES_OF_TABLES: Final = (
     "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders", "diodes",
-    "workload_issuers", "caches",
+    "workload_issuers", "caches", "replicas",
 )  # fmt: skip
 
 

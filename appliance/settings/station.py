@@ -19,6 +19,7 @@ from appliance.settings.log import LogSettings
 from appliance.settings.malware import MalwareSettings
 from appliance.settings.probe import ProbeSettings
 from appliance.settings.redirects import CollectSettings
+from appliance.settings.replicas import ReplicaSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
 from appliance.settings.syslog import SyslogSettings
@@ -65,6 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drop_folders: dict[str, DropFolderSettings] = {}
     diodes: dict[str, DiodeSettings] = {}
     caches: dict[str, CacheSettings] = {}
+    replicas: dict[str, ReplicaSettings] = {}
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
@@ -225,6 +227,15 @@ command_seconds = {command_seconds}
 #   upstream = "docker.io"            # reached as [upstreams] says; here it stands below cache/hub/
 #   repositories = ["library/*"]      # what may be asked for there; none: everything
 #   tag_minutes = 60                  # for so long a tag stands; digests are kept
+
+[replicas]
+# Stations that this one follows (docs/howto/follow-a-station.md). Secrets are never written here.
+#   [replicas.north]
+#   url = "https://north.example:5000"
+#   ca = "tls/north-ca.pem"           # no other authority counts for it
+#   account = "robot-follower"        # its secret: the systemd credential replica-north, or keys/replica-north.secret
+#   repositories = ["**"]
+#   every = 10                        # seconds between two looks
 
 [log]
 # Lines of the program's log: "text" or "json"; whether each request to the registry has one (json alone), and whether

@@ -1,4 +1,4 @@
-"""What the settings of a transfer host may be (appliance.settings.transfer_hosts)."""
+"""What the settings of transfer hosts, drop folders, diodes and replicas may be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from appliance import limits
+from appliance.permissions import check_pattern
 from appliance.settings import diodes
 from appliance.settings.form_kinds import FILE, FLAG, Form, passes, text, texts, whole
+from appliance.settings.replicas import split_url
 from appliance.settings.transfer_hosts import check_fingerprint, check_folder, check_user, parse_hours, split_address
 
 NAME: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
@@ -72,6 +74,30 @@ DIODES: Final = Form(
     name=text(lambda name: NAME.match(name) is not None), inside=_DIODE,
 )  # fmt: skip
 
+_ROBOT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+_REPLICA: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "url": Form('a station\'s registry, as "https://primary.example:5000"; plain HTTP on loopback alone',
+                    passes(split_url)),
+        "ca": FILE,
+        "account": Form('a robot there, as "robot-follower"', text(lambda value: _ROBOT.match(value) is not None)),
+        "repositories": texts('patterns of repositories, as "team/app", "team/*" or "**"', passes(check_pattern)),
+        "every": whole(*limits.REPLICA_EVERY, " of seconds"),
+        "hours": _HOST["hours"],
+        "rate": _HOST["rate"],
+        "deletes": FLAG,
+        "follow": FLAG,
+    }
+)  # fmt: skip
+
+REPLICAS: Final = Form(
+    f"a table for each of at most {limits.REPLICAS} stations that this one follows, named by a-z, 0-9 and -, as"
+    " [replicas.north]",
+    lambda value: isinstance(value, dict) and len(value) <= limits.REPLICAS,
+    name=text(lambda name: NAME.match(name) is not None), inside=_REPLICA,
+)  # fmt: skip
+
 
 def wrong_transfers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
     """Settings that are right by themselves and not together: table, name, key (or "" for all of it), what is wrong and
@@ -85,6 +111,22 @@ def wrong_transfers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str
         yield "diodes", *fault
     for fault in _wrong_hosts(document.get("transfer_hosts", {})):
         yield "transfer_hosts", *fault
+    for fault in _wrong_replicas(document):
+        yield "replicas", *fault
+
+
+def _wrong_replicas(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    for name, replica in document.get("replicas", {}).items():
+        if document["side"] == "inside":
+            yield name, "", "an inside station follows no other", "write it on an outside station"
+        for needed in ("url", "repositories"):
+            if not replica.get(needed):
+                yield name, needed, "a setting is missing", f"write {needed} = {_REPLICA[needed].says}"
+        secure = replica.get("url", "").startswith("https:")
+        if secure and not replica.get("ca"):
+            yield name, "ca", "a setting is missing", f"write ca = {FILE.says}: no other authority counts for it"
+        if not secure and replica.get("ca"):
+            yield name, "ca", "plain HTTP has no certificates", "leave ca out, or write url with https"
 
 
 def _wrong_diodes(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

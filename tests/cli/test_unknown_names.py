@@ -108,6 +108,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "sbom show": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "diode receive": ("nowhere", 2, "config.toml"),
+    "replica status": ("nowhere", 2, "config.toml"),
+    "replica sync": ("nowhere", 2, "config.toml"),
     "diode send": ("{tmp}/none --over nowhere", 1, "mounted"),
     "sftp list": ("nowhere", 2, "config.toml"),
     "sftp pull": (f"{GAP} --from nowhere --out {{tmp}}", 2, "config.toml"),
@@ -138,7 +140,8 @@ OTHERWISE = {
         "advisories list", "block list", "bundle deltas", "bundle list", "diode list", "exception list",
         "job list", "key list", "key rotation list",
         "media list", "repo history", "repo retired", "sftp hosts", "sftp watch",
-        "policy explain", "repo list", "role list", "sbom find", "site list", "user list", "user pending",
+        "policy explain", "replica list", "repo list", "role list", "sbom find", "site list", "user list",
+        "user pending",
         "user review", "webhook list",
     ),
     "about this station alone": (

@@ -281,6 +281,7 @@ JOBS_ELSEWHERE = {
     "diode-send": "tests/diode/test_jobs.py::test_nothing_is_sent_or_delivered_that_cannot_be_recorded",
     "diode-receive": "tests/diode/test_jobs.py::test_nothing_is_sent_or_delivered_that_cannot_be_recorded",
     "warm": "tests/caching/test_warm.py::test_nothing_is_fetched_that_cannot_be_recorded",
+    "replica": "tests/replication/test_follow.py::test_nothing_is_shown_or_let_go_that_cannot_be_recorded",
     "scan": "tests/control/test_recorded_elsewhere.py::test_no_image_is_scanned_that_cannot_be_recorded",
     "scrub": "tests/control/test_recorded_elsewhere.py::test_a_scrub_withdraws_nothing_that_cannot_be_recorded",
 }

@@ -114,6 +114,11 @@ SETUPS = {
         " >> /srv/bravo/config.toml\n" + SERVE_INSIDE,
         promises={"lockgate diode list": "10.9.0.2:7416"},
     ),
+    "docs/howto/follow-a-station.md": Setup(
+        before='outside$ printf \'[replicas.north]\\nurl = "https://north.example:5000"\\nca = "tls/north-ca.pem"\\n'
+        'account = "robot-follower"\\nrepositories = ["team/**"]\\n\\n\' >> /srv/alpha/config.toml\n' + SERVE_OUTSIDE,
+        promises={"lockgate replica list": "https://north.example:5000"},
+    ),
     "docs/howto/observe.md": Setup(
         before='outside$ sed -i \'s|^.webhooks.$|[webhooks.deploy]\\nurl = "https://hooks.example/lockgate"\\n'
         'addresses = ["10.0.7.0/24"]\\nacts = ["block"]|\' /srv/alpha/config.toml\n'

@@ -24,7 +24,11 @@ class Relay:
     def pair(self, inner: socket.socket) -> None:
         self.connections += 1
         left = [self.cuts.pop(0) if self.cuts else -1]
-        outer = socket.create_connection(("127.0.0.1", self.target))
+        try:
+            outer = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:  # nobody is there: the way leads nowhere, and later again to somebody
+            inner.close()
+            return
         for one, other in ((inner, outer), (outer, inner)):
             threading.Thread(target=self._pump, args=(one, other, left), daemon=True).start()
 

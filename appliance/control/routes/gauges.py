@@ -98,6 +98,7 @@ def counted(station: Station, control: Control) -> dict[str, tuple[str, Values]]
             {(("stream", stream),): one.waited for stream, one in carried.items()},
         ),
         **diodes.gauges(station),
+        **control.replicas.gauges(),
     }
 
 

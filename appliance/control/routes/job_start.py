@@ -22,6 +22,7 @@ from appliance.jobs.handed import Handed
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.params import check_params
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
+from appliance.replication.primary import find_replica
 from appliance.settings.caches import Caches
 from appliance.sftp.names import check_bundle, find_host
 from appliance.store.reads.sites import require_known
@@ -65,6 +66,8 @@ def routes(control: Control) -> list[web.RouteDef]:
             find_diode(control.station.config.diodes, sent[_DIODE_AT[kind]])
         if kind == "warm":
             check_warm(Caches(control.station.config.caches), sent.get("references"))
+        if kind == "replica" and isinstance(sent.get("name"), str):
+            find_replica(control.station.config.replicas, sent["name"])
         if kind == "sftp-pull" and isinstance(sent.get("id"), str):
             check_bundle(sent["id"])
         plain, handed = take_job(request, control.handles, kind, sent)

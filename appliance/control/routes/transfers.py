@@ -1,5 +1,5 @@
 """GET /v1/transfer-hosts: where bundles are carried by SFTP; GET /v1/drop-folders: what lies in watched folders;
-GET /v1/diodes: one-way links, and what is on its way in over them."""
+GET /v1/diodes: one-way links, and what is on its way in over them; GET /v1/replicas: stations that are followed."""
 
 from __future__ import annotations
 
@@ -52,9 +52,12 @@ def routes(control: Control) -> list[web.RouteDef]:
         named = sorted(control.station.config.diodes.items())
         return answer(Page(tuple(await asyncio.to_thread(lambda: [_diode(control, *one) for one in named]))))
 
+    async def replicas(_: web.Request) -> web.Response:
+        return answer(Page(tuple(await asyncio.to_thread(control.replicas.told))))
+
     return [
         get("/v1/transfer-hosts", "media", hosts), get("/v1/drop-folders", "media", drops),
-        get("/v1/diodes", "media", diodes),
+        get("/v1/diodes", "media", diodes), get("/v1/replicas", "status", replicas),
     ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Collector:
     async def take(self) -> None:
         """Take the artifact and make it visible; the act is in the audit log first. Raises a LockgateError."""
         target, digest = self._root.target, self._root.descriptor.digest
-        writes = ClientWrites.of(self._station.config)
+        writes = self._may_write()
         writes.require(target.repository)
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
@@ -117,12 +117,17 @@ class Collector:
             keeps_released=writes.keeps_released,
             stays=staying(stage, self._tags),
         )
-        event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
         async with self._shows.turn():
-            await in_thread(self._show, event, write)
+            await in_thread(self._show, detail, write)
         await in_thread(self._arrivals.forget, list(self._blobs), target.repository)
 
-    def _show(self, event: AuditEvent, write: AddArtifacts) -> None:
+    def _may_write(self) -> ClientWrites:
+        """Which repositories it may be put into."""
+        return ClientWrites.of(self._station.config)
+
+    def _show(self, detail: dict[str, Any], write: AddArtifacts) -> None:
+        """Record the act, and make it visible. Blocking."""
+        event = AuditEvent(Act.COLLECT, self._context.actor, str(self._root.target), "done", detail)
         with recording(self._station.audit, event):
             self._station.writer.submit(write)
 
