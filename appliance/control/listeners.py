@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 from aiohttp import web
 
@@ -67,8 +69,8 @@ def socket_group(config: Config) -> int | None:
 
 @contextlib.asynccontextmanager
 async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
-    """`GET /metrics` on `metrics_listen`, where the site wants it, for whom it is. On loopback it answers to loopback
-    names alone, so that no web page reads it through a browser there. Raises FailedError."""
+    """`GET /metrics` and `GET /sd` on `metrics_listen`, where the site wants it, for whom it is. On loopback it answers
+    to loopback names alone, so that no web page reads it through a browser there. Raises FailedError."""
     if not config.metrics_listen:
         yield
         return
@@ -77,7 +79,7 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
     host, port = split_listen(config.metrics_listen)
     local = is_loopback(host)
 
-    async def metrics(request: web.Request) -> web.Response:
+    async def admit(request: web.Request) -> None:
         if local and not asks_loopback(request):
             raise web.HTTPForbidden(text="403: not under this name\n")
         if networks and not is_within(request.remote or "", networks):
@@ -86,10 +88,18 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
                 AuditEvent(Act.METRICS_REFUSE, "anonymous", thing, "refused", {}, origin_of(request.remote or ""))
             )
             raise web.HTTPForbidden(text="403: not from this address\n")
+
+    async def metrics(request: web.Request) -> web.Response:
+        await admit(request)
         return await answer(control)
+
+    async def discovery(request: web.Request) -> web.Response:
+        await admit(request)
+        return web.json_response(targets(config, request))
 
     app = web.Application(middlewares=[_versions], handler_args=handler_args())
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/sd", discovery)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
     assert runner.server is not None  # noqa: S101  the runner was set up
@@ -115,6 +125,20 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
         door.close()
         listener.close()
         await runner.cleanup()
+
+
+def targets(config: Config, request: web.Request) -> list[dict[str, Any]]:
+    """What Prometheus is to read here, as its http_sd_config takes it: this station, at the address that it was just
+    reached at, with its site and side. Nothing of it is the client's."""
+    transport = request.transport
+    reached = None if transport is None else transport.get_extra_info("sockname")
+    if not isinstance(reached, tuple):
+        raise ConnectionResetError
+    host, port = ipaddress.ip_address(str(reached[0]).partition("%")[0]), int(reached[1])
+    if isinstance(host, ipaddress.IPv6Address):
+        host = host.ipv4_mapped or host
+    target = f"[{host}]:{port}" if host.version == 6 else f"{host}:{port}"
+    return [{"targets": [target], "labels": {"site": config.site, "side": config.side}}]
 
 
 @web.middleware

@@ -168,7 +168,11 @@ def test_monitoring_reads_metrics_without_a_password_and_nothing_else(live: Live
     for name in ("lockgate_up", 'lockgate_certificate_seconds_left{certificate="server"}', "lockgate_health"):
         assert name in text
     assert "alice" not in text
-    for method, path in (("POST", "/metrics"), ("GET", "/"), ("GET", "/v1/status"), ("GET", "/v2/")):
+    status, text = ask("GET", "/sd")
+    (found,) = json.loads(text)
+    assert (status, found["targets"], set(found["labels"])) == (200, [f"127.0.0.1:{free}"], {"site", "side"})
+    elsewhere = (("GET", "/sd/x"), ("GET", "/"), ("GET", "/v1/status"), ("GET", "/v2/"))
+    for method, path in (("POST", "/metrics"), ("POST", "/sd"), *elsewhere):
         assert ask(method, path)[0] in (404, 405)
 
 
@@ -182,10 +186,11 @@ async def test_metrics_are_for_the_addresses_that_the_site_names(tmp_path: Path)
         )
         with a_station(tmp_path / f"{expected}-{len(networks)}", Played()) as (control, audit):
             async with monitoring(config, control), aiohttp.ClientSession(f"http://{address}") as client:
-                answer = await client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.1"})
-                assert answer.status == expected
+                for path in ("/metrics", "/sd"):
+                    answer = await client.get(path, headers={"X-Forwarded-For": "10.0.0.1"})
+                    assert answer.status == expected
         refusals = [(event.act, event.outcome) for event in audit.events]
-        assert refusals == ([("metrics.refuse", "refused")] if expected == 403 else [])
+        assert refusals == ([("metrics.refuse", "refused")] * 2 if expected == 403 else [])
 
 
 async def test_metrics_on_loopback_answer_to_loopback_names_and_plain_http_alone(tmp_path: Path) -> None:

@@ -120,9 +120,13 @@ def test_prometheus_takes_the_configuration_of_the_how_to(tmp_path: Path) -> Non
     page = (Path(__file__).parents[2] / "docs/howto/observe.md").read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     config = tmp_path / "prometheus.yml"
-    config.write_text("".join(block for block in blocks if block.startswith(("scrape_configs:", "remote_write:"))))
-    done = promtool("check", "config", "--syntax-only", str(config))
-    assert (done.returncode, "remote_write" in config.read_text()) == (0, True), done.stderr
+    (writing,) = [block for block in blocks if block.startswith("remote_write:")]
+    reading = [block for block in blocks if block.startswith("scrape_configs:")]
+    assert ["http_sd_configs" in block for block in reading] == [False, True]
+    for block in reading:
+        config.write_text(block + writing)
+        done = promtool("check", "config", "--syntax-only", str(config))
+        assert done.returncode == 0, done.stderr
 
 
 def test_prometheus_takes_the_rules_and_alarms_go_off(tmp_path: Path) -> None:
