@@ -28,6 +28,8 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import Manifest, parse_manifest
 
 Key = tuple[str, Digest]
+Shut = tuple[str, str, tuple[str, ...]]
+"""Why a gate is not passed, what would open it, and each rule of it that is not met."""
 
 
 class _AlteredError(FailedError):
@@ -58,7 +60,7 @@ class _Own:
     change: int
     until: float
     lacks: Mapping[int, str]
-    shut: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    shut: Mapping[int, Shut] = field(default_factory=dict)
     evidence: bool = False
     missing: bool = False
 
@@ -152,7 +154,7 @@ class _Question:
         return self._first(digest, lacks, own.shut, missing=own.missing)
 
     def _first(
-        self, digest: Digest, lacks: Mapping[int, str], shut: Mapping[int, tuple[str, str]], *, missing: bool
+        self, digest: Digest, lacks: Mapping[int, str], shut: Mapping[int, Shut], *, missing: bool
     ) -> Objection | None:
         """The objection by the first rule or gate that is enforced, else by the first that warns."""
         applied = self._judge.standing.applied
@@ -165,10 +167,13 @@ class _Question:
             for number, rule in self._rules
             if number in lacks
         ]  # fmt: skip
+        pending = tuple(
+            f"gate {number}: {line}" for number, _ in self._gates if number in shut for line in shut[number][2]
+        )
         lacking += [
             Objection(
                 enforced=gate.mode == "enforce", digest=str(digest), policy=policy, rule=number, why=shut[number][0],
-                asks=shut[number][1], missing=missing, by="gate",
+                asks=shut[number][1], missing=missing, by="gate", pending=pending,
             )
             for number, gate in self._gates
             if number in shut
@@ -210,7 +215,7 @@ class _Question:
         except TooManyError as error:
             why = error.what
         rules = {number: why for number, rule in self._rules if rule.mode == "enforce"}
-        gates = {number: (why, "") for number, gate in self._gates if gate.mode == "enforce"}
+        gates = {number: (why, "", ()) for number, gate in self._gates if gate.mode == "enforce"}
         return self._first(digest, rules, gates, missing=False)
 
     def _is_document(self, evidence: Digest, digest: Digest) -> bool:
@@ -264,7 +269,7 @@ class _Question:
             until = min(until, self._moment + limits.PULL_OBJECTION_KEPT)
         return _Own(self._change, until, lacks, shut)
 
-    def _shut(self, digest: Digest, manifest: Manifest) -> dict[int, tuple[str, str]]:
+    def _shut(self, digest: Digest, manifest: Manifest) -> dict[int, Shut]:
         """The gates that a manifest does not pass, each with why, and what would open it. An index names content, and
         is none: each manifest that it names is held against the gates when it is pulled."""
         if manifest.is_index or not self._gates:
@@ -274,17 +279,18 @@ class _Question:
             shut = self._unmet(digest, manifest, above)
         return shut
 
-    def _unmet(self, digest: Digest, manifest: Manifest, above: frozenset[str]) -> dict[int, tuple[str, str]]:
+    def _unmet(self, digest: Digest, manifest: Manifest, above: frozenset[str]) -> dict[int, Shut]:
         applied, looking = self._judge.standing.applied, self._judge.looking(self._metadata)
         exceptions = () if applied is None else applied.policy.exception
         content, now = looking.content(digest, manifest, also=above), clock.now()
-        shut = dict[int, tuple[str, str]]()
+        shut = dict[int, Shut]()
         for number, gate in self._gates:
             lines = evaluate(number, gate, self._repository, content, looking.knowledge, exceptions, now)
             unmet = [line for line in lines if not line.met]
             if unmet:
                 more = f", and {len(unmet) - 1} more of its rules" if len(unmet) > 1 else ""
-                shut[number] = f"{unmet[0].rule}: {unmet[0].why}{more}", unmet[0].asks
+                pending = tuple(f"{line.rule}: {line.why}" for line in unmet)
+                shut[number] = f"{unmet[0].rule}: {unmet[0].why}{more}", unmet[0].asks, pending
         return shut
 
     def _above(self, digest: Digest) -> frozenset[str]:
@@ -300,7 +306,7 @@ class _Question:
 
     def _unread(self, why: str, *, missing: bool = False) -> _Own:
         until = self._moment + limits.PULL_OBJECTION_KEPT
-        lacks, shut = {number: why for number, _ in self._rules}, {number: (why, "") for number, _ in self._gates}
+        lacks, shut = {number: why for number, _ in self._rules}, {number: (why, "", ()) for number, _ in self._gates}
         return _Own(self._change, until, lacks, shut, missing=missing)
 
     def _needs_none(self, digest: Digest, manifest: Manifest) -> bool:

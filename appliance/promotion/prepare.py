@@ -199,7 +199,10 @@ def _judged(
         [one.digest for one in tested.looked.contents],
     )  # fmt: skip
     found = reached(station, source.repository, facts.digest, tested.looked)
-    if obstacles := list(tested.obstacles("promotion")):
+    obstacles = list(tested.obstacles("promotion"))
+    if act == "promote":  # what a pull holds back where it is does not leave by a promotion
+        obstacles += tester.test(applied.policy, source.repository, facts, looked).obstacles("pull")
+    if obstacles:
         more = f", and {len(obstacles) - 1} more" if len(obstacles) > 1 else ""
         raise RefusedError(
             f"{obstacles[0].what}{more}", thing=f"{target}:{tag} ({obstacles[0].digest})",

@@ -194,6 +194,8 @@ def against_policy(objection: Objection) -> WireError:
     facts = {"digest": objection.digest, "why": objection.why[:_SHOWN]}
     if objection.rule:
         facts |= {"policy": str(objection.policy), objection.by: str(objection.rule), "asks": objection.asks[:_ASKED]}
+    if objection.pending:
+        facts["pending"] = "; ".join(objection.pending)[:_ASKED]
     noted = {"reason": objection.what[:_SHOWN], "digest": objection.digest}
     reason = "policy" if objection.rule else "unavailable"  # without a rule, the station does not know its own policy
     return WireError(403, "DENIED", objection.what[:_SHOWN], objection.digest, facts=facts, reason=reason, noted=noted)

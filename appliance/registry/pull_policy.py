@@ -19,7 +19,8 @@ class Objection:
 
     `enforced`: it is not to be pulled; else it only warns. `policy` and `rule` are the numbers of the policy and of the
     rule or gate, 0 where it is not known which policy is in force; `why` says in words what is lacking, and `asks` what
-    would satisfy it. `missing`: its own bytes are not in the store.
+    would satisfy it. `missing`: its own bytes are not in the store. `pending` is everything that is lacking, line by
+    line, where gates say it.
     """
 
     enforced: bool
@@ -30,6 +31,7 @@ class Objection:
     asks: str
     missing: bool = False
     by: Literal["rule", "gate"] = "rule"
+    pending: tuple[str, ...] = ()
 
     @property
     def what(self) -> str:

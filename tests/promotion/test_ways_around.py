@@ -17,7 +17,7 @@ from appliance.clock import now
 from appliance.control.api import CONTROL
 from appliance.control.routes import promotions as route
 from appliance.image_signatures.applied import sign
-from appliance.settings.gates import PolicyException, Stage
+from appliance.settings.gates import Gate, PolicyException, Stage
 from appliance.settings.image_policy import PolicyRules
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block
@@ -405,3 +405,47 @@ def test_a_collect_brings_nothing_into_a_stage(tmp_path: Path) -> None:
             outside.collect(source | {"as": "production/plain:1"})
         assert outside.station.metadata.tag_target("production/plain", "1") is None
         outside.collect(source | {"as": "dev/plain:1"})
+
+
+HELD = Gate(repositories=["held/**"], at=["pull"], max_severity="medium")
+
+
+@pytest.fixture
+def holding(at: Desk) -> Iterator[Desk]:
+    """The repositories of `held` are gated at pulls, and their images are given to who may push there alone."""
+    at.apply(msgspec.structs.replace(RULES, gate=[*RULES.gate, HELD]))
+    yield at
+    at.apply(RULES)
+    at.callers.now = type(at.callers.now)("owner", everything=True)
+
+
+def test_a_copy_is_no_way_around_a_gate_at_pulls(holding: Desk) -> None:
+    """An image that passes, one that nobody scanned, and one that calls itself a referrer of the first."""
+    at = holding
+    good, bad = at.image("good", stage="held"), at.image("bad", scanned=False, stage="held")
+    lie = liar()
+    swapped = Content(canonical(json.loads(lie.manifest) | {"subject": good.described()}), lie.blobs)
+
+    def copy(what: str) -> int:
+        return at.post("/v1/copies", source=f"held/{at.name}{what}", target=f"free/{at.name}:1")[0]
+
+    at.be(("reader", "held/**"), ("writer", "free/**"))
+    assert (copy(":good"), copy(":bad"), copy(f"@{bad.digest}")) == (201, 403, 403)
+    at.push(swapped, scanned=False, stage="held")
+    assert copy(":good") == 403
+    assert at.links("free") & {str(bad.digest), str(swapped.digest)} == set()
+    assert len(at.events(Act.COPY_MANIFEST, "refused")) == 3
+    at.be(("writer", "held/**"), ("writer", "free/**"))
+    assert copy(":bad") == 201
+
+
+def test_a_promotion_is_no_way_around_a_gate_at_pulls_where_it_comes_from(holding: Desk) -> None:
+    at = holding
+    at.apply(
+        msgspec.structs.replace(RULES, gate=[HELD], stage=[Stage(name="open"), Stage(name="shut", sources=["open"])])
+    )
+    content = at.image("1", scanned=False, stage="held")
+    assert at.promote("held:1", "open")[0] == 403
+    assert at.promote(f"held@{content.digest}", "open", tag="2")[0] == 403
+    scan(at.submit, at.paths, content.digest)
+    assert at.promote("held:1", "open")[0] == 201

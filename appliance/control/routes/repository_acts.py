@@ -18,11 +18,13 @@ from appliance.api.content import Copied, Deleted, DeletedTag, MovedTag
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording_async
-from appliance.control.api import Control, act, answer, audited, caller, post, require
+from appliance.control.api import Control, act, answer, audited, caller, may, post, require
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import turn
-from appliance.image_signatures.standing import look
+from appliance.image_signatures.judge import Judge
+from appliance.image_signatures.naming import Remembered
+from appliance.image_signatures.standing import Standing, look
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.patterns import covers
@@ -71,10 +73,13 @@ class _Acts:
         self.writes.require(repository, takes_away=takes_away)
         if self.writes.keeps_released and self.control.station.metadata.holds_released(repository):
             raise holds_released(repository, takes_away=takes_away)
-        standing = await asyncio.to_thread(look, self.control.station.paths, self.control.policy)
-        stage = standing.stage(repository)
+        stage = (await self._standing()).stage(repository)
         require_entry(stage, repository, takes_away=takes_away)
         return stage
+
+    async def _standing(self) -> Standing:
+        """What the policy for images says now."""
+        return await asyncio.to_thread(look, self.control.station.paths, self.control.policy)
 
     def _said(self, **detail: object) -> dict[str, object]:
         """What an event says besides: such an act cannot have happened where released content stands."""
@@ -144,7 +149,8 @@ class _Acts:
         await require(request, "pull", source.repository)
         await require(request, "push", target.repository)
         stage = await audited(self.control, request, Act.COPY_MANIFEST, str(target), self._allow(target.repository))
-        reading = asyncio.to_thread(on_own_station, self.control.station, lambda own: _look(own, source, target))
+        held = None if may(request, "push", source.repository) else await self._standing()
+        reading = asyncio.to_thread(on_own_station, self.control.station, lambda own: _look(own, source, target, held))
         copied: _Copied = await audited(self.control, request, Act.COPY_MANIFEST, str(target), reading)
         stays = staying(stage, [tag for tag, _ in copied.tags])
         moved = await self._make(caller(request), source.repository, target.repository, copied, stays)
@@ -205,11 +211,12 @@ def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[li
     return found, None
 
 
-def _look(station: Station, source: Reference, target: Reference) -> _Copied:
-    """What a reference reaches, with what speaks about it: SBOMs, signatures, attestations. Blocking.
+def _look(station: Station, source: Reference, target: Reference, held: Standing | None) -> _Copied:
+    """What a reference reaches, with what speaks about it: SBOMs, signatures, attestations. Blocking. All of it must
+    pass as at a pull by what stands in `held`, None for who may push at the source.
 
     Raises NotFoundError for one that is not shown, FailedError where it is not whole, RefusedError where people have
-    blocked something of it.
+    blocked something of it, or the policy for images holds it back.
     """
     content = closure_of([source], StationShown(station.blobs, station.metadata)).content
     manifests = {artifact.digest for artifact in content.artifacts}
@@ -221,6 +228,8 @@ def _look(station: Station, source: Reference, target: Reference) -> _Copied:
             thing=str(source),
             remedy=f"at most {limits.COPY_LINKS} manifests and blobs",
         )
+    if held is not None:
+        _require_pulled(station, source.repository, items, held)
     absent = _absent(station, target.repository, items)
     root = source.digest
     if root is None:
@@ -233,6 +242,26 @@ def _look(station: Station, source: Reference, target: Reference) -> _Copied:
     return _Copied(
         root, [one for one in items if one in absent], [one for one in items if one not in absent], list(tags.items())
     )
+
+
+def _require_pulled(station: Station, repository: str, items: Sequence[Item], standing: Standing) -> None:
+    """Go on only where each of these would be given out by a pull, else a copy is a pull around the policy. Raises
+    RefusedError."""
+    if standing.fault:
+        raise RefusedError(
+            f"it is not known what the policy for images says ({standing.fault})", thing=repository,
+            remedy="see: lockgate policy explain", code="image-policy",
+        )  # fmt: skip
+    if not standing.asks(repository):
+        return
+    judge = Judge(standing, Remembered())
+    for digest, kind in items:
+        found = judge.verdict(station.blobs, station.metadata, repository, Digest.parse(digest), kind).objection
+        if found is not None and found.enforced:
+            raise RefusedError(
+                found.what, thing=f"{repository}@{digest}", remedy=found.asks or "see: lockgate policy explain",
+                code="policy-gate" if found.by == "gate" else "image-policy",
+            )  # fmt: skip
 
 
 def _absent(station: Station, repository: str, items: Sequence[Item]) -> set[Item]:
