@@ -1487,6 +1487,13 @@ DROP_NAMES: Final = 4096
 DROP_BUNDLES: Final = 64
 """Bundles of a drop folder that are looked into, the first by name: the others wait until these are taken away."""
 
+DROP_AT_ONCE: Final = 4
+"""Imports of one drop folder that have not ended: the others' have their turn beside them."""
+
+DROP_RATE: Final = (0.1, 64)
+"""Imports that a drop folder begins a second in the long run, and at once: whoever fills it may change its files
+without end, and each import stands in the audit log."""
+
 DROP_STATE: Final = MIB
 """What is kept of the imports that were begun from drop folders."""
 

@@ -17,9 +17,10 @@ from typing import Any, Final
 import msgspec
 
 from appliance import clock, limits
+from appliance.access.rate_limits import Buckets
 from appliance.api.states import FINAL_STATES
 from appliance.handles.granted import Grant
-from appliance.intake.drop_folder import Dropped, Listed, list_folder, look
+from appliance.intake.drop_folder import ACTOR, Dropped, Listed, list_folder, look
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
 from appliance.station import Station
@@ -29,10 +30,8 @@ from bundles.errors import LockgateError
 from bundles.io.display import safe, some
 from bundles.io.files import read_small, write_atomic
 
-ACTOR: Final = "station"
-"""Whose act an import from a drop folder is."""
-
-_FINE: Final = frozenset({"waits", "importing", "imported"})
+_LIVE: Final = "importing"
+_FINE: Final = frozenset({"waits", _LIVE, "imported"})
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -56,6 +55,8 @@ class DropFolder:
     found: dict[str, Dropped] = field(default_factory=dict)
     last: str = ""
     """The bundle that was looked at last: of many, the ones behind it are next."""
+    live: set[str] = field(default_factory=set)
+    """Imports of its bundles that had not ended at the last look."""
     said: dict[str, str] = field(default_factory=dict)
     """What was last said of a bundle on the program's log."""
 
@@ -68,6 +69,7 @@ class DropFolders:
         settings = station.config.drop_folders
         self.folders = [DropFolder(name, Path(os.path.realpath(one.path))) for name, one in sorted(settings.items())]
         self._kept = station.paths.drop_folders
+        self._rate = Buckets(*limits.DROP_RATE)
         self._begun = _load(self._kept)
 
     async def keep_looking(self) -> None:
@@ -90,12 +92,16 @@ class DropFolders:
         entry = find_by_digest(self._reader, dropped.digest)
         if entry is not None and entry.state != "receiving":
             return
+        folder.live = {job for job in folder.live if self._job(job)[0] == _LIVE}
+        if len(folder.live) >= limits.DROP_AT_ONCE or self._rate.take(folder.name) is not None:
+            return  # it has its turn at a later look
         try:
             handed = await asyncio.to_thread(_hand, folder.path / dropped.name)
             job = await self._jobs.submit("import", {"paths": [key]}, ACTOR, handed)
         except (LockgateError, OSError) as error:  # too many jobs, a disk that is nearly full: it is tried again
             folder.fault = error.diagnostics() if isinstance(error, LockgateError) else str(error.strerror)
             return
+        folder.live.add(job.id)
         self._begun[key] = Begun(seal=dropped.seal, job=job.id, at=clock.now())
         there = {str(one.path / name) for one in self.folders for name in one.listed.bundles}
         self._begun = {name: one for name, one in self._begun.items() if name in there}
@@ -134,7 +140,7 @@ class DropFolders:
         except LockgateError:
             return "failed", "its job is not known any more; import it by hand"
         if job.state not in FINAL_STATES:
-            return "importing", ""
+            return _LIVE, ""
         error = job.error or {}
         what = ": ".join(filter(None, (error.get("what"), error.get("thing"))))
         said = "; ".join(filter(None, (what, error.get("remedy"))))

@@ -27,6 +27,9 @@ from bundles.format.manifest import volume_path
 from bundles.io.files import read_small
 from bundles.oci.digest import Digest
 
+ACTOR: Final = "station"
+"""Whose act an import from a drop folder is."""
+
 _SMALL: Final = (
     (sums.NAME, limits.SUMS_FILE), (sums.MANIFEST, limits.BUNDLE_MANIFEST), (sums.README, limits.README_FILE),
 )  # fmt: skip

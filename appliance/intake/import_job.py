@@ -29,6 +29,7 @@ from appliance.intake.inspection import make_report, record
 from appliance.intake.ledger_by_log import require_rows_of_log
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.intake.overrides import stream_now, trusted_now
+from appliance.intake.room import require_room
 from appliance.intake.store_sink import StoreSink
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
@@ -36,7 +37,13 @@ from appliance.release_check.changed_steps import digest_of
 from appliance.release_check.unexplained import keep_manifest
 from appliance.station import Station
 from appliance.store.collection_lock import incoming_turn
-from appliance.store.reads.intake import find_by_digest, find_entry, history, missing_volumes, verified_volumes
+from appliance.store.reads.intake import (
+    find_by_digest,
+    find_entry,
+    history,
+    missing_volumes,
+    verified_volumes,
+)
 from appliance.store.reads.record_rows import small_files
 from appliance.store.writes.floors import require_open
 from appliance.store.writes.intake import (
@@ -248,15 +255,9 @@ class _Receiving:
                 if not begun and not self.sink.has_blob(entry.digest):
                     coming[entry.digest] = entry.blob_size
         needed = sum(coming.values()) + _RESERVE
-        free = self._free()
-        if needed > free and self.station.blobs.make_room(needed):
-            free = self._free()
-        if needed > free:
-            raise FailedError(
-                "the store is too small for the bundle",
-                thing=f"{needed} bytes are needed, {free} are free",
-                remedy="free some space, then run it again",
-            )
+        if needed > self._free():
+            self.station.blobs.make_room(needed)
+        require_room(self.context, self.manifest, self.digest, needed, self._free())
 
     def _free(self) -> int:
         return shutil.disk_usage(self.station.paths.store).free

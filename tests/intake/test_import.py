@@ -189,3 +189,23 @@ def test_a_second_copy_of_a_volume_is_held_to_its_signature_too(
     flip(copy / volume_path(2), 40)
     with pytest.raises(RefusedError):
         inside.bring(bundle.folder, copy)
+
+
+def test_what_nobody_brought_leaves_room_for_other_sources(
+    inside: Inside, bundle: SmallBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that sends over a wire, and whose bundles wait in quarantine; a person may bring any."""
+    inside.trust(bundle.key.public)
+    again = small_bundle(tmp_path / "again", sequence=2, previous=str(Digest.of(bundle.signed.sums)))
+    inside.trust(again.key.public)
+    monkeypatch.setattr(import_job._Receiving, "_free", lambda _: int(import_job._RESERVE * 1.5))
+
+    def come(folder: Path, actor: str) -> None:
+        context = inside.context(paths=[str(folder)])
+        context.actor = actor
+        import_job.run(context)
+
+    come(bundle.folder, "station")
+    with pytest.raises(FailedError, match="no room for other sources"):
+        come(again.folder, "station")
+    come(again.folder, "carl")

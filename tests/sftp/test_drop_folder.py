@@ -107,6 +107,56 @@ async def test_a_look_that_fails_is_told_and_the_next_one_comes(
     looking.cancel()
 
 
+async def test_a_folder_that_is_changed_without_end_keeps_no_other_out_and_fills_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DROP_LOOK", 0.0)
+    monkeypatch.setattr(limits, "DROP_RATE", (1e-9, 6))
+    made = small_bundle(tmp_path / "made").folder
+    hostile, honest = tmp_path / "a-hostile", tmp_path / "b-honest"
+    for number in range(8):
+        shutil.copytree(made, hostile / f"alpha.bravo-{number:06d}")
+    honest.mkdir()
+    inside = Inside(tmp_path / "bravo")
+    begun, ended = list[str](), set[str]()
+
+    class Begins:
+        async def submit(self, kind: str, params: Any, actor: str, handed: Any) -> Any:
+            begun.append(params["paths"][0])
+            for _, _, descriptor in handed.descriptors:
+                os.close(descriptor)
+            return SimpleNamespace(id=f"job-{len(begun)}")
+
+        def find(self, job: str) -> Any:
+            return SimpleNamespace(state="refused" if job in ended else "running", error=None)
+
+    folders = {one.name: SimpleNamespace(path=str(one)) for one in (hostile, honest)}
+    station = SimpleNamespace(
+        reader=inside.station.reader, config=SimpleNamespace(drop_folders=folders), paths=inside.station.paths
+    )
+    drops = DropFolders(cast(Any, station), cast(Any, Begins()))
+    looking = asyncio.create_task(drops.keep_looking())
+
+    async def looks(count: int) -> None:
+        for _ in range(count):
+            seen = drops.folders[1].listed
+            while drops.folders[1].listed is seen:
+                assert not looking.done()
+                await asyncio.sleep(0)
+
+    await looks(4)
+    assert len(begun) == limits.DROP_AT_ONCE
+    shutil.copytree(made, honest / NAME)
+    await looks(4)
+    assert begun[limits.DROP_AT_ONCE :] == [str(honest / NAME)]
+    for number in range(20):
+        ended |= {f"job-{one + 1}" for one in range(len(begun))}
+        os.utime(hostile / "alpha.bravo-000000" / "README.txt", (number, number))
+        await looks(2)
+    assert sum(path.startswith(str(hostile)) for path in begun) == 6
+    looking.cancel()
+
+
 def _until(what: Callable[[], Any], seconds: float = 120) -> Any:
     end = time.monotonic() + seconds
     while not (found := what()):

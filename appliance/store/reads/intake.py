@@ -151,6 +151,16 @@ def unlooked_by(reader: Reader, digest: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
+def has_undecided(reader: Reader, stream: str, digest: str) -> bool:
+    """Whether another bundle of the stream has come, or is coming in, that nobody has decided about."""
+    row = reader.execute(
+        "SELECT 1 FROM intake WHERE stream = ? AND digest <> ? AND state IN ('receiving', 'quarantined', 'approved')"
+        " LIMIT 1",
+        (stream, digest),
+    ).fetchone()
+    return row is not None
+
+
 def previous_of(reader: Reader, stream: str, sequence: int) -> Entry | None:
     """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
     row = reader.execute(
