@@ -524,6 +524,9 @@ MALWARE_STATUS: Final = 1.0
 MALWARE_CHECKED: Final = 60.0
 """Seconds for which the station's checks go by an earlier look at the engine."""
 
+MALWARE_WAIT: Final = 5.0
+"""Seconds that the station's checks wait for such a look."""
+
 MALWARE_ANSWER_SIZE: Final = 4 * KIB
 """Of an engine's answer."""
 
@@ -568,6 +571,22 @@ COMMAND_WORD: Final = 200
 
 COMMAND_FAILURES: Final = 10
 """Files in a row of which it may give no verdict."""
+
+YARA_RULES: Final = 1_000
+YARA_SOURCE: Final = 32 * MIB
+"""Files of YARA rules, and bytes of all of them."""
+
+YARA_FILE: Final = 128 * MIB
+"""Bytes of a file that YARA rules are held against: all of it is in memory, and twice for a moment."""
+
+YARA_ADDRESSES: Final = 16 * 1024 * MIB
+YARA_MEMORY: Final = 1024 * MIB
+"""Address space of the process that does that, of which its compiler reserves a lot, and its writable memory."""
+
+YARA_COMPILE: Final = 120.0
+YARA_SECONDS: Final = 60
+YARA_GRACE: Final = 30.0
+"""Seconds in which rules are to compile, that they may take for a file, and that the process may take beside."""
 
 CLAMD_CONFIGURATION: Final = 256 * KIB
 """Of clamd.conf, Debian's with all its comments is 3 KiB."""

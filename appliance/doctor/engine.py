@@ -18,6 +18,7 @@ from appliance.malware.clamd import Clamd, Version
 from appliance.malware.command import Command
 from appliance.malware.engine import require_age, require_answers
 from appliance.malware.port import EngineError
+from appliance.malware.yara import Yara
 from appliance.settings.malware import MalwareSettings
 from bundles.errors import LockgateError
 from bundles.io.display import some
@@ -37,12 +38,14 @@ _SIGNATURES: Final = "bring newer signatures in before then: docs/howto/look-for
 def look_at_engine(
     settings: MalwareSettings, required: bool, configuration: Path = CONFIGURATION
 ) -> Iterator[Examined]:
-    """The checks `malware program`, where one is named, and of clamd `malware`, `malware verdicts`, `malware
-    signatures` and `malware sizes`; `malware` alone where no engine is named. `required`: whether approvals.toml does
-    not go without."""
+    """The checks `malware program` and `malware rules`, where such are named, and of clamd `malware`, `malware
+    verdicts`, `malware signatures` and `malware sizes`; `malware` alone where no engine is named. `required`: whether
+    approvals.toml does not go without."""
     if settings.command:
         yield _program(settings)
-    if not settings.clamd and not settings.command:
+    if settings.yara:
+        yield _rules(settings)
+    if not settings.is_set_up:
         detail = "no engine is named: nothing is looked through for malware"
         if required:
             detail += "; approvals.toml requires it, so that every bundle waits in quarantine"
@@ -61,6 +64,14 @@ def look_at_engine(
         yield _verdicts(clamd)
         yield _age(version, settings)
     yield _sizes(settings, configuration)
+
+
+def _rules(settings: MalwareSettings) -> Examined:
+    try:
+        said = Yara(Path(settings.yara)).open()
+    except LockgateError as error:
+        return Examined.of_error("malware rules", error)
+    return Examined(name="malware rules", state="ok", detail=f"they compile: {said}")
 
 
 def _program(settings: MalwareSettings) -> Examined:

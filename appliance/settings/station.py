@@ -188,6 +188,8 @@ signature_days = {signature_days}
 # A program that looks at each file, too, with its arguments, and the seconds that it may take for each; empty: none.
 command = {command}
 command_seconds = {command_seconds}
+# A file or folder of YARA rules that each file is held against, too, as "/srv/yara"; empty: none.
+yara = {yara}
 
 [upstreams]
 # How a registry is reached, a table for each, for example:
@@ -328,6 +330,7 @@ def save_config(path: Path, config: Config) -> None:
         "clamd": json.dumps(config.malware.clamd),
         "signature_days": str(config.malware.signature_days),
         "command": json.dumps(config.malware.command),
+        "yara": json.dumps(config.malware.yara),
         "command_seconds": str(config.malware.command_seconds),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
