@@ -16,6 +16,7 @@ from bundles.decide.bundle import consistent
 from bundles.errors import RefusedError
 from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
+from bundles.signing.cms.verify import is_made_by
 from bundles.signing.signature_files import by_key
 from bundles.signing.trust import TrustFolder
 from bundles.verify import DROPPINGS_REMEDY, Gathered, gather
@@ -79,7 +80,7 @@ def _signers(station: Station, gathered: Gathered, manifest: BundleManifest) -> 
                 "a signature that does not count", thing=first, remedy="remove it, or have the bundle built anew"
             )
         key = find_public_key(station.paths, keyid)
-        if not key.verify_files(files.sums, {kind: files.signatures[name] for kind, name in named.items()}):
+        if not is_made_by(key, files.sums, {kind: files.signatures[name] for kind, name in named.items()}):
             raise RefusedError("the signature does not hold", thing=first, remedy="have the medium cut again")
     if not found:
         raise RefusedError(

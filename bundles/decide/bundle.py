@@ -6,7 +6,8 @@ It reads no file, no clock and no network. Its rules, in the order in which they
 2. There is a signature file, there are at most `limits.SIGNATURES`, and each is named `SHA256SUMS.<keyid>.<kind>`.
 3. Each signature is by a key pinned in the trust folder, found by keyid and never read from the medium; the algorithm
    is the pinned key's, and its files are exactly those of that algorithm (both halves of a hybrid signature); the
-   signature is in its one encoding and holds over the bytes of SHA256SUMS.
+   signature is in its one encoding and holds over the bytes of SHA256SUMS. Or it is a CMS signature whose certificate
+   leads to a root that is pinned there, by issuance, key usages and validity (bundles.signing.cms.verify).
 4. Each signing key is trusted for purpose `bundle`, is valid at this time, and is not revoked.
 5. manifest.json and README.txt are the ones SHA256SUMS names. Only now, with bytes that a trusted key stands for, is
    the manifest parsed.
@@ -38,10 +39,11 @@ from bundles.format.manifest import BundleManifest, volume_path
 from bundles.format.manifest_codec import decode
 from bundles.io.times import later
 from bundles.oci.digest import Digest
+from bundles.signing.cms.verify import signer_of
 from bundles.signing.signature_files import by_key, kinds_of
 from bundles.signing.trust import TrustFolder, TrustRecord
 
-SIGNATURE_NAME: Final = re.compile(r"SHA256SUMS\.([0-9a-f]{16})\.(sig|sshsig|mldsa)\Z")
+SIGNATURE_NAME: Final = re.compile(r"SHA256SUMS\.([0-9a-f]{16})\.(sig|sshsig|mldsa|cms)\Z")
 RULES: Final = (
     "SHA256SUMS is in its one form",
     "signature files are few and well named",
@@ -91,7 +93,7 @@ def decide(files: SmallFiles, trust: TrustFolder, now: str, passed: MutableSeque
     trail.append(RULES[0])
     _check_names(files)
     trail.append(RULES[1])
-    signers = _check_signatures(files, trust)
+    signers = _check_signatures(files, trust, now)
     trail.append(RULES[2])
     for signer in signers:
         _object(signer.objection("bundle", now))
@@ -253,13 +255,18 @@ def _check_names(files: SmallFiles) -> None:
             raise RefusedError("the signer is unknown", thing=name, remedy="a signature is SHA256SUMS.KEYID.KIND")
 
 
-def _check_signatures(files: SmallFiles, trust: TrustFolder) -> tuple[TrustRecord, ...]:
+def _check_signatures(files: SmallFiles, trust: TrustFolder, now: str) -> tuple[TrustRecord, ...]:
     signers = []
     for keyid, named in sorted(by_key(files.signatures, sums.NAME).items()):
         first = named[min(named)]
         record = trust.find(keyid)
+        if record is None and set(named) == {"cms"}:
+            signers.append(_certified(keyid, first, files, trust, now))
+            continue
         if record is None:
             raise trust.unknown_signer(first, "bundle")
+        if record.revoked is not None:
+            _object(record.objection("bundle", now))
         kinds = kinds_of(record.key.algorithm)
         for kind in sorted(set(named) ^ set(kinds)):
             name = f"{sums.NAME}.{keyid}.{kind}"
@@ -274,6 +281,16 @@ def _check_signatures(files: SmallFiles, trust: TrustFolder) -> tuple[TrustRecor
             )
         signers.append(record)
     return tuple(signers)
+
+
+def _certified(keyid: str, name: str, files: SmallFiles, trust: TrustFolder, now: str) -> TrustRecord:
+    """The signer of a CMS file, whose key is pinned by nobody: his certificate's authority is."""
+    record = signer_of(files.signatures[name], files.sums, trust.records, "bundle", now)
+    if record.keyid != keyid:
+        raise RefusedError(
+            "a signature under another key's name", thing=f"{name}, made by {record.keyid}", remedy="name it by its key"
+        )
+    return record
 
 
 def _check_lines(manifest: BundleManifest, lines: Mapping[str, str]) -> None:

@@ -1,10 +1,11 @@
 """X.509 certificates: the roots that a station pins for images, and what a certificate of a signing chain must be.
 
-A pinned root is a self-signed certificate. It is kept as a `PublicKey` of the algorithm `x509` whose encoding is the
-certificate (DER), and never verifies a signature itself: what it signs are certificates, and
-`bundles.image_signatures.notation_jws` follows them. Rules are those of the Notary Project specification (signature
-specification, Certificate Requirements) and RFC 5280, sections 4.2.1.3, 4.2.1.9 and 4.2.1.12. The library's own
-verifier refuses chains without an authority key identifier, which Notation's certificates need not have.
+A pinned root is a self-signed certificate, for images (Notation) or bundles (CMS). It is kept as a `PublicKey` of the
+algorithm `x509` whose encoding is the certificate (DER), and never verifies a signature itself: what it signs are
+certificates, and `bundles.image_signatures.notation` and `bundles.signing.cms.verify` follow them. Rules are those of
+the Notary Project specification (signature specification, Certificate Requirements) and RFC 5280, sections 4.2.1.3,
+4.2.1.9 and 4.2.1.12. The library's own verifier refuses chains without an authority key identifier, which Notation's
+certificates need not have.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from bundles import limits
 from bundles.errors import MalformedError
+from bundles.io.der import BIT_STRING, SEQUENCE, Reader
 
 ALGORITHM: Final = "x509"
-PURPOSES: Final = frozenset({"image"})
-"""What a root may be pinned for: images, by signers' certificates below it (Notation)."""
+PURPOSES: Final = frozenset({"bundle", "image"})
+"""What a root may be pinned for, by signers' certificates below it: images (Notation), and bundles (CMS)."""
 UNFIT: Final = "certificate-unfit"
 WEAK: Final = "weak-key"
 EXPIRED: Final = "certificate-expired"
@@ -56,15 +58,25 @@ _FOREIGN_USAGES: Final = frozenset(
     }
 )
 """Usages that a certificate for signing code must not have."""
+_SIGNERS_USAGES: Final = frozenset(
+    {
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        ExtendedKeyUsageOID.CODE_SIGNING,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36"),  # documentSigning
+    }
+)
+"""Usages of which a person's certificate has one, where it names any."""
 
 
 def check_purposes(algorithm: str, purposes: Iterable[str]) -> None:
-    """A root certificate is pinned for images alone, whatever a key may be pinned for. Raises MalformedError."""
+    """A root certificate is pinned for images and bundles alone, whatever a key may be pinned for. Raises
+    MalformedError."""
     if algorithm == ALGORITHM and not set(purposes) <= PURPOSES:
         raise MalformedError(
-            "a root certificate is pinned for images alone",
+            "a root certificate is pinned for images and bundles alone",
             thing=", ".join(sorted(purposes)),
-            remedy="pin it with --purpose image; other purposes take a key",
+            remedy="pin it with --purpose image or --purpose bundle; other purposes take a key",
         )
 
 
@@ -79,8 +91,23 @@ def load(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         if certificate.public_bytes(serialization.Encoding.DER) != der or certificate.version != x509.Version.v3:
             raise MalformedError("a certificate with bytes of its own, or of another version than 3", code=UNFIT)
+        parts = Reader(der).inside(SEQUENCE, "the certificate")
+        _ = parts.read(SEQUENCE, "the certificate"), parts.read(SEQUENCE, "the certificate's algorithm")
+        if parts.read(BIT_STRING, "the certificate's signature").content[:1] != b"\0":  # the library does not look
+            raise MalformedError("a certificate whose signature has bits of its own", code=UNFIT)
     except _UNREADABLE as error:
         raise MalformedError("not an X.509 certificate", thing=str(error)[:120], code=UNFIT) from None
+    return certificate
+
+
+def load_read(der: bytes) -> x509.Certificate:
+    """As `load`, with every part that is looked at later read now. Raises MalformedError."""
+    certificate = load(der)
+    try:
+        _ = (certificate.subject, certificate.issuer, certificate.serial_number, certificate.public_key(),
+             certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions)  # fmt: skip
+    except _UNREADABLE as error:
+        raise MalformedError("a certificate that cannot be read", thing=str(error)[:120], code=UNFIT) from None
     return certificate
 
 
@@ -169,6 +196,25 @@ def check_leaf(certificate: x509.Certificate) -> None:
         raise _wrong(certificate, "has key usages beside signing", UNFIT)
     if extended is not None and _FOREIGN_USAGES & set(extended.value):
         raise _wrong(certificate, "is for another purpose than signing code", UNFIT)
+    _check_critical(certificate)
+
+
+def check_signer(certificate: x509.Certificate) -> None:
+    """A person's certificate for signatures of bundles (CMS). Raises MalformedError.
+
+    Cards have usages for letters and documents (RFC 5280, section 4.2.1.12; RFC 9336), and their key usages need not be
+    critical. One for servers, for logging in or for time stamps signs no bundle.
+    """
+    _check_key(certificate)
+    if is_ca(certificate):
+        raise _wrong(certificate, "is an authority's and signs no bundle", UNFIT)
+    usage, extended = _find(certificate, x509.KeyUsage), _find(certificate, x509.ExtendedKeyUsage)
+    if usage is None or not (usage.value.digital_signature or usage.value.content_commitment):
+        raise _wrong(certificate, "may not sign: it lacks the key usage digitalSignature or nonRepudiation", UNFIT)
+    if usage.value.key_cert_sign or usage.value.crl_sign:
+        raise _wrong(certificate, "has key usages of an authority", UNFIT)
+    if extended is not None and not _SIGNERS_USAGES & set(extended.value):
+        raise _wrong(certificate, "is for another purpose than signing letters, documents or code", UNFIT)
     _check_critical(certificate)
 
 

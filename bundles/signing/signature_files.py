@@ -4,6 +4,7 @@
 |---|---|
 | ECDSA, Ed25519, RSA | `.sig` |
 | SSH, FIDO tokens | `.sshsig` |
+| a certificate's, below a pinned root | `.cms` (bundles.signing.cms) |
 | hybrid | `.sig` (ECDSA) and `.mldsa` (ML-DSA-87): both |
 """
 
@@ -16,8 +17,9 @@ from typing import Final
 from bundles.signing import hybrid
 from bundles.signing.ssh import keys, sshsig
 
-KINDS: Final = ("sig", "sshsig", "mldsa")
-_NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<keyid>[0-9a-f]{16})\.(?P<kind>sig|sshsig|mldsa)\Z", re.DOTALL)
+KINDS: Final = ("sig", "sshsig", "mldsa", "cms")
+_NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<keyid>[0-9a-f]{16})\.(?P<kind>sig|sshsig|mldsa|cms)\Z", re.DOTALL)
+_CMS_BEGIN: Final = b"-----BEGIN CMS-----"
 
 
 def parse_name(name: str, stem: str) -> tuple[str, str] | None:
@@ -37,6 +39,8 @@ def files_of(stem: str, keyid: str, signature: bytes) -> dict[str, bytes]:
     """A signature that was just made, as its files: name to bytes."""
     if signature.startswith(sshsig.BEGIN):
         return {f"{stem}.{keyid}.sshsig": signature}
+    if signature.startswith(_CMS_BEGIN):
+        return {f"{stem}.{keyid}.cms": signature}
     if len(signature) > hybrid.POST_QUANTUM_LENGTH:
         first, second = hybrid.split(signature)
         return {f"{stem}.{keyid}.sig": first, f"{stem}.{keyid}.mldsa": second}

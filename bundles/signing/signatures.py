@@ -78,6 +78,11 @@ def algorithm_of(key: PublicMaterial) -> str | None:
     return next((name for name, known in _CURVES.items() if isinstance(key.curve, known.curve)), None)
 
 
+def order_of(key: ec.EllipticCurvePublicKey) -> int:
+    """The order of the group of a key for which `algorithm_of` has an algorithm."""
+    return next(known.order for known in _CURVES.values() if isinstance(key.curve, known.curve))
+
+
 def make_signature(algorithm: str, key: PrivateMaterial, data: bytes) -> bytes:
     """The signature over `data`. The same key and data give the same bytes."""
     if isinstance(key, ed25519.Ed25519PrivateKey):

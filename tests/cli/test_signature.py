@@ -76,13 +76,13 @@ def test_who_signed_is_said_by_the_keys_that_are_pinned_at_the_time(alpha: Stati
     assert (revoked.status, told) == (3, {("key-revoked", "Build team")})
 
 
-def test_a_root_certificate_is_pinned_for_images_alone(alpha: Station, folder: Path, run: Run) -> None:
+def test_a_root_certificate_is_pinned_for_images_and_bundles_alone(alpha: Station, folder: Path, run: Run) -> None:
     def at(*words: str | Path) -> Ended:
         return run(*words, "-C", alpha.folder)
 
     root = folder / "notation-root.crt"
-    refused = at("key", "trust", root, "--purpose", "bundle", "--owner", "PKI", "--from", "beta")
-    assert (refused.status, "a root certificate is pinned for images alone" in refused.err) == (2, True)
+    refused = at("key", "trust", root, "--purpose", "receipt", "--owner", "PKI", "--from", "beta")
+    assert (refused.status, "a root certificate is pinned for images and bundles alone" in refused.err) == (2, True)
     assert at("key", "trust", root, "--purpose", "image", "--owner", "Example PKI").status == 0
     (listed,) = [one for one in at("key", "list", "--json").document["trusted"] if one["algorithm"] == "x509"]
     assert (listed["keyid"], listed["purposes"]) == (NOTATION.root.keyid, ["image"])

@@ -204,7 +204,9 @@ SETUPS = {
         },
     ),
     "docs/howto/personal-keys.md": Setup(
-        before=f"{SERVE_INSIDE}inside$ rm anna.pem anna.pub.pem\n",
+        before=f"{SERVE_INSIDE}inside$ rm anna.pem anna.pub.pem\n"
+        "inside$ openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -subj /CN=Root -days 9 -out root.crt"
+        " -addext basicConstraints=critical,CA:true -addext keyUsage=critical,keyCertSign\n",
         between={
             "lockgate intake approve": "inside$ lockgate key trust alpha-engineering.pem --purpose bundle --owner Eve"
             " --from alpha\ninside$ lockgate intake import /media/usb1\n",

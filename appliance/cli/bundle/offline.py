@@ -250,8 +250,18 @@ def _recover(folders: tuple[Path, ...], target: Path, as_json: bool) -> None:
 @click.option(
     "--job", "job_id", metavar="ID", type=JOB_TO_SIGN, help="Sign what this job of the running station waits for."
 )
+@click.option("--key", "key_name", type=KEY, metavar="KEY", help="A name in the key folder, or a key file's path.")
 @click.option(
-    "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a key file's path."
+    "--certificates",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The key's certificate and each issuer's: sign by CMS.",
+)
+@click.option(
+    "--signature",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A CMS signature of SHA256SUMS that was made elsewhere.",
 )
 @passphrase_option
 @station_option
@@ -260,7 +270,9 @@ def sign(
     root: Path | None,
     folders: tuple[Path, ...],
     job_id: str | None,
-    key_name: str,
+    key_name: str | None,
+    certificates: Path | None,
+    signature: Path | None,
     passphrase_fd: int | None,
     as_json: bool,
 ) -> None:
@@ -269,28 +281,46 @@ def sign(
     The key must be one the bundle names as a signer. Where the bundle spans media, name all of them that are here: a
     hybrid key's or a token's signature differs each time it is made, and must be the same on all.
 
+    With --certificates the signature is CMS, for sites that pinned the root of your certificate; --signature writes one
+    that a card's program or openssl made over SHA256SUMS onto the media.
+
     With --job ID: sign what a build waits for, whoever started it and wherever, and follow it to its end. The last line
     is the bundle's folder, as of the build.
     """
     from appliance.cosigning import cosign
+    from bundles import limits
+    from bundles.format import sums
+    from bundles.io.files import read_small
+    from bundles.signing.cms.sign import CmsKey, SignedElsewhere, read_chain
 
     if bool(folders) == (job_id is not None):
         raise UsageError("say what to sign", remedy="give the bundle's DIR, or a job's --job ID, and not both")
+    if (key_name is None) == (signature is None) or (signature is not None and certificates is not None):
+        raise UsageError(
+            "one key signs", remedy="give --key KEY (with --certificates FILE for CMS), or --signature FILE"
+        )
+    if job_id is not None and (certificates is not None or signature is not None):
+        raise UsageError(
+            "CMS signs what is written", thing=job_id, remedy="finish the build, then name the bundle's DIR"
+        )
     if job_id is not None:
         from appliance.cli.bundle.build import built
         from appliance.cli.shared.follow import sign_job
 
-        key = load_key(station_root(root), key_name, passphrase_fd)
+        key = load_key(station_root(root), str(key_name), passphrase_fd)
         result = sign_job(root, job_id, lambda: key)
         show(result, as_json, lambda: built(result))
         return
-    station = None if root is None and is_key_file(None, key_name) else station_root(root)
+    station = None if root is None and (key_name is None or is_key_file(None, key_name)) else station_root(root)
     with ExitStack() as shown:
         progress = shown.enter_context(_bar("check"))
 
         def open_key() -> PrivateKey:
             shown.close()  # a bar that is painted again and again would hide the question
-            return load_key(station or Path(), key_name, passphrase_fd)
+            if signature is not None:
+                return SignedElsewhere(signature, read_small(folders[0] / sums.NAME, limits.SUMS_FILE))
+            key = load_key(station or Path(), str(key_name), passphrase_fd)
+            return key if certificates is None else CmsKey(key, read_chain(certificates), certificates)
 
         done = cosign(folders, open_key, station, progress)
     written = [str(folder / name) for folder in done.folders for name in done.files]
