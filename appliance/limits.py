@@ -1567,6 +1567,9 @@ DIODE_ROOM: Final = 256 * MIB
 DIODE_STATE: Final = MIB
 """What is kept of how a diode stands."""
 
+BLOCK_TOLD: Final = 300
+"""Characters of a block's reason that other stations are told."""
+
 REPLICAS: Final = 8
 """Stations that one config.toml names to be followed."""
 

@@ -25,7 +25,7 @@ from appliance.paths import StationPaths
 from appliance.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.plain_head import PlainFields
-from appliance.registry.routes import parse
+from appliance.registry.routes import BLOCKS, parse
 from appliance.registry.services import ACTOR, Action, Passed
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
@@ -36,7 +36,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 _BEARER: Final = "Bearer "
 _NONE: Final[tuple[str, ...]] = ()
 _BASE: Final = ("/v2", "/v2/")
-_CATALOG: Final = "/v2/_catalog"
+_CATALOG: Final = frozenset({"/v2/_catalog", BLOCKS})
 _REFUSALS: Final = frozenset({401, 403, 429})
 _ACTIONS: Final[dict[Action, Permission]] = {"pull": "pull", "push": "push", "delete": "delete", "list": "pull"}
 _OF_METHOD: Final[dict[str, Action]] = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
@@ -146,7 +146,7 @@ class AccountAccess:
         if allowed and named:
             ticket.allowed.add((action, repository))
         # The catalog's own scope has been asked for, and a name in it is no more than a name.
-        in_token = named or ticket.access is None or request.path == _CATALOG
+        in_token = named or ticket.access is None or request.path in _CATALOG
         if allowed and (in_token or (action == "pull" and self.rules.decide(ANONYMOUS, "pull", repository))):
             return None
         ticket.refused.append((action, repository))
@@ -206,7 +206,7 @@ class AccountAccess:
         # token once: this one is for both, as far as the account's roles go.
         asked: Action = "push" if request.method == "HEAD" and "/blobs/" in request.path else action
         scope = f"repository:{repository}:{_ASKED[asked]}" if repository else ""
-        if not repository and request.path == _CATALOG:
+        if not repository and request.path in _CATALOG:
             scope = "registry:catalog:*"
         return self._unauthorized(request, scope, error)
 

@@ -103,7 +103,7 @@ class ReplicaRepository(Shape, frozen=True, kw_only=True):
     """A repository that is followed. `equal`: when the last look began that found everything here as there, empty for
     never; `lag`: seconds since then, None for never: what the primary showed before is here. `tags` there, `behind` of
     them, `gone` there and still here; `conflicts` counts the tags that are not followed, `stuck` has the first of them;
-    `fault`: what failed first."""
+    `withheld` counts the tags that are shown to nobody on either side; `fault`: what failed first."""
 
     name: str
     equal: str
@@ -113,6 +113,7 @@ class ReplicaRepository(Shape, frozen=True, kw_only=True):
     gone: int
     conflicts: int
     stuck: tuple[StuckTag, ...]
+    withheld: int
     fault: str
 
 

@@ -137,7 +137,7 @@ class Replicas:
 def _repository(name: str, found: standing.RepositoryStanding, now: int) -> ReplicaRepository:
     return ReplicaRepository(
         name=name, equal=found.equal, lag=_lag(found.equal, now), tags=found.tags, behind=found.behind,
-        gone=found.gone, conflicts=found.conflicts, fault=found.fault,
+        gone=found.gone, conflicts=found.conflicts, withheld=found.withheld, fault=found.fault,
         stuck=tuple(StuckTag(tag=one.tag, why=one.why, here=one.here, there=one.there) for one in found.stuck),
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.registry import (
     admission,
     blobs,
+    blocks,
     errors,
     lists,
     manifest_push,
@@ -57,6 +58,7 @@ ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
     {
         "base": {"GET": version_check.support, "HEAD": version_check.support},
         "catalog": {"GET": lists.list_repositories, "HEAD": lists.list_repositories},
+        "blocks": {"GET": blocks.list_blocks, "HEAD": blocks.list_blocks},
         "blob": {"GET": blobs.get_blob, "HEAD": blobs.head_blob, "DELETE": blobs.delete_blob},
         "uploads": {"POST": uploads.start_upload},
         "upload": {

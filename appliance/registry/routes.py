@@ -16,10 +16,15 @@ from appliance.registry.errors import RefusedRequestError
 from bundles.errors import MalformedError
 from bundles.oci.reference import check_repository
 
-Resource = Literal["base", "catalog", "blob", "uploads", "upload", "manifest", "tags", "referrers", "admission"]
+Resource = Literal[
+    "base", "catalog", "blocks", "blob", "uploads", "upload", "manifest", "tags", "referrers", "admission"
+]
 
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%2[Ff]|%5[Cc]|%00")
 _PREFIX: Final = "/v2/"
+BLOCKS: Final = "/v2/_lockgate/blocks"
+"""What people have blocked here, for stations that follow this one (appliance.registry.blocks)."""
+
 ADMISSION: Final = ("/admission/validate", "/admission/resolve", "/admission/images")
 """Paths of admission webhooks (appliance.registry.admission)."""
 
@@ -48,6 +53,8 @@ def parse(raw_path: str) -> Target:
         return Target("admission", reference=path.rpartition("/")[2])
     if not path.startswith(_PREFIX):
         raise RefusedRequestError(errors.no_such_route(path))
+    if path == BLOCKS:
+        return Target("blocks")
     rest = path.removeprefix(_PREFIX)
     if rest == "_catalog":
         return Target("catalog")

@@ -15,6 +15,7 @@ from appliance.outgoing.collect.tasks import FirstAlone
 from appliance.replication.look import Difference
 from appliance.replication.primary import Primary
 from appliance.settings.client_writes import ClientWrites
+from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.replicas import FollowEnd, FollowTag
 from bundles.errors import FailedError
@@ -78,6 +79,14 @@ class Follower(Collector):
         event = AuditEvent(Act.REPLICA_FOLLOW, self._context.actor, f"{one.repository}:{one.tag}", "done", detail)
         with recording(self._station.audit, event):
             self._station.writer.submit(followed)
+
+
+def follow_block(context: JobContext, replica: str, digest: str, why: str, at: str) -> None:
+    """Block here what is blocked at the primary; recorded first. Blocking."""
+    said = f"blocked at {replica}: {why}"
+    event = AuditEvent(Act.BLOCK, context.actor, digest, "done", {"why": said, "at": at, "replica": replica})
+    with recording(context.station.audit, event):
+        context.station.writer.submit(Block(digest=digest, why=said, actor=context.actor, at=at))
 
 
 def follow_end(context: JobContext, replica: str, difference: Difference, at: str) -> None:

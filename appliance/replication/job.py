@@ -193,7 +193,7 @@ def _standing(
     first = next(iter(found.failed.values()), None)
     return RepositoryStanding(
         equal=equal, tags=found.tags, behind=behind, gone=len(found.gone), conflicts=len(found.stuck),
-        stuck=tuple(
+        withheld=len(found.withheld), stuck=tuple(
             Stuck(tag=one.tag, why=str(one.verdict), here=one.here, there=one.there)
             for one in found.stuck[: limits.REPLICA_TOLD]
         ),
@@ -206,6 +206,7 @@ def _result(name: str, found: Found) -> Result:
     return {
         "replica": name, "began": found.began, "repositories": len(every), "tags": sum(one.tags for one in every),
         "followed": sorted(found.followed), "ended": sorted(found.ended), "gone": sum(len(one.gone) for one in every),
+        "blocked": found.blocked, "withheld": sum(len(one.withheld) for one in every),
         "stuck": [
             {"tag": f"{each.repository}:{each.tag}", "why": str(each.verdict), "here": each.here, "there": each.there}
             for one in every for each in one.stuck[: limits.REPLICA_TOLD]

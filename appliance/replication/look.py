@@ -17,6 +17,7 @@ from appliance.outgoing.collect.tasks import all_of, each_of, in_thread
 from appliance.permissions import matches
 from appliance.replication.compare import CONFLICTS, Verdict, compare
 from appliance.replication.primary import Primary
+from appliance.settings.caches import Caches
 from appliance.settings.replicas import ReplicaSettings
 from appliance.station import Station
 from appliance.store.errors import EngineError
@@ -29,6 +30,9 @@ from bundles.oci.attached_tags import is_attached
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import INDEX_TYPES, parse_manifest
 from bundles.oci.nesting import manifests_of
+
+_CACHES = "cache/"
+"""How the repositories of a cache begin, unless config.toml says otherwise (appliance.settings.caches)."""
 
 _AT_ONCE = 32
 """Questions about manifests that wait for the primary at once."""
@@ -59,6 +63,9 @@ class RepositoryLook:
     gone: list[Difference] = field(default_factory=list)
     stuck: list[Difference] = field(default_factory=list)
     failed: dict[str, LockgateError] = field(default_factory=dict)
+    withheld: list[str] = field(default_factory=list)
+    """Tags that the primary gives to nobody, since they are blocked there or not as its policy asks, and that are shown
+    to nobody here either."""
     equal: dict[str, str] = field(default_factory=dict)
     followed: int = 0
     """Tags that are followed, and were not let go."""
@@ -78,6 +85,7 @@ class Looking:
     ) -> None:
         self._station, self._name, self._settings, self._primary = station, name, settings, primary
         self._take = frozenset(take)
+        self._caches = Caches(station.config.caches)
 
     async def names(self) -> list[str]:
         """The repositories to look at. Raises a LockgateError where the catalog cannot be read whole."""
@@ -92,7 +100,12 @@ class Looking:
         }
 
     def _covers(self, name: str) -> bool:
-        return any(matches(pattern, name) for pattern in self._settings.repositories)
+        """Whether a repository is followed. Caches are each station's own: of those here none is written to, and of
+        those there only what a pattern calls by its beginning is followed."""
+        patterns = self._settings.repositories
+        if name.startswith(_CACHES):
+            patterns = tuple(one for one in patterns if one.startswith(_CACHES))
+        return not self._caches.holds(name) and any(matches(pattern, name) for pattern in patterns)
 
     async def look(self, names: Sequence[str]) -> dict[str, RepositoryLook]:
         """Look at repositories. What cannot be compared is kept with the repository; raises CancelledError, EngineError
@@ -145,7 +158,15 @@ class Looking:
                 remedy="it is compared again at the next look",
             )  # fmt: skip
         except LockgateError as error:
-            found.failed[f"{found.name}:{tag}"] = error
+            # Its list of tags was given to this account: what is refused here is refused to everybody.
+            if error.code in ("account-refused", "account-wanted") and self._is_hidden(found.name, tag):
+                found.withheld.append(tag)
+            else:
+                found.failed[f"{found.name}:{tag}"] = error
+
+    def _is_hidden(self, repository: str, tag: str) -> bool:
+        here = self._here(repository, tag)
+        return not here or self._station.metadata.blocked(Digest.parse(here)) is not None
 
     def _sort(self, found: RepositoryLook, one: Difference, followed: dict[str, tuple[str, ...]]) -> None:
         """Put a tag where it belongs."""

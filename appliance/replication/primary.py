@@ -22,6 +22,7 @@ from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tag_lists import repositories_of, tags_of
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.transfer import Sink
+from appliance.replication.block_list import blocks_of
 from appliance.settings.replicas import ReplicaSettings, split_url
 from appliance.settings.transfer_form import NAME
 from appliance.sftp.pace import Pace
@@ -101,6 +102,17 @@ class Primary:
             raise RefusedError(
                 "the primary has no catalog", thing=error.thing, remedy="check `url`: it is to be a Lockgate station"
             ) from None
+
+    async def blocks(self) -> dict[str, str]:
+        """What is blocked there, by digest, and why. Raises RefusedError where the primary does not tell,
+        MalformedError for a list that is none or has no end."""
+        try:
+            return await blocks_of(self._client(""))
+        except NotFoundError as error:
+            raise RefusedError(
+                "the primary does not tell what is blocked there", thing=error.thing,
+                remedy="check `url`: it is to be a Lockgate station of this version or a later one",
+            ) from None  # fmt: skip
 
     async def tags(self, repository: str) -> list[str]:
         """The tags of a repository. Raises NotFoundError where there is no such repository."""

@@ -17,7 +17,7 @@ from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.tasks import FirstAlone, each_of, end, in_thread
 from appliance.replication.compare import too_many_gone
-from appliance.replication.follower import Follower, follow_end
+from appliance.replication.follower import Follower, follow_block, follow_end
 from appliance.replication.look import Difference, Looking, RepositoryLook
 from appliance.replication.primary import Primary
 from appliance.settings.replicas import ReplicaSettings
@@ -27,6 +27,7 @@ from appliance.store.writes.replicas import NoteEqual
 from bundles.errors import CancelledError, LockgateError, RefusedError
 from bundles.io.display import some
 from bundles.io.threads import Threads
+from bundles.oci.digest import Digest
 
 _PASSES: Final = 3
 """Times that what was touched is looked at again, of a primary that moves on meanwhile."""
@@ -40,12 +41,13 @@ Failed = Callable[[Act, str, LockgateError], object]
 @dataclass
 class Found:
     """What a round found: `began` is when its first look did. `followed`: references that were taken, `ended`: tags
-    that were let go."""
+    that were let go, `blocked`: digests that were blocked here."""
 
     began: str
     repositories: dict[str, RepositoryLook]
     followed: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
     deletes: bool = False
 
     @property
@@ -85,13 +87,15 @@ class _Round:
             await self._primary.close()
 
     async def _run(self) -> Found:
-        began = clock.now()
-        found = Found(began, await self._looking.look(await self._looking.names()), deletes=self._settings.deletes)
+        found = Found(clock.now(), {}, deletes=self._settings.deletes)
+        await self._follow_blocks(found)
+        found.repositories |= await self._looking.look(await self._looking.names())
         refused: dict[str, LockgateError] = {}
         for _ in range(_PASSES):
             touched = await self._follow(found, refused)
             if not touched:
                 break
+            await self._follow_blocks(found)
             found.repositories |= await self._looking.look(touched)
         for repository in found.repositories.values():
             left = [f"{one.repository}:{one.tag}" for one in (*repository.todo, *repository.gone)]
@@ -103,6 +107,15 @@ class _Round:
             for one in repository.stuck:
                 await in_thread(self._failed, Act.REPLICA_FOLLOW, f"{one.repository}:{one.tag}", stuck_error(one))
         return found
+
+    async def _follow_blocks(self, found: Found) -> None:
+        """Block here what is blocked there, before anything is taken, whatever the rule says of deletes. A block that
+        goes there stays here until a person lifts it. Raises a LockgateError where the list cannot be read whole."""
+        metadata = self._context.station.metadata
+        for digest, why in sorted((await self._primary.blocks()).items()):
+            if metadata.blocked(Digest.parse(digest)) is None:
+                await in_thread(follow_block, self._context, self._name, digest, why, clock.now())
+                found.blocked.append(digest)
 
     async def _follow(self, found: Found, refused: dict[str, LockgateError]) -> list[str]:
         """Take what differs, and let go what is gone; the repositories that were touched. What failed once is left for

@@ -24,7 +24,8 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
 class RepositoryStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One repository. `equal`: when the last look began after which everything here was as there, "" for never. Of the
     last look: `tags` there, `behind` of them (not here as there, whatever the reason), `gone` tags that are here and
-    not there any more, `conflicts` counts `stuck`, whose first are told, and `fault` is the first thing that failed."""
+    not there any more, `conflicts` counts `stuck`, whose first are told, `withheld` the tags that
+    are shown to nobody on either side, and `fault` is the first thing that failed."""
 
     equal: str = ""
     tags: int = 0
@@ -32,6 +33,7 @@ class RepositoryStanding(msgspec.Struct, frozen=True, kw_only=True):
     gone: int = 0
     conflicts: int = 0
     stuck: tuple[Stuck, ...] = ()
+    withheld: int = 0
     fault: str = ""
 
 

@@ -100,6 +100,8 @@ def answers(pattern: str, status: int, body: bytes, kind: str = "application/jso
         asked = f"{handler.command} {handler.path}"
         if re.search(pattern, asked):
             given = status, body, kind
+        elif "_lockgate/blocks" in asked:
+            given = 200, b'{"blocks": []}', "application/json"
         elif "/referrers/" in asked:
             given = 200, EMPTY, "application/vnd.oci.image.index.v1+json"
         else:
@@ -154,7 +156,6 @@ def test_without_a_catalog_that_can_be_read_nothing_is_said_to_be_equal(
         ("team/bad/tags/list", 403, b""),
         ("team/bad/tags/list", 200, b'{"name": "team/bad", "tags": ["1", "absent"]}'),
         ("team/bad/manifests/1", 200, b"{}"),
-        ("team/bad/manifests/1", 403, b""),
         ("GET /v2/team/bad/manifests/sha256", 200, b'{"schemaVersion": 2}'),
         ("team/bad/blobs", 200, b"other bytes, of another length than the blob"),
         ("team/bad/blobs", 404, b""),

@@ -135,6 +135,7 @@ def sync(root: Path | None, name: str, now: bool, take: tuple[str, ...], detach:
 
 def _synced(result: dict[str, Any]) -> str:
     lines = [f"followed {safe(one)}" for one in result["followed"]]
+    lines += [f"blocked {safe(one)}" for one in result["blocked"]]
     lines += [f"let go {safe(one)}" for one in result["ended"]]
     lines += [
         f"left {safe(one['tag'])}: {_WHY[one['why']]} (here {safe(one['here'] or 'nowhere')},"
@@ -145,4 +146,6 @@ def _synced(result: dict[str, Any]) -> str:
     compared = f"{some(result['tags'], 'tag')} of {some(result['repositories'], 'repository', 'repositories')} compared"
     if result["gone"]:
         compared += f"; {some(result['gone'], 'tag')} here that the primary has no more"
+    if result["withheld"]:
+        compared += f"; {some(result['withheld'], 'tag')} that the primary gives to nobody"
     return "\n".join([*lines, compared])
