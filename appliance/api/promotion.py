@@ -53,3 +53,24 @@ class Promotion(Shape, frozen=True, kw_only=True):
     summary: str = ""
     at: str
     seal: str = "none"
+
+
+class Channel(Shape, frozen=True, kw_only=True):
+    """GET /v1/channels: a tag that was ever promoted, as it stands: at `digest` ("" where it is gone), `since`, by
+    which `act` of whom, from which `source` and why ("" where something else put it there). `stage` is "" for a
+    repository of none. `seal` is that of its history: `good`, `none` where an earlier version wrote it, `damaged`.
+    `verdict` says whether it would pass the policy now: `passes`, `warns`, `refused`, `unknown`; `why`, and what
+    `asks` opens it."""
+
+    reference: str
+    stage: str = ""
+    digest: str = ""
+    since: str = ""
+    act: str = ""
+    actor: str = ""
+    source: str = ""
+    reason: str = ""
+    seal: str
+    verdict: str
+    why: str = ""
+    asks: str = ""

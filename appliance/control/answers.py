@@ -63,7 +63,7 @@ from appliance.api.people import (
     Who,
 )
 from appliance.api.probe import ProbeResult
-from appliance.api.promotion import Promotion, PromotionDone
+from appliance.api.promotion import Channel, Promotion, PromotionDone
 from appliance.api.recall import Recall
 from appliance.api.report import Report
 from appliance.api.retirement import Retired, Unretired
@@ -98,6 +98,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/promotions": PromotionDone,
     "POST /v1/rollbacks": PromotionDone,
     "GET /v1/promotions": Page[Promotion],
+    "GET /v1/channels": Page[Channel],
     "GET /v1/retirements": Page[Retired],
     "POST /v1/retirements": Retired,
     "POST /v1/retirements/undo": Unretired,

@@ -54,6 +54,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/components": {"name!": _TEXT},
     "GET /v1/retirements": _PAGE,
+    "GET /v1/channels": _PAGE | {"under": _TEXT},
     "GET /v1/promotions": _PAGE | {"channel!": _TEXT},
     "GET /v1/scan": {"ref!": _TEXT},
     "GET /v1/packages": {"ref!": _TEXT},

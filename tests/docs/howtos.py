@@ -266,6 +266,7 @@ SETUPS = {
             "lockgate exception approve": "it counts",
             "lockgate repo promote": "production/files/firmware:stable",
             "lockgate repo history": "tested on the bench",
+            "lockgate repo channels": "passes",
         },
     ),
     "docs/howto/find-vulnerable-content.md": Setup(

@@ -27,7 +27,7 @@ NO_PATHS = frozenset({
     "not_after", "note", "old", "only", "outcome", "over", "password", "payload", "platforms", "public_key", "purpose",
     "q", "range", "reason", "redirects", "ref", "reference", "references", "repository", "seal", "serial", "sha256",
     "sign_with", "signature", "since", "site", "source", "state", "stream", "subject", "successor", "tag", "tags",
-    "take", "taker", "target", "thing", "to", "uid", "until", "url", "variant", "volume", "why",
+    "take", "taker", "target", "thing", "to", "uid", "under", "until", "url", "variant", "volume", "why",
 })  # fmt: skip
 """Texts that the station takes from a request and never opens. A new one is added here by somebody who has looked."""
 

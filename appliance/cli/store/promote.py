@@ -1,4 +1,4 @@
-"""`lockgate repo promote`, `rollback` and `history`."""
+"""`lockgate repo promote`, `rollback`, `history` and `channels`."""
 
 from __future__ import annotations
 
@@ -64,6 +64,30 @@ def history(root: Path | None, channel: str, after: str, limit: int | None, as_j
 
     head = ("AT", "ACT", "TAG", "DIGEST", "WHO", "SEAL", "WHY")
     show_list(root, "/v1/promotions", row, head, limit=limit, as_json=as_json, after=after, channel=channel)
+
+
+@click.command("channels")
+@click.argument("under", metavar="CHANNEL", required=False, default="")
+@click.option("--after", default="", help="Go on behind this reference.")
+@limit_option()
+@station_option
+@json_option
+def channels(root: Path | None, under: str, after: str, limit: int | None, as_json: bool) -> None:
+    """What stands in each channel, since when, who put it there, and whether it would pass the policy as it is now.
+
+    CHANNEL is REPO, or a prefix such as a stage's; without it all of them.
+    """
+
+    def row(entry: dict[str, Any]) -> tuple[object, ...]:
+        damaged = "history damaged: lockgate intake check" if entry["seal"] == "damaged" else ""
+        return (
+            entry["reference"], entry["digest"] or "(gone)", entry["since"] or "-", entry["actor"] or "-",
+            entry["verdict"], damaged or entry["why"] or "-",
+        )  # fmt: skip
+
+    head = ("CHANNEL", "DIGEST", "SINCE", "WHO", "GATE", "WHY")
+    named = {"under": under} if under else {}
+    show_list(root, "/v1/channels", row, head, limit=limit, as_json=as_json, after=after, **named)
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from appliance.cli.shared.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.shared.pages import limit_option, show_list, whole_list
 from appliance.cli.store.adopt import adopt
-from appliance.cli.store.promote import history, promote, rollback
+from appliance.cli.store.promote import channels, history, promote, rollback
 from appliance.cli.store.retire import retire, retired, words
 from bundles.errors import NotFoundError, UsageError
 from bundles.io.display import safe, some
@@ -20,13 +20,14 @@ from bundles.oci.reference import check_repository, check_tag_pattern
 
 @click.group()
 def repo() -> None:
-    """Repositories: list, tags, show, adopt, delete, copy, promote, rollback, history, retire, retired."""
+    """Repositories: list, tags, show, adopt, delete, copy, promote, rollback, history, channels, retire, retired."""
 
 
 repo.add_command(adopt)
 repo.add_command(promote)
 repo.add_command(rollback)
 repo.add_command(history)
+repo.add_command(channels)
 repo.add_command(retire)
 repo.add_command(retired)
 

@@ -8,6 +8,7 @@ so does a promotion with which a channel's history begins anew.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,21 +19,22 @@ from aiohttp import web
 from appliance import limits
 from appliance.advisories.seals import index_key, is_sealed
 from appliance.api.common import Page
-from appliance.api.promotion import PromotedGate, Promotion, PromotionDone
+from appliance.api.promotion import Channel, PromotedGate, Promotion, PromotionDone
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import cover, recording_async
 from appliance.channel_seals import row_seal, sealed
-from appliance.control.api import Control, answer, audited, caller, get, may, page_of, post, require
+from appliance.control.api import Control, answer, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, malformed, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import placing, turn
 from appliance.image_signatures.applied import load_applied
+from appliance.promotion.channels import standing_channels
 from appliance.promotion.prepare import Prepared, prepare, prepare_rollback
 from appliance.promotion.summary import Summary, sign_summary, verdict_key
 from appliance.settings.gates import in_stage
 from appliance.station import Station
-from appliance.store.reads.promotions import Promoted, history
+from appliance.store.reads.promotions import Promoted, channels, history
 from appliance.store.writes.promotions import CHANGED, Promote
 from bundles.errors import FailedError, UsageError
 from bundles.oci.reference import Reference, check_repository
@@ -55,7 +57,20 @@ def routes(control: Control) -> list[web.RouteDef]:
         shown = [_told(key, row, behind) for row, behind in rows if may(request, "pull", row.repository)]
         return answer(Page(tuple(shown), str(rows[-1][0].number) if len(rows) == limit else None))
 
+    async def standing(request: web.Request) -> web.Response:
+        limit, after, _ = page_of(request)
+        prefix = query_text(request, "under") if "under" in request.query else ""
+
+        def look(own: Station) -> list[Channel]:
+            names = channels(own.reader, prefix, after)
+            seen = itertools.islice((one for one in names if may(request, "pull", one[0])), limit)
+            return standing_channels(own, list(seen))
+
+        found = await asyncio.to_thread(on_own_station, control.station, look)
+        return page(found, limit, lambda entry: str(entry.reference))
+
     return [
+        get("/v1/channels", "pull", standing),
         post("/v1/promotions", "pull", moving.promote),
         post("/v1/rollbacks", "pull", moving.roll_back),
         get("/v1/promotions", "pull", listed),

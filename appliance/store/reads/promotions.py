@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from appliance.store.ports import Reader
@@ -63,12 +63,16 @@ def head_of(reader: Reader, repository: str, tag: str) -> str:
     return "" if row is None else str(row[0])
 
 
-def channels(reader: Reader) -> Iterator[tuple[str, str]]:
-    """Each repository with a tag of it that was ever promoted, or that has a head."""
+def channels(reader: Reader, prefix: str = "", after: str = "", limit: int = -1) -> list[tuple[str, str]]:
+    """Each repository, in a repository or below a prefix ("": of all), with a tag of it that was ever promoted or that
+    has a head; by `repository:tag`, behind `after`, `limit` at most (-1: all)."""
     rows = reader.execute(
-        "SELECT repository, tag FROM promotions UNION SELECT repository, tag FROM channel_heads ORDER BY 1, 2"
+        "SELECT repository, tag FROM (SELECT repository, tag FROM promotions UNION SELECT repository, tag FROM"
+        " channel_heads) c WHERE (?1 = '' OR repository = ?1 OR (repository > ?1 || '/' AND repository < ?1 || '0'))"
+        " AND repository || ':' || tag > ?2 ORDER BY repository || ':' || tag LIMIT ?3",
+        (prefix, after, limit),
     )
-    return ((str(repository), str(tag)) for repository, tag in rows)
+    return [(str(repository), str(tag)) for repository, tag in rows]
 
 
 def tags_of(reader: Reader, repository: str) -> list[str]:
