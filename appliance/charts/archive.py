@@ -21,6 +21,7 @@ ARCHIVE: Final = 20 * MIB
 """Bytes of an archive; Helm itself takes no larger ones (helm.sh/helm/v3, pkg/chart/loader)."""
 
 UNPACKED: Final = 100 * MIB
+"""Bytes of all that a chart and the archives in it unpack to."""
 FILE: Final = 5 * MIB
 FILES: Final = 20_000
 NESTED: Final = 4
@@ -43,7 +44,7 @@ def read_chart(path: Path) -> Chart:
     if path.is_dir():
         found = Chart()
         with failures_named(path, "the chart cannot be read"):
-            _read_folder(found, path, [0], NESTED)
+            _read_folder(found, path, [0], NESTED, [UNPACKED])
     elif path.is_file():
         found = read_archive(read_small(path.resolve(), ARCHIVE), str(path))
     else:
@@ -53,14 +54,16 @@ def read_chart(path: Path) -> Chart:
     return found
 
 
-def read_archive(raw: bytes, shown: str, nested: int = NESTED) -> Chart:
-    """The chart in an archive, all of whose files stand in one folder. Raises MalformedError, RefusedError."""
-    found = Chart()
+def read_archive(raw: bytes, shown: str, nested: int = NESTED, left: list[int] | None = None) -> Chart:
+    """The chart in an archive, all of whose files stand in one folder. `left` are the bytes that all of them may still
+    unpack to. Raises MalformedError, RefusedError."""
+    found, left = Chart(), [UNPACKED] if left is None else left
     try:
         with gzip.open(io.BytesIO(raw)) as packed:
-            plain = packed.read(UNPACKED + 1)
-        if len(plain) > UNPACKED:
+            plain = packed.read(left[0] + 1)
+        if len(plain) > left[0]:
             raise RefusedError("the chart unpacks to too much", thing=shown, remedy=f"the ceiling is {UNPACKED} bytes")
+        left[0] -= len(plain)
         with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
             for number, member in enumerate(archive):
                 _check_count(number, shown)
@@ -68,7 +71,7 @@ def read_archive(raw: bytes, shown: str, nested: int = NESTED) -> Chart:
                 if member.isreg() and (ceiling := _ceiling(names)):
                     file = archive.extractfile(member)
                     assert file is not None  # noqa: S101  it is a regular file
-                    _put(found, names, file.read(ceiling + 1), f"{shown}: {member.name}", nested)
+                    _put(found, names, file.read(ceiling + 1), f"{shown}: {member.name}", nested, left)
     except (OSError, EOFError, zlib.error, tarfile.TarError, ValueError, RecursionError) as error:
         raise MalformedError(
             f"not a chart's archive ({error})"[:200], thing=shown, remedy="helm package makes one"
@@ -76,11 +79,11 @@ def read_archive(raw: bytes, shown: str, nested: int = NESTED) -> Chart:
     return found
 
 
-def _read_folder(chart: Chart, folder: Path, count: list[int], nested: int) -> None:
+def _read_folder(chart: Chart, folder: Path, count: list[int], nested: int, left: list[int]) -> None:
     """Put what is wanted of a chart's folder into `chart`. Links are not followed."""
     for name in _NAMES:
         if (folder / name).is_file() and not (folder / name).is_symlink():
-            _put(chart, [name], read_small(folder / name, FILE), str(folder / name), nested)
+            _put(chart, [name], read_small(folder / name, FILE), str(folder / name), nested, left)
     charts = folder / "charts"
     for entry in sorted(charts.iterdir()) if charts.is_dir() and not charts.is_symlink() else ():
         count[0] += 1
@@ -88,10 +91,10 @@ def _read_folder(chart: Chart, folder: Path, count: list[int], nested: int) -> N
         if entry.is_symlink():
             continue
         if entry.is_file() and entry.suffix == ".tgz":
-            _put(chart, ["charts", entry.name], read_small(entry, ARCHIVE), str(entry), nested)
+            _put(chart, ["charts", entry.name], read_small(entry, ARCHIVE), str(entry), nested, left)
         elif entry.is_dir():
             _check_nesting(nested, str(entry))
-            _read_folder(chart.inner.setdefault(entry.name, Chart()), entry, count, nested - 1)
+            _read_folder(chart.inner.setdefault(entry.name, Chart()), entry, count, nested - 1, left)
 
 
 def _ceiling(names: list[str]) -> int:
@@ -104,7 +107,7 @@ def _ceiling(names: list[str]) -> int:
     return FILE if last in _NAMES else 0
 
 
-def _put(chart: Chart, names: list[str], raw: bytes, shown: str, nested: int) -> None:
+def _put(chart: Chart, names: list[str], raw: bytes, shown: str, nested: int, left: list[int]) -> None:
     """Note a file, by its path's names in the chart."""
     ceiling = _ceiling(names)
     if len(raw) > ceiling:
@@ -116,9 +119,9 @@ def _put(chart: Chart, names: list[str], raw: bytes, shown: str, nested: int) ->
     else:
         _check_nesting(nested, shown)
         if len(names) == 2:
-            chart.inner[names[1].removesuffix(".tgz")] = read_archive(raw, shown, nested - 1)
+            chart.inner[names[1].removesuffix(".tgz")] = read_archive(raw, shown, nested - 1, left)
         else:
-            _put(chart.inner.setdefault(names[1], Chart()), names[2:], raw, shown, nested - 1)
+            _put(chart.inner.setdefault(names[1], Chart()), names[2:], raw, shown, nested - 1, left)
 
 
 def _check_nesting(nested: int, shown: str) -> None:

@@ -103,12 +103,12 @@ def _annotated(head: dict[str, Any], where: str) -> Iterator[Named]:
 
 
 def _in_values(values: dict[str, Any], head: dict[str, Any], where: str) -> Iterator[Named]:
-    off = [way for way, node in below(values) if str(node.get("enabled")).lower() == "false"]
+    off = {way for way, node in below(values) if str(node.get("enabled")).lower() == "false"}
     shared = values.get("global")
     registry = _text(shared.get("imageRegistry")) if isinstance(shared, dict) else ""
     version = _text(head.get("appVersion"))
     for way, node in below(values):
-        is_off = any(way[: len(one)] == one for one in off)
+        is_off = any(way[:length] in off for length in range(len(way) + 1))
         for at, image in _of_mapping(way, node, registry, version):
             if whole := whole_name(image):
                 yield Named(whole, f"{where}: {'.'.join(at)}"[:200], is_off)

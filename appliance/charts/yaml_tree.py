@@ -17,14 +17,19 @@ NODES: Final = 200_000
 """Mappings, lists and texts of one text."""
 
 DEPTH: Final = 64
+_WAY: Final = 2 * DEPTH
+"""Keys on the way to a mapping: names of anchors may lead much deeper than a text is nested."""
+_DIRECTIVES: Final = 64
+"""`%TAG` in a text: the parser holds each against all before it."""
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def documents(raw: bytes, what: str) -> Iterator[Any]:
     """The documents of a text, each a dict, a list, a str or None. `what` names it.
 
-    Raises MalformedError: no YAML, too deep, too many nodes.
+    Raises MalformedError: no YAML in UTF-8, too deep, too many nodes.
     """
+    _check_text(raw, what)
     stack: list[Any] = []
     keys: list[Any] = []
     anchors: dict[str, Any] = {}
@@ -81,8 +86,18 @@ _NO_KEY: Final = object()
 """In the place of a mapping's key that has not come yet."""
 
 
+def _check_text(raw: bytes, what: str) -> None:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        raise MalformedError(f"{what} is no YAML in UTF-8", thing=what) from None
+    if raw.count(b"%TAG") > _DIRECTIVES:
+        raise MalformedError(f"{what} has too many directives", thing=what, remedy=f"the ceiling is {_DIRECTIVES}")
+
+
 def below(tree: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every mapping of a tree once, with the way to it: keys, and the numbers of a list's entries."""
+    """Every mapping of a tree once, with the way to it: keys, and the numbers of a list's entries. Raises
+    MalformedError where that is too long."""
     seen: set[int] = set()
     waiting: list[tuple[tuple[str, ...], Any]] = [((), tree)]
     while waiting:
@@ -90,6 +105,8 @@ def below(tree: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         if not isinstance(node, dict | list) or id(node) in seen:
             continue
         seen.add(id(node))
+        if len(way) > _WAY:
+            raise MalformedError("YAML that leads too deep by its anchors", remedy=f"the ceiling is {_WAY}")
         if isinstance(node, dict):
             yield way, node
             waiting += [((*way, key), value) for key, value in reversed(node.items())]

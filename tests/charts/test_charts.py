@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.charts import archive
 from appliance.charts.archive import FILE, NESTED, UNPACKED, read_archive, read_chart
 from appliance.charts.images import Named, rendered_images, whole_name, written_images
 from appliance.charts.rendering import rendered
@@ -172,6 +173,14 @@ def test_an_archive_that_is_none_or_too_large_or_too_deep_is_refused() -> None:
     for raw in (gzip.compress(bytes(UNPACKED + 1)), packed({"values.yaml": bytes(FILE + 1)})):
         with pytest.raises(RefusedError):
             read_archive(raw, "x")
+
+
+def test_archives_in_archives_unpack_to_no_more_than_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "UNPACKED", 1_000_000)
+    inner = packed({"Chart.yaml": CHART, "templates/x": bytes(100_000)})
+    assert len(read_archive(packed({f"charts/{number}.tgz": inner for number in range(5)}), "x").inner) == 5
+    with pytest.raises(RefusedError):
+        read_archive(packed({f"charts/{number}.tgz": inner for number in range(12)}), "x")
 
 
 def test_a_sparse_member_that_claims_a_terabyte_takes_no_memory() -> None:

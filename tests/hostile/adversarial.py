@@ -18,6 +18,8 @@ from appliance.access.scopes import parse_scopes
 from appliance.archives import tar_fields, tar_stream
 from appliance.archives.table_document import Document, Table
 from appliance.archives.unpacking import Stream
+from appliance.charts.archive import Chart
+from appliance.charts.images import rendered_images, written_images
 from appliance.jobs.end import append_line
 from appliance.outgoing.collect.challenges import challenge_fields
 from appliance.outgoing.collect.next_page import next_page
@@ -52,6 +54,16 @@ class Shape:
     name: str
     read: Callable[[bytes], object]
     grow: Callable[[int], bytes]
+
+
+def _yaml(data: bytes) -> None:
+    written_images(Chart(chart=b"name: a", values=data))
+    rendered_images(data)
+
+
+def _chain(size: int) -> bytes:
+    """A mapping whose last value leads through all before it, by their anchors."""
+    return b"".join(b"k: &a%06d {k: %s}\n" % (n, b"*a%06d" % (n - 1) if n else b"1") for n in range(size // 24))
 
 
 def _json(data: bytes) -> None:
@@ -186,6 +198,15 @@ SHAPES = (
     Shape("table of contents: chunks", _table, _of(b',{"type":"chunk"}', b'{"entries":[{"type":"reg"}')),
     Shape("table of contents: one entry", _table, _of(b'"a",', b'{"version":1,"entries":[{"xattrs":[')),
     Shape("table of contents: one text", _table, _of(b'\\"', b'{"version":1,"entries":[{"name":"')),
+    Shape("yaml: anchors", _yaml, _chain),
+    Shape(
+        "yaml: directives", _yaml, lambda size: b"".join(b"%%TAG !a%d! x\n" % n for n in range(size // 15)) + b"--- a"
+    ),
+    Shape("yaml: off", _yaml, lambda size: b"".join(b"k%d: {enabled: false}\n" % n for n in range(size // 22))),
+    Shape("yaml: documents", _yaml, _of(b"---\n")),
+    Shape("yaml: flow", _yaml, _of(b"[")),
+    Shape("yaml: comments", _yaml, _of(b" #", b"a")),
+    Shape("yaml: quotes", _yaml, _of(b"''", b"'")),
     Shape("sums: empty lines", sums.parse, _of(b"\n")),
     Shape("sums: one line", sums.parse, _of(b"a", after=b"\n")),
     Shape("sums: the same line", sums.parse, _of(b"0" * 64 + b"  manifest.json\n")),
