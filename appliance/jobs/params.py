@@ -37,6 +37,7 @@ _SELECT: Final[dict[str, Any]] = {
     "properties": {
         "exclude": _TEXTS, "range": _TEXT, "variant": _TEXT,
         "newest": {"type": "integer", "minimum": 1, "maximum": limits.COLLECT_CHOSEN},
+        "created_since": _TEXT, "latest": {"type": "integer", "minimum": 1, "maximum": limits.COLLECT_CHOSEN},
     },
     "additionalProperties": False,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 `HOST/REPO:PATTERN`, in which `*` stands for any part of a tag, as in the patterns of a build; REPO may be a pattern of
 repositories too, `team/**`. What is chosen among the tags that the pattern covers is said by keys: `exclude`, `range`,
-`variant` and `newest`.
+`variant` and `newest`, and, by when an image was made, `created_since` and `latest`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from appliance.patterns import covers
 from appliance.permissions import check_pattern, matches
 from appliance.selecting.versions import TagVersion, VersionRange, tag_version
 from bundles.errors import MalformedError, UsageError
+from bundles.io.times import check_time
 from bundles.oci.attached_tags import is_attached
 from bundles.oci.reference import DOCKER_SCHEME, check_registry, check_repository, check_tag_pattern
 
-KEYS: Final = ("exclude", "range", "variant", "newest")
-"""What says which tags are taken, as keys of a collection's source and, with `--`, as options of `collect`."""
+KEYS: Final = ("exclude", "range", "variant", "newest", "created_since", "latest")
+"""What says which tags are taken, as keys of a collection's source and, with `--` and hyphens, as options of
+`collect`."""
 
 EVERY_VERSION: Final = "*"
 _FORM: Final = "write HOST/REPO:PATTERN, as registry.example/team/app:1.* or registry.example/team/**:*"
@@ -88,7 +90,7 @@ class ChosenTag:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What was chosen among `looked_at` tags; how many others were left, by why: `pattern`, `attached`, `excluded`,
-    `no_version`, `variant`, `range` and `older`."""
+    `no_version`, `variant`, `range`, `older`, `undated` and `before`."""
 
     chosen: tuple[ChosenTag, ...]
     looked_at: int
@@ -100,17 +102,20 @@ class Selection:
     """Which tags are taken of those that a pattern covers. `exclude`: patterns of tags that are not, or REPO:TAG, both
     patterns. With any of the
     others a tag must name a version: in `range` (prereleases only where the range names one), of a `variant` that the
-    pattern covers (without one: of none), and among the `newest` so many of its variant."""
+    pattern covers (without one: of none), and among the `newest` so many of its variant. Of what is left those that
+    were made at `created_since` or later, and of each repository the `latest` so many of these."""
 
     exclude: tuple[str, ...] = ()
     range: str | None = None
     variant: str | None = None
     newest: int | None = None
+    created_since: str | None = None
+    latest: int | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Selection:
         """From the keys of a document. Raises UsageError, whose `thing` begins with the key."""
-        exclude, range_, variant, newest = (fields.get(key) for key in KEYS)
+        exclude, range_, variant, newest, since, latest = (fields.get(key) for key in KEYS)
         if unknown := sorted(set(fields).difference(KEYS)):
             raise UsageError("there is no such key", thing=unknown[0][:80], remedy=f"it takes {', '.join(KEYS)}")
         if exclude is None:
@@ -130,21 +135,46 @@ class Selection:
                 raise _wrong("range", f"{error.what}: {error.thing}", error.remedy) from None
         if variant is not None:
             _check_pattern("variant", variant)
-        if newest is not None and (
-            isinstance(newest, bool) or not isinstance(newest, int) or not 1 <= newest <= limits.COLLECT_CHOSEN
-        ):
-            raise _wrong("newest", "it is how many tags are taken", f"newest = 3; at most {limits.COLLECT_CHOSEN}")
-        return cls(tuple(exclude), range_, variant, newest)
+        for key, number in (("newest", newest), ("latest", latest)):
+            is_number = isinstance(number, int) and not isinstance(number, bool)
+            if number is not None and not (is_number and 1 <= number <= limits.COLLECT_CHOSEN):
+                raise _wrong(key, "it is how many tags are taken", f"{key} = 3; at most {limits.COLLECT_CHOSEN}")
+        return cls(tuple(exclude), range_, variant, newest, None if since is None else check_date(since), latest)
 
     def to_json(self) -> dict[str, Any]:
         """The keys that are said, for `of`."""
-        said = {"exclude": list(self.exclude) or None, "range": self.range, "variant": self.variant}
-        return {key: value for key, value in (said | {"newest": self.newest}).items() if value is not None}
+        said: dict[str, Any] = {"exclude": list(self.exclude) or None, "range": self.range, "variant": self.variant}
+        said |= {"newest": self.newest, "created_since": self.created_since, "latest": self.latest}
+        return {key: value for key, value in said.items() if value is not None}
 
     @property
     def by_version(self) -> bool:
         """Whether tags are chosen by their versions."""
         return (self.range, self.variant, self.newest) != (None, None, None)
+
+    @property
+    def by_date(self) -> bool:
+        """Whether it must be known when each image was made."""
+        return (self.created_since, self.latest) != (None, None)
+
+    def choose_dated(self, choice: Choice, made: Mapping[str, str | None]) -> Choice:
+        """What is taken of a choice by when its images were made: `made` is a time by tag, None where the image does
+        not say. The latest first."""
+        left = Counter(choice.left)
+        dated: list[tuple[str, ChosenTag]] = []
+        for chosen in choice.chosen:
+            at = made[chosen.tag]
+            if at is None:
+                left["undated"] += 1
+            elif self.created_since is not None and at < self.created_since:
+                left["before"] += 1
+            else:
+                dated.append((at, ChosenTag(chosen.tag, f"{chosen.why}, made {at}")))
+        dated.sort(key=lambda one: (one[0], one[1].tag), reverse=True)
+        taken = dated[: self.latest]
+        left["older"] += len(dated) - len(taken)
+        left += Counter()  # without what is 0
+        return Choice(tuple(chosen for _, chosen in taken), choice.looked_at, dict(left))
 
     def choose(self, pattern: str, tags: Iterable[str], repository: str) -> Choice:
         """What is taken of the tags of a repository at the registry: by version the newest first, else in the order of
@@ -219,12 +249,23 @@ _LEFT: Final = {
     "variant": "of another variant",
     "range": "out of the range",
     "older": "older",
+    "undated": "that do not say when they were made",
+    "before": "made before the date",
 }
 
 
 def left_in_words(left: Mapping[str, int]) -> list[str]:
     """Why tags were left, as `Choice.left` has it, in words."""
     return [f"{left[why]} {said}" for why, said in _LEFT.items() if left.get(why)]
+
+
+def check_date(text: Any) -> str:
+    """A day or a time as a time (bundles.io.times). Raises UsageError."""
+    written = text if isinstance(text, str) else ""
+    try:
+        return check_time(f"{written}T00:00:00Z" if len(written) == len("2026-01-31") else written, "it")
+    except MalformedError:
+        raise _wrong("created_since", "it is a day or a time in UTC", "2026-01-31 or 2026-01-31T12:00:00Z") from None
 
 
 def _check_excluded(text: str) -> None:

@@ -12,7 +12,10 @@ import pytest
 from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect import job as collect
+from appliance.outgoing.collect.dates import created_of
 from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError, RefusedError, UsageError
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import OCI_CONFIG, OCI_MANIFEST
 from tests.outgoing.outside import Outside
 from tests.outgoing.small_registry import Handler, SmallRegistry, serving
 
@@ -29,11 +32,19 @@ def registry() -> Iterator[SmallRegistry]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the usual back-off."""
     monkeypatch.setattr(limits, "REMOTE_BACK_OFF", 0.001)
-    monkeypatch.setattr("appliance.outgoing.collect.host_client.Hosts.__init__.__defaults__", (0.001, lambda _: None))
 
 
 def many(registry: SmallRegistry, pattern: str, **fields: Any) -> dict[str, Any]:
     return {"kind": "tags", "reference": f"{registry.host}/team/app:{pattern}", "as": None, **fields}
+
+
+def dated(registry: SmallRegistry, tag: str, created: str) -> Digest:
+    """An image that says when it was made."""
+    config = json.dumps({"created": created, "rootfs": {"type": "layers", "diff_ids": []}}).encode()
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}
+    return registry.manifest(
+        "team/app", tag, OCI_MANIFEST, document | {"config": registry.blob(config) | {"mediaType": OCI_CONFIG}}
+    )
 
 
 def run(outside: Outside, *entries: dict[str, Any], **params: Any) -> dict[str, Any]:
@@ -53,6 +64,40 @@ def test_what_is_chosen_is_collected_and_what_is_not_is_counted(outside: Outside
     assert registry.counted("tags/list") == 4
     assert outside.shows("team/app:2.0.0") is None
     assert outside.shows(f"team/app:sha256-{digest.hex}.sig") is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05.123456789+02:00", "2026-01-02T01:04:05Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00+01:00", None),
+        ("2026-02-30T00:00:00Z", None),
+        ("2026-01-02", None),
+        (1767000000, None),
+        (None, None),
+    ],
+)
+def test_when_an_image_was_made_is_what_its_configuration_says(said: object, at: str | None) -> None:
+    assert created_of(json.dumps({"created": said}).encode()) == at
+
+
+def test_images_are_chosen_by_when_they_were_made(outside: Outside, registry: SmallRegistry) -> None:
+    for tag, year in (("old", 2024), ("new", 2026), ("newer", 2027)):
+        dated(registry, tag, f"{year}-01-01T00:00:00Z")
+    registry.index("team/app", "both", dated(registry, "", "2028-01-01T00:00:00Z"))
+    result = run(outside, many(registry, "*", select={"created_since": "2026-01-01", "latest": 2}))
+    assert result["references"] == ["team/app:both", "team/app:newer"]
+    assert result["selected"][0]["left_out"] == {"undated": 6, "before": 1, "older": 1}
+
+
+def test_a_configuration_that_is_another_is_refused(outside: Outside, registry: SmallRegistry) -> None:
+    dated(registry, "1.0.0", "2026-01-01T00:00:00Z")
+    config = next(digest for digest, raw in registry.blobs.items() if b"created" in raw)
+    registry.blobs[config] = registry.blobs[config].replace(b"2026", b"2027")
+    with pytest.raises(RefusedError):
+        run(outside, many(registry, "1.0*", select={"latest": 1}))
 
 
 def test_tags_get_the_repository_that_was_named(outside: Outside, registry: SmallRegistry) -> None:

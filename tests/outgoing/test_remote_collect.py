@@ -47,7 +47,6 @@ def good() -> Iterator[SmallRegistry]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the usual back-off."""
     monkeypatch.setattr(limits, "REMOTE_BACK_OFF", 0.001)
-    monkeypatch.setattr("appliance.outgoing.collect.host_client.Hosts.__init__.__defaults__", (0.001, lambda _: None))
 
 
 def run(outside: Outside, *entries: dict[str, Any], **params: Any) -> tuple[dict[str, Any], Context]:

@@ -25,7 +25,7 @@ from tests.outgoing.small_registry import Handler, SmallRegistry, serving
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
-    monkeypatch.setattr("appliance.outgoing.collect.host_client.Hosts.__init__.__defaults__", (0.001, lambda _: None))
+    monkeypatch.setattr(limits, "REMOTE_BACK_OFF", 0.001)
     with serving(SmallRegistry()) as running:
         for tag in ("1", "2", "3"):
             running.image("team/app", tag, tag.encode())

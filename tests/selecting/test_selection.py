@@ -43,6 +43,18 @@ def test_the_newest_go_by_version_and_not_by_name() -> None:
     assert choice.chosen[0].why == "version 1.10.0, newest 1 of 2"
 
 
+def test_dates_choose_among_what_is_left_the_latest_first() -> None:
+    selection = Selection.of({"created_since": "2026-01-02", "latest": 2, "exclude": ["x"]})
+    choice = selection.choose("*", ["a", "b", "c", "d", "e", "x"], "app")
+    made = {"a": "2026-01-02T00:00:00Z", "b": "2026-03-01T00:00:00Z", "c": None, "d": "2026-01-01T23:59:59Z",
+            "e": "2026-02-01T00:00:00Z"}  # fmt: skip
+    dated = selection.choose_dated(choice, made)
+    assert [one.tag for one in dated.chosen] == ["b", "e"]
+    assert dated.left == {"excluded": 1, "undated": 1, "before": 1, "older": 1}
+    assert dated.chosen[0].why == "matches *, made 2026-03-01T00:00:00Z"
+    assert selection.to_json() == {"created_since": "2026-01-02T00:00:00Z", "latest": 2, "exclude": ["x"]}
+
+
 def test_a_tag_that_is_listed_twice_is_chosen_once() -> None:
     assert [one.tag for one in ALL.choose("*", ["a", "b", "a"], "app").chosen] == ["a", "b"]
 
@@ -53,7 +65,8 @@ def test_a_tag_that_is_listed_twice_is_chosen_once() -> None:
         {"exclude": "x"}, {"exclude": [1]}, {"exclude": ["a b"]}, {"exclude": ["Team:1"]},
         {"exclude": ["team/app"]}, {"exclude": ["a"] * 101}, {"range": "newest"},
         {"range": 1}, {"variant": ""}, {"variant": "a/b"}, {"newest": 0}, {"newest": True}, {"newest": "3"},
-        {"newest": 2001},
+        {"newest": 2001}, {"latest": 0}, {"latest": True}, {"created_since": 2026}, {"created_since": "2026-02-30"},
+        {"created_since": "yesterday"}, {"created_since": "2026-01-01T00:00:00+01:00"},
     ],
 )  # fmt: skip
 def test_a_wrong_key_is_named(fields: dict[str, Any]) -> None:

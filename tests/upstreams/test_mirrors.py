@@ -56,7 +56,6 @@ def home() -> Iterator[SmallRegistry]:
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
     """The mirror of every registry. No test waits for the usual back-off."""
     monkeypatch.setattr(limits, "REMOTE_BACK_OFF", 0.001)
-    monkeypatch.setattr("appliance.outgoing.collect.host_client.Hosts.__init__.__defaults__", (0.001, lambda _: None))
     with serving(SmallRegistry()) as running:
 
         def accesses(_: JobContext) -> Mirrored:

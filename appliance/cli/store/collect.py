@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--range", "range_", metavar="RANGE", help="Of HOST/REPO:PATTERN, tags whose version is in '>=1.20 <2'.")
 @click.option("--variant", metavar="PATTERN", help="Of HOST/REPO:PATTERN, versions of this variant: alpine, bookworm*.")
 @click.option("--newest", type=click.IntRange(1), metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
+@click.option("--created-since", metavar="DATE", help="Of HOST/REPO:PATTERN, images made on that day or later.")
+@click.option("--latest", type=click.IntRange(1), metavar="N", help="Of HOST/REPO:PATTERN, the N that were made last.")
 @click.option(
     "--platform",
     "platforms",
@@ -62,6 +64,8 @@ def collect(
     range_: str | None,
     variant: str | None,
     newest: int | None,
+    created_since: str | None,
+    latest: int | None,
     platforms: tuple[str, ...],
     dry_run: bool,
     retry_failed: bool,
@@ -72,13 +76,13 @@ def collect(
     """Bring artifacts into the station's registry.
 
     SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), HOST/REPO:PATTERN (all tags that a pattern with * covers,
-    or of these what --exclude, --range, --variant and --newest choose; REPO may be a pattern too, as team/**; --as
-    names a repository then), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE or oci-archive:FILE (what docker
-    save, podman save and ctr images export write), dir:DIR (what skopeo copy writes so) or file:PATH (any file). Of a
-    tag and a digest the digest decides; where the tag stands elsewhere, that is said. An image without a name is taken
-    with --as. With -f, sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and
-    `redirects` (the hosts that a registry may send on to); its relative paths start at its folder. The last lines are
-    the references.
+    or of these what --exclude, --range, --variant, --newest, --created-since and --latest choose; REPO may be a pattern
+    too, as team/**; --as names a repository then), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE or
+    oci-archive:FILE (what docker save, podman save and ctr images export write), dir:DIR (what skopeo copy writes so)
+    or file:PATH (any file). Of a tag and a digest the digest decides; where the tag stands elsewhere, that is said. An
+    image without a name is taken with --as. With -f, sources are read from a file: [[source]] tables with `from` and,
+    where wanted, `as` and `redirects` (the hosts that a registry may send on to); its relative paths start at its
+    folder. The last lines are the references.
 
     With --platform an index keeps its digest and comes with these platforms alone; what was left out is recorded.
 
@@ -91,7 +95,11 @@ def collect(
     from appliance.cli.shared.follow import run_job
 
     station_root(root)
-    select = _selected(sources, exclude, range_, variant, newest)
+    chosen_by = {
+        "exclude": list(exclude) or None, "range": range_, "variant": variant, "newest": newest,
+        "created_since": created_since, "latest": latest,
+    }  # fmt: skip
+    select = _selected(sources, chosen_by)
     wanted = _platforms(sources, platforms)
     entries = [_of_platforms(_entry(text, as_, Path(), select), wanted) for text in sources]
     if as_ is not None and len(entries) != 1:
@@ -167,17 +175,15 @@ def failed_of(jobs: Iterable[dict[str, Any]], caller: str) -> list[dict[str, Any
     raise UsageError(f"no collect of {safe(caller)} has ended here", remedy="name a SOURCE")
 
 
-def _selected(
-    sources: Sequence[str], exclude: tuple[str, ...], range_: str | None, variant: str | None, newest: int | None
-) -> dict[str, Any]:
-    """What the options choose among tags. Raises UsageError where a SOURCE is not many tags, or an option is wrong."""
+def _selected(sources: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options choose among tags, by their keys (Selection). Raises UsageError where a SOURCE is not
+    many tags, or an option is wrong."""
     from appliance.selecting.selection import Selection, is_many
 
-    said = {"exclude": list(exclude) or None, "range": range_, "variant": variant, "newest": newest}
-    said = {key: value for key, value in said.items() if value is not None}
+    said = {key: value for key, value in options.items() if value is not None}
     if not said:
         return {}
-    option = f"--{next(iter(said))}"
+    option = f"--{next(iter(said)).replace('_', '-')}"
     if not sources:
         raise UsageError(
             f"{option} is of a SOURCE that is many tags", remedy="give HOST/REPO:PATTERN with it; in a file it is a key"

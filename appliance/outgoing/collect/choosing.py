@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance import limits
 from appliance.jobs.kinds import JobContext
+from appliance.outgoing.collect.dates import made_at
 from appliance.outgoing.collect.opening import Given, Registries, redirects_of, registry_source
 from appliance.outgoing.collect.registry_client import RegistryClient
 from appliance.outgoing.collect.tag_lists import repositories_of, tags_of
@@ -116,7 +117,26 @@ class ManySource:
             if not self._many.is_catalog:
                 raise
             tags = []
-        choices[repository] = self._selection.choose(self._many.tags, tags, repository)
+        choice = self._selection.choose(self._many.tags, tags, repository)
+        if self._selection.by_date:
+            choice = await self._dated(host, at, choice)
+        choices[repository] = choice
+
+    async def _dated(self, host: str, at: str, choice: Choice) -> Choice:
+        """What is taken of a choice by when its images were made. Raises UsageError for too many of them."""
+        if len(choice.chosen) > limits.COLLECT_CHOSEN:
+            raise UsageError(
+                f"{some(len(choice.chosen), 'image', 'images')} would be asked when it was made", thing=self.text,
+                remedy=f"at most {limits.COLLECT_CHOSEN}: narrow them with a pattern, exclude or range",
+            )  # fmt: skip
+        client = await self._client(host, at, at)
+        made: dict[str, str | None] = {}
+
+        async def ask(tag: str) -> None:
+            made[tag] = await made_at(client, tag)
+
+        await each_of((ask(one.tag) for one in choice.chosen), limits.COLLECT_AT_ONCE)
+        return self._selection.choose_dated(choice, made)
 
     def _given(self, repository: str, chosen: ChosenTag) -> Given:
         reference = RemoteReference(self._many.host, Reference(repository, chosen.tag))

@@ -198,13 +198,14 @@ class HostClient:
 
 
 class Hosts:
-    """The clients of one collect, one a host and way to it. `back_off` and `say` as Pace's, `trace` as HostClient's."""
+    """The clients of one collect, one a host and way to it. `back_off` and `say` as Pace's, `trace` as HostClient's;
+    without a `back_off` it is limits.REMOTE_BACK_OFF."""
 
     def __init__(
-        self, back_off: float = station_limits.REMOTE_BACK_OFF, say: Callable[[str], object] = lambda _: None,
-        trace: str = "",
-    ) -> None:  # fmt: skip
-        self._back_off, self._say, self._trace = back_off, say, trace
+        self, back_off: float | None = None, say: Callable[[str], object] = lambda _: None, trace: str = ""
+    ) -> None:
+        self._back_off = station_limits.REMOTE_BACK_OFF if back_off is None else back_off
+        self._say, self._trace = say, trace
         self._paces: dict[str, Pace] = {}
         self._clients: dict[Way, HostClient] = {}
 
