@@ -1181,6 +1181,33 @@ looked at, and none is made."""
 TOKEN_NODES: Final = 4_000
 """JSON values and keys in a token: 8 KiB of base64 hold no more than that."""
 
+DIRECTORY_GROUPS: Final = 256
+"""Groups of the directory that have roles here."""
+
+DIRECTORY_DN: Final = 1_000
+"""Characters of a DN in config.toml."""
+
+DIRECTORY_MEMBER_OF: Final = 1_000
+"""Groups of one person that a directory may name."""
+
+DIRECTORY_STEP: Final = 4
+"""Seconds for one step with the directory: connect, TLS, bind, search."""
+
+DIRECTORY_TIME: Final = 10.0
+"""Seconds for the whole question, in whatever small pieces the answers come."""
+
+DIRECTORY_AWAY: Final = 3.0
+"""Seconds for which a directory that did not answer is asked nothing."""
+
+DIRECTORY_THREADS: Final = 4
+"""Questions at once, for each process."""
+
+DIRECTORY_QUEUE: Final = 64
+"""Questions that run and wait; more are told that it does not answer."""
+
+DIRECTORY_SECRET: Final = 4 * KIB
+"""Bytes of the file with the station's password at the directory."""
+
 WORKLOAD_ISSUERS: Final = 16
 """Issuers of tokens that workloads log in with: a cluster and a CI each."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from appliance import clock, limits
+from appliance.access.directory import DirectoryAccounts, DirectoryError
 from appliance.access.passwords import BusyError, HashingThreads, verify
 from appliance.access.rate_limits import Buckets
 from appliance.access.workload_tokens import Workload
@@ -76,7 +77,8 @@ class Identity(Protocol):
     async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """The account that `name` and `secret` prove, or None. `origin` is where the caller is: an address
         (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError, UnexplainedError, RefusedTokenError for
-        a workload's token that proves nobody, and FailedError where the audit log cannot be read. Never blocks."""
+        a workload's token that proves nobody, DirectoryError where the directory cannot tell, and FailedError where the
+        audit log cannot be read. Never blocks."""
         ...
 
     async def require_explained(self, name: str) -> None:
@@ -97,7 +99,7 @@ class Nobody:
 
 
 class StationIdentity:
-    """The station's own accounts, by password or robot secret.
+    """The station's own accounts, by password or robot secret; people of the directory by their password there.
 
     Proofs are remembered for a while under the epoch, by a keyed hash: a client that sends its password with every
     request costs one argon2id, and a storm of one robot's clients waits for the same one.
@@ -113,10 +115,12 @@ class StationIdentity:
         threads: HashingThreads,
         epoch: SharedEpoch,
         explained: Explained | None = None,
+        directory: DirectoryAccounts | None = None,
     ) -> None:
-        """`explained`: what an account is held against before it may log in; None on a station without a log."""
+        """`explained`: what an account is held against before it may log in; None on a station without a log.
+        `directory`: who tells whether the passwords of its people are right; None without one."""
         self._accounts, self._writer, self._threads, self._epoch = accounts, writer, threads, epoch
-        self._explained = explained
+        self._explained, self._directory = explained, directory
         self._key = secrets.token_bytes(32)
         self._proved: OrderedDict[bytes, tuple[bytes, float, str, str]] = OrderedDict()
         self._proving: dict[bytes, asyncio.Task[Known | None]] = {}
@@ -149,7 +153,7 @@ class StationIdentity:
                 raise LockedError(empty.seconds, first=empty.first)
             try:
                 known = await self._prove_unlocked(name, secret, proof, origin)
-            except BusyError:
+            except (BusyError, DirectoryError):
                 self._attempts.give(origin)
                 raise
             if known is not None:
@@ -162,7 +166,11 @@ class StationIdentity:
             raise LockedError(max(1, clock.seconds(until) - int(time.time())))
         epoch, robot = self._epoch.seen(), name.startswith(ROBOT)
         stored, secret_id = self._stored(name, secret)
-        good = await self._threads.run(lambda: verify(stored, secret, robot=robot))
+        good = False
+        if self._directory is not None and self._directory.is_asked(name):
+            good, stored = await self._directory.prove(name, secret, self.require_explained), None
+        if not good:  # as much work for whoever is not the directory's, or not right there
+            good = await self._threads.run(lambda: verify(stored, secret, robot=robot))
         account = self._accounts.find(name)
         if not good or account is None or account.disabled is not None:
             await self._writer.submit(_failure(name, origin))

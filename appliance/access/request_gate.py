@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance import limits
+from appliance.access.directory import PERSONAL, DirectoryError
 from appliance.access.identity import Identity, Known, LockedError, UnexplainedError
 from appliance.access.passwords import BusyError
 from appliance.access.rate_limits import Buckets, Empty
@@ -269,14 +270,20 @@ class AccountAccess:
             return _slow_down(request, Empty(locked.seconds, locked.first))
         except BusyError:
             return _slow_down(request, Empty(2, True))
-        except UnexplainedError as error:
-            return self.unexplained(request, error)
-        except RefusedTokenError as error:
-            return self._refused_workload(request, error)
+        except (UnexplainedError, RefusedTokenError, DirectoryError) as error:
+            return self._explain(request, error)
         if known is not None:
             return known
         request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=address_of(request))
         return self._unauthorized(request, "")
+
+    def _explain(self, request: web.Request, error: UnexplainedError | RefusedTokenError | DirectoryError) -> WireError:
+        """The answer to who is refused by more than a wrong name or secret."""
+        if isinstance(error, UnexplainedError):
+            return self.unexplained(request, error)
+        if isinstance(error, DirectoryError):
+            return self._no_directory(request, error)
+        return self._refused_workload(request, error)
 
     def _refused_workload(self, request: web.Request, error: RefusedTokenError) -> WireError:
         """401 with why a workload's token proves nobody, by its stable word. The log is told the subject where it was
@@ -286,6 +293,16 @@ class AccountAccess:
         ticket.why = error.fault
         noted = {"issuer": error.issuer, "subject": error.subject} if error.subject else {}
         return replace(self._unauthorized(request, ""), facts={"reason": error.fault}, noted=noted)
+
+    def _no_directory(self, request: web.Request, error: DirectoryError) -> WireError:
+        """The answer where the directory cannot tell (503), or tells that the person may nothing here (403)."""
+        ticket = request[_TICKET]
+        ticket.caller = Caller("unproved directory", "anonymous", address=address_of(request))
+        ticket.why = error.fault
+        facts = {"reason": error.fault}
+        if error.fault in PERSONAL:
+            return replace(WireError(403, "DENIED", error.what), facts=facts)
+        return replace(WireError(503, "UNAVAILABLE", error.what), facts=facts)
 
     def unexplained(self, request: web.Request, error: UnexplainedError) -> WireError:
         """The answer to who proved an account that the audit log does not explain: it opens nothing."""

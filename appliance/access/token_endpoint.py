@@ -165,7 +165,8 @@ class TokenEndpoint:
         access = granted(parse_scopes(asked.scopes), login.caller, gate.rules)
         now, events, refresh, session = int(time.time()), [], login.refresh, login.session
         nobody = login.caller.kind == "anonymous"
-        if asked.offline and not refresh and login.caller.kind == "person":
+        lasting = login.caller.kind == "person" and not gate.accounts.of_directory(login.caller.name)
+        if asked.offline and not refresh and lasting:
             session, refresh = secrets.token_hex(16), ""
             token_id, secret, expires = session, new_secret(), clock.after(limits.REFRESH_LIFE)
             await self._writer.submit(

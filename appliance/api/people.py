@@ -77,9 +77,9 @@ class AccountChange(Shape, frozen=True, kw_only=True):
 
 class Account(Shape, frozen=True, kw_only=True):
     """GET /v1/accounts/{name}. Times are UTC text, None where there is none. `origin`: by what it proves itself,
-    `local` (a password or a secret of this station) or `workload NAME` (tokens of that issuer in config.toml), a comma
-    between several. `waits` is in the answer to a change
-    alone, where it waits for a second person."""
+    `directory`, `local` (a password or a secret of this station) or `workload NAME` (tokens of that issuer in
+    config.toml), a comma between several. `waits` is in the answer to a change alone, where it waits for a second
+    person."""
 
     name: str
     kind: str

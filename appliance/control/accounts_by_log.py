@@ -90,7 +90,7 @@ def ensure_base(station: Station, audit: AuditPort, began: int) -> None:
 def _held(row: AccountRow) -> HeldAccount:
     return HeldAccount(
         kind=row.kind, disabled=row.disabled, password=row.password, uid=row.uid, keys=set(row.keys),
-        grants=set(row.grants), secrets=dict(row.secrets),
+        grants=set(row.grants), secrets=dict(row.secrets), directory=row.directory,
     )  # fmt: skip
 
 

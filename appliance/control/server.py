@@ -18,11 +18,13 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.access.directory_of import directory_accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_endpoint import refresh_key
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
+from appliance.audit.event import AuditEvent
 from appliance.control import (
     budget_keeper,
     duties,
@@ -342,7 +344,15 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
         changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
     try:
         epoch = SharedEpoch(station.paths.database)
-        yield accounts, StationIdentity(accounts, writer, threads, epoch, explained), AccountsByLog(explained)
+        by_log = AccountsByLog(explained)
+
+        async def record(event: AuditEvent) -> None:
+            await by_log.ensure(station)
+            await asyncio.to_thread(station.audit.record, event)
+            by_log.forget()
+
+        directory = directory_accounts(station.config, station.paths, accounts, writer, record)
+        yield accounts, StationIdentity(accounts, writer, threads, epoch, explained, directory), by_log
     finally:
         threads.close()
         if changing is not None:

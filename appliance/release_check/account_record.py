@@ -29,7 +29,7 @@ ABOUT: Final = (*sorted(_CHANGES), Act.ACCOUNTS_STAND, Act.ACCOUNTS_BASE, *sorte
 """The acts that this record is made of."""
 _DETAIL: Final = (
     "base", "kind", "disabled", "mark", "uid", "keys", "grants", "secrets", "waits", "role", "pattern", "every",
-    "keyid", "id", "expires", "change", "foreign",
+    "keyid", "id", "expires", "change", "foreign", "directory",
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class HeldAccount:
     keys: set[str] = field(default_factory=set)
     grants: set[tuple[str, str]] = field(default_factory=set)
     secrets: dict[str, tuple[str, str]] = field(default_factory=dict)
+    directory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ def detail_of(held: HeldAccount, waits: list[Any]) -> dict[str, Any]:
         "kind": held.kind, "disabled": held.disabled, "mark": held.password, "uid": held.uid,
         "keys": sorted(held.keys), "grants": sorted(map(list, held.grants)),
         "secrets": {one: list(secret) for one, secret in sorted(held.secrets.items())}, "waits": waits,
+        **({"directory": True} if held.directory else {}),
     }  # fmt: skip
 
 
@@ -218,7 +220,7 @@ def _apply(found: Accounts, said: _Said) -> None:
             uid = detail.get("uid")
             found.held[name] = HeldAccount(
                 kind=str(detail.get("kind", "person")), password=str(detail.get("mark", "")),
-                uid="" if uid is None else str(uid),
+                uid="" if uid is None else str(uid), directory=detail.get("directory") is True,
             )  # fmt: skip
         case Act.ACCOUNT_ASK:
             found.waits[change_id] = WaitingChange(name, str(detail.get("change", "")), detail)
@@ -285,6 +287,7 @@ def _stand(found: Accounts, name: str, detail: Mapping[str, Any]) -> None:
         uid=str(detail["uid"]), keys=set(map(str, detail["keys"])),
         grants={(str(role), str(pattern)) for role, pattern in detail["grants"]},
         secrets={str(one): (str(mark), str(expires)) for one, (mark, expires) in detail["secrets"].items()},
+        directory=detail.get("directory") is True,
     )  # fmt: skip
     for change_id, what, about in detail["waits"]:
         found.waits[str(change_id)] = WaitingChange(name, str(what), dict(about))

@@ -52,6 +52,8 @@ def wrong_in(row: AccountRow, stands: Accounts) -> list[Wrong]:
         found.append((f"that {name} may log in", "unexplained"))
     if row.kind != held.kind:
         found.append((f"the account {name}", "changed"))
+    if row.directory and not held.directory:
+        found.append((f"that the directory tells who {name} is", "unexplained"))
     if row.password not in ("", held.password):
         found.append((f"the password of {name}", "changed" if held.password else "unexplained"))
     if row.uid not in ("", held.uid):

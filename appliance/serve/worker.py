@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import limits
+from appliance.access.directory_of import directory_accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.request_gate import AccountAccess
@@ -22,7 +23,8 @@ from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.access.workload_identity import WorkloadIdentity
 from appliance.addresses import OWN_ACCOUNT, origin_of
-from appliance.audit.port import FileAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import AuditPort, FileAudit
 from appliance.audit.pull_journal import PullJournal
 from appliance.caching.asking import Asking
 from appliance.door import Door
@@ -78,7 +80,7 @@ async def _serve(
     pulls = StationPulls(paths, blobs, metadata)
     pulls.start()
     tracer = tracer_of(config, paths, f"worker-{number}", measures.spans)
-    async with station_access(config, paths, metadata, guarded) as access:
+    async with station_access(config, paths, metadata, guarded, audit) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
             audit=audit, access=access, pull_policy=pulls,
@@ -124,7 +126,7 @@ def _pull_journal(paths: StationPaths, number: int, workers: int) -> PullJournal
 
 @contextlib.asynccontextmanager
 async def station_access(
-    config: Config, paths: StationPaths, metadata: Metadata, writer: AsyncWriter
+    config: Config, paths: StationPaths, metadata: Metadata, writer: AsyncWriter, audit: AuditPort
 ) -> AsyncIterator[Access]:
     """Who may do what on this station: everybody everything on an open one, else what accounts and roles say."""
     if config.open:
@@ -132,7 +134,13 @@ async def station_access(
         return
     accounts, threads = Accounts(metadata.connection), HashingThreads()
     explained = ExplainedAccounts(paths, config.site, metadata.connection)
-    identity: Identity = StationIdentity(accounts, writer, threads, SharedEpoch(paths.database), explained)
+
+    async def record(event: AuditEvent) -> None:
+        await asyncio.to_thread(audit.record, event)
+
+    directory = directory_accounts(config, paths, accounts, writer, record)
+    epoch = SharedEpoch(paths.database)
+    identity: Identity = StationIdentity(accounts, writer, threads, epoch, explained, directory)
     if config.workload_issuers:
         identity = WorkloadIdentity(identity, config.workload_issuers, paths.root, accounts, writer)
     gate = AccountAccess(

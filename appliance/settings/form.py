@@ -22,6 +22,7 @@ from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.admission import ADMISSION
 from appliance.settings.cache_form import CACHES, wrong_caches
+from appliance.settings.directory import DIRECTORY, missing_in
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.malware import MALWARE
 from appliance.settings.redirects import check_hosts
@@ -180,6 +181,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "sbom.on_push": FLAG,
         **MALWARE,
         **ADMISSION,
+        **DIRECTORY,
         **TRACES,
         "collect.redirects": Form(
             'registries, as references have them and in lower case, with lists of hosts, as'
@@ -410,6 +412,7 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _unpaired(document: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from (Fault(key, '""', "a setting is missing", f"write {says}") for key, says in missing_in(document))
     if (syslog := document.get("syslog", {})).get("host") and not syslog.get("ca"):
         yield Fault("syslog.ca", '""', "a setting is missing", f"write ca = {FILE.says}")
     pair = "client_cert", "client_key"

@@ -13,6 +13,7 @@ from appliance.settings.access import AccessSettings, RegistrySettings, TlsSetti
 from appliance.settings.admission import AdmissionSettings
 from appliance.settings.caches import CacheSettings
 from appliance.settings.diodes import DiodeSettings
+from appliance.settings.directory import DirectorySettings
 from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
@@ -73,6 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     webhooks: dict[str, WebhookSettings] = {}
     probe: ProbeSettings = ProbeSettings()
     syslog: SyslogSettings = SyslogSettings()
+    directory: DirectorySettings = DirectorySettings()
     workload_issuers: dict[str, WorkloadIssuerSettings] = {}
 
     @property
@@ -298,6 +300,16 @@ host = ""
 # Registries, as images of a cluster name them, whose images are this station's, for example
 # ["registry.example:5000", "docker.io"]; empty: no admission webhook is answered (docs/howto/serve-a-cluster.md).
 registries = []
+
+[directory]
+# Where people's passwords and groups are looked up (docs/howto/directory.md); "" for none.
+address = ""
+#   ca = "tls/directory-ca.pem"       # the authorities that count for it: plain LDAP is not spoken
+#   bind_dn = "cn=lockgate,ou=services,dc=example"
+#   user_base = "ou=people,dc=example"
+#   group_base = "ou=groups,dc=example"
+#   [directory.roles]
+#   "cn=builders,ou=groups,dc=example" = ["collector", "reader team/**"]
 
 [workload_issuers]
 # Whose tokens workloads log in with, as the robot that each is (docs/howto/workload-identity.md).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,19 +11,23 @@ from urllib.parse import urlencode
 
 from appliance import clock
 from appliance.access import token_keys
+from appliance.access.directory import DirectoryAccounts
 from appliance.access.identity import MARK, Explained, Identity, StationIdentity
+from appliance.access.ldap_directory import LdapDirectory
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
 from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.access.workload_identity import WorkloadIdentity
+from appliance.audit.event import AuditEvent
 from appliance.permissions import Role, Rules, parse_networks
+from appliance.settings.directory import DirectorySettings
 from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import AddSecret, CreateAccount, GrantRole
-from appliance.store.writes.write import Write
+from appliance.store.writes.write import AsyncGuarded, Write
 from tests.registry_server import Answer, Server, Store
 
 SERVICE = "lockgate/bravo"
@@ -47,6 +52,7 @@ class Site(Store):
         roles: Mapping[Role, tuple[str, ...]] | None = None,
         rate: float = 0.0,
         explained: Explained | None = None,
+        directory: DirectorySettings | None = None,
         issuers: Mapping[str, WorkloadIssuerSettings] | None = None,
         **more: Any,
     ) -> Server:
@@ -55,7 +61,17 @@ class Site(Store):
         threads, writer = HashingThreads(), AsyncWriterService(self.writer)
         self._stack.callback(threads.close)
         at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
-        identity: Identity = StationIdentity(accounts, writer, threads, SharedEpoch(self.paths.database), explained)
+
+        async def record(event: AuditEvent) -> None:
+            await asyncio.to_thread(self.audit.record, event)
+
+        people = None
+        if directory is not None:
+            people = DirectoryAccounts(
+                LdapDirectory(directory, self.paths.root), accounts, AsyncGuarded(writer), record
+            )
+        epoch = SharedEpoch(self.paths.database)
+        identity: Identity = StationIdentity(accounts, writer, threads, epoch, explained, people)
         if issuers is not None:
             identity = WorkloadIdentity(identity, issuers, self.paths.root, accounts, writer)
         gate = AccountAccess(

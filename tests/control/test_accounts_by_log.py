@@ -212,6 +212,8 @@ EDITS = {
                          "changed"),
     "another's record": ("UPDATE accounts SET password = (SELECT password FROM accounts WHERE name = 'dora')"
                          " WHERE name = 'anna'", "the password of anna", "changed"),
+    "who tells who it is": ("INSERT INTO directory_accounts VALUES ('anna', '')",
+                            "that the directory tells who anna is", "unexplained"),
     "a uid": ("UPDATE accounts SET uid = 4711 WHERE name = 'anna'", "that uid 4711 calls for anna", "unexplained"),
     "a key": ("INSERT INTO account_keys VALUES ('0123456789abcdef', 'anna', '')",
               "that the key 0123456789abcdef stands for anna", "unexplained"),

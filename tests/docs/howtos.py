@@ -235,6 +235,13 @@ SETUPS = {
         "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
         promises={"lockgate token create": "robot-(nodes|cluster)"},
     ),
+    "docs/howto/directory.md": Setup(
+        fresh=True,
+        shell="inside",
+        before="inside$ lockgate init /srv/bravo --site bravo --side inside\n"
+        "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
+        promises={"lockgate user list": "PROVED BY"},
+    ),
     "docs/howto/workload-identity.md": Setup(
         fresh=True,
         shell="inside",

@@ -65,7 +65,12 @@ def _account(
         name=one.name,
         kind=one.kind,
         full_name=one.full_name,
-        origin=origins.origin_of(station.config, one.name, has_secret=bool(good_secrets)),
+        origin=origins.origin_of(
+            station.config,
+            one.name,
+            has_secret=bool(good_secrets) or one.kind == "person",
+            directory=held.of_directory(one.name),
+        ),
         created=one.created,
         seen=seen,
         disabled=one.disabled,

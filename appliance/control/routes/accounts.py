@@ -191,7 +191,12 @@ def describe(control: Control, entry: Account, waits: AccountChange | UnsetType 
         name=entry.name,
         kind=entry.kind,
         full_name=entry.full_name,
-        origin=origin_of(control.station.config, entry.name, has_secret=_has_secret(control, entry)),
+        origin=origin_of(
+            control.station.config,
+            entry.name,
+            has_secret=_has_secret(control, entry),
+            directory=control.accounts.of_directory(entry.name),
+        ),
         roles=tuple(HeldRole(role=grant.role, pattern=grant.pattern) for grant in entry.grants),
         keys=tuple(control.accounts.keys_of(entry.name)),
         uid=entry.uid,

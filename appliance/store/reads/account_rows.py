@@ -26,7 +26,8 @@ class WaitingRow:
 @dataclass(frozen=True, slots=True)
 class AccountRow:
     """An account with everything that lets somebody act as it. `password` is `mark_of` its record, "" without one;
-    `uid` is "" without one. `secrets`: of each that is not revoked, `mark_of` its record and until when it is good."""
+    `uid` is "" without one; `directory`: the directory tells who it is. `secrets`: of each that is not revoked,
+    `mark_of` its record and until when it is good."""
 
     name: str
     kind: str
@@ -37,12 +38,13 @@ class AccountRow:
     grants: frozenset[tuple[str, str]]
     secrets: dict[str, tuple[str, str]]
     waits: tuple[WaitingRow, ...]
+    directory: bool = False
 
     def seal(self) -> str:
         """A digest of all of it: what was once found to be right is right while this is the same."""
         said: list[Any] = [
             self.name, self.kind, self.disabled, self.password, self.uid, sorted(self.keys), sorted(self.grants),
-            sorted(self.secrets.items()), [[one.id, one.what, one.change] for one in self.waits],
+            self.directory, sorted(self.secrets.items()), [[one.id, one.what, one.change] for one in self.waits],
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -64,6 +66,7 @@ def _row(db: Reader, row: tuple[Any, ...]) -> AccountRow:
     keys = db.execute("SELECT keyid FROM account_keys WHERE account = ?", (name,))
     grants = db.execute("SELECT role, pattern FROM grants WHERE account = ?", (name,))
     secrets = db.execute("SELECT id, hash, expires FROM robot_secrets WHERE account = ? AND revoked IS NULL", (name,))
+    directory = db.execute("SELECT 1 FROM directory_accounts WHERE account = ?", (name,)).fetchone()
     waits = db.execute(
         "SELECT id, what, change FROM account_changes WHERE account = ? AND state = 'waits' ORDER BY id", (name,)
     )
@@ -73,4 +76,5 @@ def _row(db: Reader, row: tuple[Any, ...]) -> AccountRow:
         grants=frozenset((str(role), str(pattern)) for role, pattern in grants),
         secrets={str(one): (mark_of(stored), str(expires)) for one, stored, expires in secrets},
         waits=tuple(WaitingRow(str(one), str(what), str(change)) for one, what, change in waits),
+        directory=directory is not None,
     )  # fmt: skip

@@ -149,6 +149,10 @@ class Accounts:
         row = self._read("SELECT account FROM account_keys WHERE keyid = ?", (keyid,)).fetchone()
         return None if row is None else str(row[0])
 
+    def of_directory(self, name: str) -> bool:
+        """Whether the directory tells who the account is, and no password of this station."""
+        return self._read("SELECT 1 FROM directory_accounts WHERE account = ?", (name,)).fetchone() is not None
+
     def keys_of(self, name: str) -> list[str]:
         """The ids of a person's keys."""
         return [

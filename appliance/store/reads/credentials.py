@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.store.ports import Reader
+from bundles.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,17 @@ def confirm(db: Reader, account: str, what: str, thing: str, by: str) -> None:
         "UPDATE credentials SET confirmed_by = ? WHERE account = ? AND what = ? AND thing = ?",
         (by, account, what, thing),
     )
+
+
+def is_of_directory(db: Reader, account: str) -> bool:
+    """Whether the directory tells who the account is."""
+    return db.execute("SELECT 1 FROM directory_accounts WHERE account = ?", (account,)).fetchone() is not None
+
+
+def refuse_directory(db: Reader, account: str) -> None:
+    """No password or system account of this station stands for a person of the directory. Raises UsageError."""
+    if is_of_directory(db, account):
+        raise UsageError(
+            "the directory tells who this account is", thing=account,
+            remedy="change the password there; to shut it out here: lockgate user disable " + account,
+        )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from appliance.permissions import check_pattern, check_role, clash
+from appliance.permissions import check_pattern, check_role, clash, is_guarded
 from appliance.store.ports import Connection
 from appliance.store.reads import credentials
 from appliance.store.reads.accounts import check_full_name
@@ -150,6 +150,7 @@ class SetPassword(Write, frozen=True):
             raise UsageError(
                 "a robot has no password", thing=self.account, remedy=f"use: lockgate token rotate {self.account}"
             )
+        credentials.refuse_directory(db, self.account)
         credentials.note(db, self.account, "password", "", self.by, self.at)
         db.execute("UPDATE accounts SET password = ? WHERE name = ?", (self.password, self.account))
         RevokeTokens(account=self.account, at=self.at).apply(db)
@@ -169,6 +170,7 @@ class BindUid(Write, frozen=True):
         if self.uid is None:
             credentials.forget(db, self.account, "uid")
         else:
+            credentials.refuse_directory(db, self.account)
             credentials.note(db, self.account, "uid", str(self.uid), self.by, self.at)
         db.execute("UPDATE accounts SET uid = NULL WHERE name = ?", (self.account,))
         _uid_is_free(db, self.uid)
@@ -213,6 +215,11 @@ class GrantRole(Write, frozen=True):
     def apply(self, db: Connection) -> None:
         kind = _account(db, self.account)
         role = check_role(self.role)
+        if is_guarded(role) and credentials.is_of_directory(db, self.account):
+            raise RefusedError(
+                "no account of the directory decides, trusts or looks after accounts", thing=f"{self.account}: {role}",
+                remedy="make an account of this station for the person: lockgate user create NAME",
+            )  # fmt: skip
         if kind == "robot" and role in ("security-officer", "administrator", "auditor"):
             raise RefusedError(f"{role} is a person's role", thing=self.account, remedy="give it to a person")
         held = [check_role(row[0]) for row in db.execute("SELECT role FROM grants WHERE account = ?", (self.account,))]
