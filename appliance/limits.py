@@ -700,6 +700,12 @@ CACHE_AT_ONCE: Final = 256
 CACHE_MEMORY: Final = 20_000
 """What is remembered of failures and of what upstreams do not have, and the sizes of blobs that manifests named."""
 
+CACHE_PASSED: Final = 4 * MIB
+"""Blobs from this size on are sent to a client while they arrive; smaller ones are there before it matters."""
+
+CACHE_LOOK: Final = 0.1
+"""Seconds between two looks how far an arriving blob is."""
+
 CACHE_WARMED: Final = 500
 """References of one warm-up: the images of a large roll-out."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from appliance import limits
 from appliance.caching.keeping import Keeping
@@ -17,10 +18,12 @@ from bundles.oci.digest import Digest
 
 
 async def fetch_blob(
-    keeping: Keeping, source: RemoteSource, cached: Cached, repository: str, digest: Digest, size: int
-) -> None:
+    keeping: Keeping, source: RemoteSource, cached: Cached, repository: str, digest: Digest, size: int,
+    begun: Callable[[Path, int], object],
+) -> None:  # fmt: skip
     """Bring a blob of so many bytes. With a wrong digest at the end once more where a part of it was here before.
-    Raises RefusedError for other bytes than the digest's, or another length; NotFoundError, FailedError."""
+    `begun` is told the file in which a large one grows, and its size. Raises RefusedError for other bytes than the
+    digest's, or another length; NotFoundError, FailedError."""
     blob = Descriptor("application/octet-stream", digest, size)
     if size < limits.PARTIAL_LEAST:
         memory = MemorySink()
@@ -31,6 +34,7 @@ async def fetch_blob(
     try:
         if partial.offset:
             await in_thread(partial.catch_up, _told)
+        begun(partial.path, size)
         await source.fetch(blob, _Sink(partial), _told)
         await keeping.keep_blob(cached, repository, digest, partial)
     except RefusedError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,9 +24,10 @@ _GONE: Final = Outcome(state="failed", why="the station's process for caches is 
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for: a manifest by tag or digest, or a blob by digest."""
+    """What is asked for: a manifest by tag or digest, or a blob by digest. `follow` is `blob` with
+    every line of PullThrough.follow for an answer."""
 
-    kind: Literal["manifest", "blob"]
+    kind: Literal["manifest", "blob", "follow"]
     repository: str
     reference: str
     trace: str = ""
@@ -46,17 +48,34 @@ class Asking:
         """As PullThrough.blob."""
         return await self._ask(Ask("blob", repository, str(digest), DONE_FOR.get()))
 
+    async def follow(self, repository: str, digest: Digest) -> AsyncGenerator[Outcome, None]:
+        """As PullThrough.follow."""
+        async for outcome in self._answers(Ask("follow", repository, str(digest), DONE_FOR.get())):
+            yield outcome
+
     async def _ask(self, question: Ask) -> Outcome:
+        async for outcome in self._answers(question):
+            return outcome
+        return _GONE
+
+    async def _answers(self, question: Ask) -> AsyncGenerator[Outcome, None]:
+        """The lines of an answer, the last of which ends it."""
         try:
             with ShortPath(self._path) as short:
                 reader, writer = await asyncio.open_unix_connection(short, limit=limits.CACHE_ANSWER)
         except OSError:
-            return _GONE
+            yield _GONE
+            return
         try:
             writer.write(msgspec.json.encode(question) + b"\n")
-            return msgspec.json.decode(await reader.readline(), type=Outcome)
-        except (OSError, ValueError):  # it ended, and what it began is taken up by the next question
-            return _GONE
+            is_over = False
+            while not is_over:
+                try:
+                    outcome = msgspec.json.decode(await reader.readline(), type=Outcome)
+                except (OSError, ValueError):  # it ended, and what it began is taken up by the next question
+                    outcome = _GONE
+                is_over = outcome.state != "arriving"
+                yield outcome
         finally:
             writer.close()
             with contextlib.suppress(OSError):

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
@@ -41,6 +42,8 @@ class Fetcher:
         self._stale_wait, self._clock = stale_wait, clock
         self._under_way: dict[Key, asyncio.Task[Outcome]] = {}
         self._remembered: OrderedDict[Key, tuple[float, Outcome]] = OrderedDict()
+        self._arriving: dict[Key, tuple[Path, int]] = {}
+        """The files in which large blobs grow, and their sizes."""
         self._sizes: OrderedDict[tuple[str, Digest], int] = OrderedDict()
 
     async def manifest(self, repository: str, reference: str) -> Outcome:
@@ -73,6 +76,21 @@ class Fetcher:
             return Outcome(state="kept")
         key = ("blob", repository, str(digest))
         return await self._once(key, lambda: self._blob(cached, repository, digest), None)
+
+    async def follow(self, repository: str, digest: Digest) -> AsyncGenerator[Outcome, None]:
+        """As PullThrough.follow."""
+        key = "blob", repository, str(digest)
+        ending = asyncio.ensure_future(self.blob(repository, digest))
+        try:
+            while not ending.done():
+                at = self._arriving.get(key)
+                if at is not None:
+                    yield Outcome(state="arriving", path=str(at[0]), size=at[1])
+                    break
+                await asyncio.wait({ending}, timeout=limits.CACHE_LOOK)
+            yield await ending
+        finally:
+            ending.cancel()
 
     async def settle(self) -> None:
         """Wait until nothing is under way."""
@@ -182,7 +200,14 @@ class Fetcher:
         async with self._lines.source(cached) as source:
             if size is None:
                 size = await source.blob_size(digest)
-            await fetch_blob(self._keeping, source, cached, repository, digest, size)
+            key = "blob", repository, str(digest)
+            try:
+                await fetch_blob(
+                    self._keeping, source, cached, repository, digest, size,
+                    lambda path, most: self._arriving.update({key: (path, most)}),
+                )  # fmt: skip
+            finally:
+                self._arriving.pop(key, None)
         return Outcome(state="brought")
 
 

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from appliance.image_signatures.standing import Watched
 from appliance.local_socket import listen_at, stop_listening
 from appliance.making_room import give_room
 from appliance.outgoing.collect.station_accesses import StationAccesses
+from appliance.outgoing.collect.tasks import end
 from appliance.paths import StationPaths
 from appliance.registry.pull_through import Outcome
 from appliance.settings.caches import Caches
@@ -101,26 +102,33 @@ async def _answer(fetcher: Fetcher, reader: asyncio.StreamReader, out: asyncio.S
         question = msgspec.json.decode(await reader.readline(), type=Ask)
         trace = TraceContext.parse([question.trace])
         DONE_FOR.set("" if trace is None else str(trace))  # of what is fetched for several it says the first one's
-        asked = asyncio.ensure_future(_find(fetcher, question))
+        telling = asyncio.ensure_future(_tell(fetcher, question, out))
         gone = asyncio.ensure_future(reader.read(1))
-        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        if not asked.done():
-            asked.cancel()  # what it waited for goes on
-            return
-        out.write(msgspec.json.encode(asked.result()) + b"\n")
-        await out.drain()
+        await asyncio.wait({telling, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await end([telling, gone])  # what it waited for goes on
+        if not telling.cancelled():
+            telling.result()
     except (OSError, ValueError, LockgateError) as error:
         _log.warning("a question to the caches was not answered: %s", type(error).__name__)
     finally:
         out.close()
 
 
-async def _find(fetcher: Fetcher, question: Ask) -> Outcome:
+async def _tell(fetcher: Fetcher, question: Ask, out: asyncio.StreamWriter) -> None:
+    """Write the answer's lines. Raises MalformedError, OSError."""
+    async for outcome in _outcomes(fetcher, question):
+        out.write(msgspec.json.encode(outcome) + b"\n")
+        await out.drain()
+
+
+async def _outcomes(fetcher: Fetcher, question: Ask) -> AsyncGenerator[Outcome, None]:
     """Raises MalformedError."""
-    repository = check_repository(question.repository)
-    if question.kind == "blob":
-        return await fetcher.blob(repository, Digest.parse(question.reference))
-    reference = question.reference
-    checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
-    return await fetcher.manifest(repository, checked)
+    repository, reference = check_repository(question.repository), question.reference
+    if question.kind == "manifest":
+        checked = str(Digest.parse(reference)) if ":" in reference else check_tag(reference)
+        yield await fetcher.manifest(repository, checked)
+    elif question.kind == "blob":
+        yield await fetcher.blob(repository, Digest.parse(reference))
+    else:
+        async for outcome in fetcher.follow(repository, Digest.parse(reference)):
+            yield outcome

@@ -278,5 +278,5 @@ def _not_whole(repository: str, owner: Digest, missing: Digest) -> FailedError:
     return FailedError(
         "an artifact is not whole in its repository",
         thing=f"{repository}@{owner} lacks {missing}",
-        remedy="collect or push it again, whole",
+        remedy="collect or push it again, whole; what a cache brought: lockgate warm REF",
     )

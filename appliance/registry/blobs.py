@@ -36,8 +36,11 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     digest = call.digest
     facts = await call.worker.linked_blob(call.name, digest)
-    if call.is_cached:
-        facts = await cached.blob(call, digest, facts)
+    found = await cached.blob(call, digest, facts) if call.is_cached else facts
+    return found if isinstance(found, web.StreamResponse) else await _answer(call, digest, found)
+
+
+async def _answer(call: Call, digest: Digest, facts: BlobFacts | None) -> web.StreamResponse | WireError:
     if facts is None:
         return await call.unknown(digest, "blob") or errors.blob_unknown(digest)
     call.refuse_blocked(digest)
@@ -70,7 +73,8 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     except WrongRowError as error:
         return await call.hurt(error, digest, "blob")
     if call.is_cached:
-        facts = await cached.blob(call, digest, facts)
+        found = await cached.blob(call, digest, facts)
+        facts = None if isinstance(found, web.StreamResponse) else found
     if facts is None:
         return errors.blob_unknown(digest)
     if not is_whole(call, facts):

@@ -9,9 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from aiohttp import web
+
 from appliance.registry import errors
 from appliance.registry.call import Call, as_warning
 from appliance.registry.errors import RefusedRequestError
+from appliance.registry.passing_on import pass_on
 from appliance.registry.pull_through import Outcome
 from appliance.registry.watch import fetching
 from appliance.store.reads.caches import tag_asked
@@ -54,14 +57,18 @@ async def manifest(
     return find(call), {}
 
 
-async def blob(call: Call, digest: Digest, facts: BlobFacts | None) -> BlobFacts | None:
-    """The blob that a request names; `facts`: what was found of it here. Raises as `manifest`."""
+async def blob(call: Call, digest: Digest, facts: BlobFacts | None) -> BlobFacts | web.StreamResponse | None:
+    """The blob that a request names, or its answer, sent while it arrived; `facts`: what was found of it here. Raises
+    as `manifest`."""
     if facts is not None and _has_file(call, digest):
         call.worker.measures.cached("blob", "hit")
         return facts
     call.refuse_blocked(digest)
     with fetching(call.request):
-        outcome = await call.services.pull_through.blob(call.name, digest)
+        outcome = await pass_on(call, digest)
+    if not isinstance(outcome, Outcome):
+        call.worker.measures.cached("blob", "miss")
+        return outcome
     _count(call, "blob", outcome)
     if outcome.state == "absent":
         return None

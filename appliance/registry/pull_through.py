@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
 import msgspec
@@ -9,20 +10,23 @@ import msgspec
 from appliance.settings.caches import Caches
 from bundles.oci.digest import Digest
 
-State = Literal["brought", "kept", "stale", "absent", "failed"]
-"""It was fetched; it was here, and its upstream says so too; it is here, and its upstream cannot be asked; its upstream
-does not have it; it could not be fetched."""
+State = Literal["arriving", "brought", "kept", "stale", "absent", "failed"]
+"""It is being fetched; it was fetched; it was here, and its upstream says so too; it is here, and its upstream cannot
+be asked; its upstream does not have it; it could not be fetched."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a question. `why`: of `stale` and `failed`, a line. `retry`: seconds after which another question
-    may do better. `full`: it failed since the station's disk takes no more. `denied`: it failed by a rule."""
+    may do better. `full`: it failed since the station's disk takes no more. `denied`: it failed by a rule.
+    `path` and `size`: of `arriving`, the file that grows to so many bytes, of which none is checked."""
 
     state: State
     why: str = ""
     retry: int = 0
     full: bool = False
     denied: bool = False
+    path: str = ""
+    size: int = 0
 
 
 class PullThrough(Protocol):
@@ -38,6 +42,10 @@ class PullThrough(Protocol):
         """See to it that a cache's repository shows a blob."""
         ...
 
+    def follow(self, repository: str, digest: Digest) -> AsyncGenerator[Outcome, None]:
+        """As `blob`: what became of it, and before it, where that is known, one `arriving`."""
+        ...
+
 
 class NoCaches:
     """A station without caches."""
@@ -51,3 +59,7 @@ class NoCaches:
     async def blob(self, repository: str, digest: Digest) -> Outcome:
         """As PullThrough.blob."""
         return Outcome(state="absent")
+
+    async def follow(self, repository: str, digest: Digest) -> AsyncGenerator[Outcome, None]:
+        """As PullThrough.follow."""
+        yield await self.blob(repository, digest)

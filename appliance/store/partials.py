@@ -50,6 +50,11 @@ class PartialBlob:
         self._trail = Trail(fd, written=True, start=self.offset)
 
     @property
+    def path(self) -> Path:
+        """The file, until `commit`."""
+        return self._path
+
+    @property
     def crc32(self) -> int:
         return self._tally.crc32
 
