@@ -20,7 +20,7 @@ from bundles.oci.digest import Digest
 
 
 async def list_blocks(call: Call) -> web.StreamResponse:
-    """GET: digests in bytewise order after `last`, with why; `Link` where there are more."""
+    """GET: this station's side, and digests in bytewise order after `last`, with why; `Link` where there are more."""
     call.require("list")
     every, after = call.services.metadata.every_block(), call.request.query.get("last", "")
     told = (digest for digest in sorted(every) if digest > after and _may_be_told(call, digest))
@@ -30,7 +30,8 @@ async def list_blocks(call: Call) -> web.StreamResponse:
     if len(found) > len(page):
         headers["Link"] = f'<{BLOCKS}?{urlencode({"last": page[-1]})}>; rel="next"'
     blocks = [{"digest": digest, "why": every[digest][: limits.BLOCK_TOLD]} for digest in page]
-    return web.json_response({"blocks": blocks}, headers=headers)
+    side = "inside" if call.keeps_released else "outside"
+    return web.json_response({"side": side, "blocks": blocks}, headers=headers)
 
 
 def _may_be_told(call: Call, text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from appliance import limits
 from appliance.outgoing.collect.registry_client import RegistryClient
 from bundles import limits as format_limits
-from bundles.errors import MalformedError
+from bundles.errors import MalformedError, RefusedError
 from bundles.io import strict_json
 from bundles.io.display import safe
 from bundles.oci.digest import Digest
@@ -15,15 +15,16 @@ from bundles.oci.digest import Digest
 _PATH: Final = "_lockgate/blocks"
 
 
-async def blocks_of(registry: RegistryClient) -> dict[str, str]:
-    """Each digest that is blocked there, and why. Raises MalformedError for what is no such list, is too long or goes
-    in a circle, and as RegistryClient.document: a list without its rest would be taken for whole."""
+async def blocks_of(registry: RegistryClient, side: str) -> dict[str, str]:
+    """Each digest that is blocked there, and why. Raises RefusedError for a station that is not on this `side` of the
+    gap, MalformedError for what is no such list, is too long or goes in a circle, and as RegistryClient.document: a
+    list without its rest would be taken for whole."""
     found: dict[str, str] = {}
     seen: set[str] = set()
     page = _PATH
     while True:
         document = await registry.document(page)
-        found |= _checked(document.raw)
+        found |= _checked(document.raw, side)
         if not document.next:
             return found
         if document.next in seen or len(seen) > limits.REMOTE_PAGES or len(found) > limits.REMOTE_NAMES:
@@ -32,12 +33,19 @@ async def blocks_of(registry: RegistryClient) -> dict[str, str]:
         page = document.next
 
 
-def _checked(raw: bytes) -> dict[str, str]:
+def _checked(raw: bytes, side: str) -> dict[str, str]:
     try:
         document = strict_json.loads(
             raw, ceiling=format_limits.OCI_MANIFEST, nodes=limits.REMOTE_NAMES, what="a list of blocks"
         )
-        listed = document["blocks"]
+        there, listed = document["side"], document["blocks"]
+        if there not in ("outside", "inside"):
+            raise _malformed("is none")
+        if there != side:
+            raise RefusedError(
+                f"the primary is an {there} station, and this one is {side}", thing=_PATH,
+                remedy="follow a station of the same side: what crosses the gap goes by bundle", code="replica-side",
+            )  # fmt: skip
         return {str(Digest.parse(one["digest"])): safe(str(one["why"])[: limits.BLOCK_TOLD]) for one in listed}
     except (MalformedError, LookupError, TypeError, AttributeError):
         raise _malformed("is none") from None

@@ -103,11 +103,11 @@ class Primary:
                 "the primary has no catalog", thing=error.thing, remedy="check `url`: it is to be a Lockgate station"
             ) from None
 
-    async def blocks(self) -> dict[str, str]:
-        """What is blocked there, by digest, and why. Raises RefusedError where the primary does not tell,
-        MalformedError for a list that is none or has no end."""
+    async def blocks(self, side: str) -> dict[str, str]:
+        """What is blocked there, by digest, and why. Raises RefusedError where the primary does not tell, or is not on
+        this `side` of the gap, MalformedError for a list that is none or has no end."""
         try:
-            return await blocks_of(self._client(""))
+            return await blocks_of(self._client(""), side)
         except NotFoundError as error:
             raise RefusedError(
                 "the primary does not tell what is blocked there", thing=error.thing,

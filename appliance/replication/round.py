@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.jobs.documents import WAITS
 from appliance.jobs.kinds import JobContext, lacked_memory, out_of_memory
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.kept import KeptBytes
@@ -72,6 +73,7 @@ class _Round:
         self._looking = Looking(context.station, name, settings, self._primary, take)
         self._meter, self._kept = Meter(context), KeptBytes(limits.COLLECT_MEMORY)
         self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
+        self._takes = False
 
     async def run(self) -> Found:
         asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
@@ -80,11 +82,18 @@ class _Round:
             while not task.done():
                 await asyncio.wait([task], timeout=_LOOK)
                 if not task.done():
-                    self._meter.attend()
+                    self._attend()
             return task.result()
         finally:
             await end([task])
             await self._primary.close()
+
+    def _attend(self) -> None:
+        """Say what it does. Who waits for the primary's answers keeps no other job out. Raises CancelledError."""
+        if self._takes:
+            self._meter.attend()
+        else:
+            self._context.progress(f"{WAITS}the primary", 0, 0)
 
     async def _run(self) -> Found:
         found = Found(clock.now(), {}, deletes=self._settings.deletes)
@@ -111,8 +120,8 @@ class _Round:
     async def _follow_blocks(self, found: Found) -> None:
         """Block here what is blocked there, before anything is taken, whatever the rule says of deletes. A block that
         goes there stays here until a person lifts it. Raises a LockgateError where the list cannot be read whole."""
-        metadata = self._context.station.metadata
-        for digest, why in sorted((await self._primary.blocks()).items()):
+        metadata, side = self._context.station.metadata, self._context.station.config.side
+        for digest, why in sorted((await self._primary.blocks(side)).items()):
             if metadata.blocked(Digest.parse(digest)) is None:
                 await in_thread(follow_block, self._context, self._name, digest, why, clock.now())
                 found.blocked.append(digest)
@@ -124,9 +133,11 @@ class _Round:
         every = list(found.repositories.values())
         todo = [one for repository in every for one in repository.todo if _name(one) not in refused]
         arrivals = Arrivals(self._context, self._meter, self._kept)
+        self._takes = bool(todo)
         try:
             await each_of((self._take(one, arrivals, found, refused) for one in todo), limits.COLLECT_AT_ONCE)
         finally:
+            self._takes = False
             await arrivals.recorded()
         gone = [one for repository in every for one in repository.gone if _name(one) not in refused]
         if self._settings.deletes and gone:

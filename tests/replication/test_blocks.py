@@ -10,6 +10,8 @@ import pytest
 
 from appliance import clock, limits
 from appliance.audit.reading import tail
+from appliance.registry.services import RegistrySettings
+from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.lifecycle import Block
 from bundles.errors import LockgateError, RefusedError
 from bundles.oci.digest import Digest
@@ -76,9 +78,20 @@ def test_a_tag_that_the_primary_withholds_and_that_is_shown_here_is_no_ok(outsid
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(404, b""), (200, b"garbage"), (200, b'{"blocks": 1}'), (200, b'{"blocks": [{"digest": "x", "why": ""}]}'),
-     (200, b'{"blocks": ["x"]}'), (200, b"[]"), (200, b'{"other": []}'), (500, b""), (403, b"")],
-)  # fmt: skip
+    [
+        (404, b""),
+        (200, b"garbage"),
+        (200, b"[]"),
+        (200, b'{"other": []}'),
+        (200, b'{"blocks": []}'),
+        (200, b'{"side": "inside", "blocks": []}'),
+        (200, b'{"side": "outside", "blocks": 1}'),
+        (200, b'{"side": "outside", "blocks": ["x"]}'),
+        (200, b'{"side": "outside", "blocks": [{"digest": "x", "why": ""}]}'),
+        (500, b""),
+        (403, b""),
+    ],
+)
 def test_without_a_list_that_can_be_read_nothing_is_taken(
     outside: Outside, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
 ) -> None:
@@ -93,13 +106,25 @@ def test_without_a_list_that_can_be_read_nothing_is_taken(
         assert (follower.stands().whole, follower.stands().fault != "") == ("", True)
 
 
+def test_an_inside_station_is_not_followed_from_outside(outside: Outside, tmp_path: Path) -> None:
+    (tmp_path / "primary").mkdir()
+    with Store(tmp_path / "primary") as store:
+        server = store.serve(settings=RegistrySettings(writes=ClientWrites(None, keeps_released=True)))
+        push(server, "team/app", "1", b"content")
+        follower = Follower(outside, f"http://{server.host}")
+        with pytest.raises(RefusedError) as raised:
+            follower.sync()
+        assert raised.value.code == "replica-side"
+        assert follower.at("team/app", "1") is None
+
+
 def test_a_list_that_goes_in_a_circle_has_an_end(outside: Outside) -> None:
     with serving(SmallRegistry()) as primary:
 
         def fault(handler: object) -> bool:
             if "_lockgate" not in handler.path:  # type: ignore[attr-defined]
                 return False
-            handler.answer(200, b'{"blocks": []}', {"Link": f"<{handler.path}>; rel=next"})  # type: ignore[attr-defined]
+            handler.answer(200, b'{"side": "outside", "blocks": []}', {"Link": f"<{handler.path}>; rel=next"})  # type: ignore[attr-defined]
             return True
 
         primary.fault = fault

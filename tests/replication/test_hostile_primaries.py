@@ -101,7 +101,7 @@ def answers(pattern: str, status: int, body: bytes, kind: str = "application/jso
         if re.search(pattern, asked):
             given = status, body, kind
         elif "_lockgate/blocks" in asked:
-            given = 200, b'{"blocks": []}', "application/json"
+            given = 200, b'{"side": "outside", "blocks": []}', "application/json"
         elif "/referrers/" in asked:
             given = 200, EMPTY, "application/vnd.oci.image.index.v1+json"
         else:
