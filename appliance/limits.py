@@ -695,7 +695,8 @@ CACHE_SOURCES: Final = 500
 """Repositories of one upstream whose tokens are at hand."""
 
 CACHE_AT_ONCE: Final = 256
-"""Things that are fetched for all caches together: each has a task, and a large blob a file."""
+"""Things that are fetched for all caches together, each of which has an equal part: each has a task, and a large blob
+a file."""
 
 CACHE_MEMORY: Final = 20_000
 """What is remembered of failures and of what upstreams do not have, and the sizes of blobs that manifests named."""

@@ -10,6 +10,7 @@ from appliance.addresses import is_loopback, split_listen
 from appliance.api.review import Exposed
 from appliance.patterns import EVERYTHING
 from appliance.permissions import GIVES
+from appliance.settings.caches import prefix_of
 from appliance.settings.station import Config
 from appliance.settings.workload_issuers import EVERY
 from appliance.store.reads.accounts import Account, Secret
@@ -67,6 +68,9 @@ def exposed(config: Config) -> Iterator[Exposed]:
         yield Exposed(code="anonymous-pull", thing=pattern)
     for pattern in config.registry.push:
         yield Exposed(code="clients-push", thing=pattern)
+    if config.side == "inside":
+        for name, cache in config.caches.items():
+            yield Exposed(code="unapproved-cache", thing=f"{prefix_of(name, cache.prefix)} from {cache.upstream}")
     for name, issuer in config.workload_issuers.items():
         for subject, robot in issuer.robots.items():
             if EVERY in subject:

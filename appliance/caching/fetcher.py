@@ -120,7 +120,7 @@ class Fetcher:
             del self._remembered[key]
         task = self._under_way.get(key)
         if task is None:
-            if len(self._under_way) >= limits.CACHE_AT_ONCE:
+            if self._has_its_share(key[1]):
                 return Outcome(state="failed", why="too many things are fetched at once", retry=5)
             task = self._under_way[key] = asyncio.create_task(self._end_of(key, work))
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
@@ -128,6 +128,13 @@ class Fetcher:
         if not done:
             return Outcome(state="failed", why="the upstream does not answer in time", retry=5)
         return Outcome(state="failed", why="the station stops", retry=5) if task.cancelled() else task.result()
+
+    def _has_its_share(self, repository: str) -> bool:
+        """Whether as much is fetched for a repository's cache as may be: one whose upstream is slow leaves the others
+        their part."""
+        share = max(1, limits.CACHE_AT_ONCE // max(1, len(self.caches.prefixes)))
+        prefix = next((one for one in self.caches.prefixes if repository.startswith(one)), "")
+        return sum(key[1].startswith(prefix) for key in self._under_way) >= share
 
     async def _end_of(self, key: Key, work: Work) -> Outcome:
         cached = self.caches.find(key[1])

@@ -14,6 +14,7 @@ from appliance.audit.acts import Act
 from appliance.permissions import Grant
 from appliance.release_check.account_record import AccountRecord
 from appliance.settings.access import AccessSettings, RegistrySettings
+from appliance.settings.caches import CacheSettings
 from appliance.settings.station import Config
 from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from appliance.store.reads.accounts import Account, Secret
@@ -86,6 +87,15 @@ def test_it_is_told_by_what_an_account_proves_itself(name: str, has_secret: bool
     assert [(one.code, one.thing) for one in exposed(config)] == [
         ("workload-pattern", "ci: a:* is robot-prod"), ("workload-pattern", "cluster: a:* is robot-prod"),
     ]  # fmt: skip
+
+
+def test_a_cache_of_an_inside_station_is_shown_to_the_reviewer() -> None:
+    caches = {"hub": CacheSettings(upstream="hub.example:5000")}
+    assert [
+        (side, one.code, one.thing)
+        for side in ("inside", "outside")
+        for one in exposed(Config(site="bravo", side=side, caches=caches))  # type: ignore[arg-type]
+    ] == [("inside", "unapproved-cache", "cache/hub from hub.example:5000")]
 
 
 def test_a_disabled_account_without_roles_is_no_concern() -> None:

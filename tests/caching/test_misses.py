@@ -8,6 +8,7 @@ import time
 import pytest
 from aiohttp import web
 
+from appliance import limits
 from appliance.registry.errors import WireError
 from appliance.registry.services import OpenAccess
 from appliance.settings.caches import CacheSettings
@@ -184,6 +185,34 @@ def test_one_fetch_for_all_who_ask_and_none_for_who_went(site: CacheSite) -> Non
         thread.join()
     assert found == [LARGE] * 5
     assert site.upstream.counted("GET", "/blobs/") == 1
+
+
+def test_a_slow_upstream_keeps_no_other_cache_out(
+    store: Store, upstream: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CACHE_AT_ONCE", 2)
+    more = {"team": CacheSettings(upstream=f"{upstream.host}/team", prefix="mirror")}
+    site = CacheSite(store, upstream, more=more)
+    upstream.image(THERE, "1", LARGE)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(handler: Handler) -> bool:
+        if "/manifests/slow" in handler.path:
+            begun.set()
+            go.wait(20)
+        return False
+
+    upstream.fault = slow
+    asking = threading.Thread(target=lambda: site.manifest("slow"))
+    asking.start()
+    assert begun.wait(20)
+    try:
+        assert site.manifest("1").status in (502, 503)
+        assert site.manifest("1", repository="mirror/app").status == 200
+    finally:
+        go.set()
+        asking.join()
+    assert site.manifest("1").status == 200
 
 
 def test_a_fetch_goes_on_when_its_only_client_leaves(site: CacheSite) -> None:

@@ -29,6 +29,7 @@ _EXPOSED: Final = {
     "metrics-for-everybody": "the metrics answer every address; [access] metrics_addresses narrows it",
     "anonymous-pull": "pulls without an account",
     "clients-push": "clients with the role write here, inside",
+    "unapproved-cache": "content of an upstream that nobody approves is pulled here, inside",
     "workload-pattern": "workloads by a pattern of subjects; name them where they are few",
     "socket-group": "a system group that reaches the control socket",
 }
