@@ -1318,6 +1318,13 @@ TOKEN_KEYS_TURN: Final = 10 * 60.0
 CERTIFICATE_DAYS: Final = (30, 7, 1)
 """Days before a certificate's end at which the station speaks up, each time louder."""
 
+RENEWAL_DAYS: Final = 45
+"""Days before its end in which the station renews a server's certificate of its own: half a month before it speaks up,
+which it then does only where that fails."""
+
+RENEWAL_LOOKED_AT: Final = (60.0, 60 * 60.0)
+"""Seconds after a start, and then between two looks, at whether the certificate is to be renewed."""
+
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
 """What `lockgate init` makes: the longest that strict clients take of a server's certificate is 398 days."""

@@ -1,4 +1,5 @@
-"""The site's own CA and the server's certificate (RFC 5280): made at `lockgate init`, renewed by hand or early."""
+"""The site's own CA and the server's certificate (RFC 5280): made at `lockgate init`; the server's is renewed by
+itself before it ends (appliance.control.renewal), or by hand."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance import clock, limits
 from appliance.paths import StationPaths
+from appliance.settings.station import Config
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.io.display import some
 from bundles.io.files import make_folder, read_small, write_atomic
@@ -86,11 +88,44 @@ def make_server(paths: StationPaths, names: Sequence[str]) -> Expiry:
     Both files are replaced one after the other; a reload takes them up together. Raises UsageError, FailedError.
     """
     check_names(names)
-    ca, ca_key = _ca(paths)
     key = ec.generate_private_key(ec.SECP256R1())
+    made = _certify(paths, names, key.public_key())
+    _write(paths.tls / SERVER_KEY, _pem(key), 0o600)
+    _write(paths.tls / SERVER, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    return expiry_of(paths.tls / SERVER, "server")
+
+
+def is_due(config: Config, paths: StationPaths, now: datetime | None = None) -> bool:
+    """Whether the server's certificate is one that the station made, and is to be renewed: in the last of its days, or
+    in the last third of a shorter life, while the CA is good and its key is here. `now` is the clock's where it is
+    None. Blocking. Raises FailedError."""
+    ours = config.tls.path(paths.root, "certificate"), config.tls.path(paths.root, "key")
+    if config.open or ours != (paths.tls / SERVER, paths.tls / SERVER_KEY) or not (paths.tls / CA_KEY).is_file():
+        return False
+    now, ca, server = now or datetime.now(UTC), load(paths.tls / CA), load(paths.tls / SERVER)
+    life = server.not_valid_after_utc - server.not_valid_before_utc
+    is_late = server.not_valid_after_utc - now < min(timedelta(days=limits.RENEWAL_DAYS), life / 3)
+    return is_late and server.issuer == ca.subject and ca.not_valid_after_utc > now
+
+
+def recertify_server(paths: StationPaths) -> Expiry:
+    """A new certificate by the site's CA for the names and the key that the server's has. One file is replaced, in one
+    step: a cut leaves a pair that fits. Raises UsageError, FailedError."""
+    old = load(paths.tls / SERVER)
+    key = old.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise FailedError("not a certificate that this station made", thing=str(paths.tls / SERVER))
+    made = _certify(paths, names_of(old), key)
+    _write(paths.tls / SERVER, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    return expiry_of(paths.tls / SERVER, "server")
+
+
+def _certify(paths: StationPaths, names: Sequence[str], key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+    """The server's certificate by the site's CA for those names and that key."""
+    ca, ca_key = _ca(paths)
     common = next((name for name in names if len(name) <= 64), "lockgate")
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
-    builder = _builder(subject, ca.subject, key.public_key(), limits.SERVER_DAYS)
+    builder = _builder(subject, ca.subject, key, limits.SERVER_DAYS)
     alternative = x509.SubjectAlternativeName([_general(name) for name in names])
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     for extension, critical in (
@@ -101,10 +136,7 @@ def make_server(paths: StationPaths, names: Sequence[str]) -> Expiry:
         (authority, False),
     ):
         builder = builder.add_extension(extension, critical=critical)
-    made = builder.sign(ca_key, hashes.SHA256())
-    _write(paths.tls / SERVER_KEY, _pem(key), 0o600)
-    _write(paths.tls / SERVER, made.public_bytes(serialization.Encoding.PEM), 0o644)
-    return expiry_of(paths.tls / SERVER, "server")
+    return builder.sign(ca_key, hashes.SHA256())
 
 
 def expiry_of(path: Path, name: str) -> Expiry:

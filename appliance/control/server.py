@@ -32,6 +32,7 @@ from appliance.control import (
     jobs_by_log,
     openapi,
     policy_watch,
+    renewal,
     socket_watch,
     space,
     store_watch,
@@ -303,6 +304,8 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)
+    if not control.station.config.open:
+        yield renewal.keep_renewing(control)
     if control.station.config.syslog.host:
         yield control.syslog.keep_sending()
     if control.station.config.probe.image and control.station.config.probe.minutes:
