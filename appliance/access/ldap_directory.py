@@ -58,7 +58,8 @@ class LdapDirectory:
                 found = await asked
         except TimeoutError:
             question.abort()
-            self._away_until = time.monotonic() + limits.DIRECTORY_AWAY
+            if question.waited >= limits.DIRECTORY_STEP:  # the server's doing, and not that of others before it
+                self._away_until = time.monotonic() + limits.DIRECTORY_AWAY
             raise DirectoryError("directory-down", self._settings.address) from None
         except DirectoryError as error:
             if error.fault == "directory-down":
@@ -94,6 +95,12 @@ class _Question:
     def __init__(self, settings: DirectorySettings, root: Path) -> None:
         self._settings, self._root = settings, root
         self._open: list[Any] = []
+        self._begun = 0.0
+
+    @property
+    def waited(self) -> float:
+        """Seconds since it was begun; 0.0 while it waits for a thread."""
+        return time.monotonic() - self._begun if self._begun else 0.0
 
     def abort(self) -> None:
         """Close what is open: whoever waits for an answer gets an error."""
@@ -105,6 +112,7 @@ class _Question:
         """The full name and the groups' DNs of a person, or None. Blocking. Raises DirectoryError."""
         from ldap3.core.exceptions import LDAPException
 
+        self._begun = time.monotonic()
         try:
             return self._ask(name, password)
         except (LDAPException, OSError, ssl.SSLError) as error:

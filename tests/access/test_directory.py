@@ -152,6 +152,24 @@ async def test_a_directory_that_says_nothing_blocks_no_loop_and_ends(
                 assert not thread.is_alive(), "what was asked was ended"
 
 
+async def test_those_who_wait_behind_others_do_not_make_the_directory_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong passwords by the dozen, which a server answers slowly, are no reason to ask nothing for everybody."""
+    monkeypatch.setattr(limits, "DIRECTORY_TIME", 0.05)
+    monkeypatch.setattr(limits, "DIRECTORY_THREADS", 1)
+    given = DirectorySettings(address="localhost:1", ca="ca.pem", bind_dn="cn=x", user_base="cn=x", group_base="cn=x")
+    directory, go = LdapDirectory(given, tmp_path), threading.Event()
+    asyncio.get_running_loop().run_in_executor(directory._threads, go.wait, 20)
+    try:
+        with pytest.raises(DirectoryError) as caught:
+            await directory.prove("anna", "x")
+    finally:
+        go.set()
+        directory.close()
+    assert (caught.value.fault, directory._away_until) == ("directory-down", 0.0)
+
+
 def some_ca(folder: Path) -> bytes:
     (folder / "some").mkdir()
     make_ca(StationPaths(folder / "some"), "some")
