@@ -111,6 +111,16 @@ LOG_QUEUE: Final = 10_000
 LOG_AGAIN: Final = 1.0
 """Seconds until the log is written to again that could not be."""
 
+LIVE_LOOK: Final = 0.5
+LIVE_AWAY: Final = 15.0
+"""Seconds between two looks of a worker whether somebody wants to see what it is doing (`lockgate top`), and after
+which nobody does any more; what it told is as old at most."""
+
+LIVE_NAMES: Final = 500
+LIVE_REQUESTS: Final = 100
+LIVE_FILE: Final = 4 * MIB
+"""Accounts and repositories that a worker counts then; requests under way that it names; bytes of what it tells."""
+
 TRACE_FILES: Final = 4
 TRACE_MEGABYTES: Final = (4, 100_000)
 """Files of spans that each process has, the one that is written among them; MB of those of all processes, at least and

@@ -255,6 +255,15 @@ class StationPaths:
         """What a worker counted of repeated pulls, until the audit log has it (appliance.audit.pull_journal)."""
         return self.run / f"worker-{number}.pulls"
 
+    @property
+    def live_wanted(self) -> Path:
+        """Touched by who looks at what the registry is doing (appliance.registry.live)."""
+        return self.run / "live"
+
+    def live(self, number: int) -> Path:
+        """What a worker is doing, while somebody looks."""
+        return self.run / f"worker-{number}.live"
+
     def worker_socket(self, number: int) -> Path:
         """Where a worker itself answers the registry's requests, for probes of the station's own account."""
         return self.run / f"worker-{number}.sock"

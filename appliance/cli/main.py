@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "job": ("appliance.cli.station.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.station.audit:audit", "The audit log"),
     "report": ("appliance.cli.station.report:report", "What a week, a month or a quarter came to"),
+    "top": ("appliance.cli.station.top:top", "What the registry is doing just now, by account and repository"),
     "metrics": ("appliance.cli.station.metrics:metrics", "What monitoring loads: rules, dashboard"),
     "probe": ("appliance.cli.keys.probe:probe", "Pull a canary image through every door of the registry"),
     "webhook": ("appliance.cli.station.webhook:webhook", "Endpoints that are told of acts: list, replay"),

@@ -52,6 +52,7 @@ from appliance.api.intake import (
     Withdrawn,
 )
 from appliance.api.jobs import Job, LogPart, ToSign
+from appliance.api.live import Live
 from appliance.api.people import (
     Account,
     AccountChange,
@@ -165,6 +166,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/webhooks": Page[Webhook],
     "POST /v1/webhooks/{name}/replay": WebhookReplayed,
     "GET /v1/report": Report,
+    "GET /v1/live": Live,
     "GET /v1/probe": ProbeResult,
     "POST /v1/probe": ProbeResult,
     "GET /v1/destination": Destination,

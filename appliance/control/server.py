@@ -60,6 +60,7 @@ from appliance.control.routes import (
     jobs,
     layers,
     lifecycle,
+    live,
     media,
     metrics,
     plans,
@@ -117,7 +118,7 @@ _MODULES = (
     status, repositories, repository_acts, promotions, retirements, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, layers, lifecycle, session, sites, accounts, account_changes, tokens, tls,
-    metrics, access_review, upstreams, webhook_routes, probe, report,
+    metrics, access_review, upstreams, webhook_routes, probe, report, live,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

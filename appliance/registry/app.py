@@ -33,6 +33,7 @@ from appliance.registry import (
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.lane import Lane
+from appliance.registry.live import keep as keep_live
 from appliance.registry.measuring import REASON, TARGET, RegistryMeasures, reason_of
 from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
@@ -91,22 +92,29 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
     async def handle(request: web.Request) -> web.StreamResponse:
         begun = time.perf_counter()
         require_version(request)
-        if worker.watch is not None:
-            worker.watch.begin(request)
+        watch = worker.watch  # who looks may come and go meanwhile
+        if watch is not None:
+            watch.begin(request)
         try:
             answer = await in_pieces(request, await _answer(request, worker))
         except ConnectionError:
             measures.broken(request, begun)
-            if worker.watch is not None:
-                worker.watch.answered(request, None, begun)
+            if watch is not None:
+                watch.answered(request, None, begun)
+            raise
+        except asyncio.CancelledError:
+            if watch is not None:
+                watch.cancelled(request)
             raise
         measures.answered(request, answer, begun)
-        if worker.watch is not None:
-            worker.watch.answered(request, answer, begun)
+        if watch is not None:
+            watch.answered(request, answer, begun)
         return answer
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
         keeping = {asyncio.create_task(_sweep_uploads(worker)), asyncio.create_task(_write_counts(worker))}
+        if services.live is not None:
+            keeping.add(asyncio.create_task(keep_live(services.live, worker.show)))
         yield
         for task in keeping:
             task.cancel()
@@ -214,7 +222,7 @@ async def _note(request: web.Request, worker: Worker, error: LockgateError) -> N
 async def _admit_and_dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
     with phase(request, "access"):
         answer = await worker.services.access.admit(request)
-    if worker.watch is not None:
+    if worker.services.tracer is not None and worker.watch is not None:
         worker.watch.known(request)
     if answer is None:
         return await _dispatch(request, worker)

@@ -23,6 +23,7 @@ from appliance.audit.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.kept_reads import KeptReads
+from appliance.registry.live import Live
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.pull_policy import Objection
@@ -81,6 +82,10 @@ class Worker:
         self._correcting = asyncio.Lock()
         self._noted: dict[str, float] = {}
         self._soon: set[asyncio.Task[None]] = set()
+
+    def show(self, live: Live | None) -> None:
+        """Tell somebody what the worker is doing from now on; None: nobody any more."""
+        self.watch = watch_of(self.services, live)
 
     async def withdraw(self, digest: Digest, inode: int) -> None:
         """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.

@@ -14,6 +14,7 @@ from appliance.audit.port import AuditPort
 from appliance.audit.pull_journal import PullJournal
 from appliance.plain_http import asks_loopback, names_loopback
 from appliance.registry.errors import WireError
+from appliance.registry.live import LivePlace
 from appliance.registry.plain_head import PlainFields
 from appliance.registry.pull_policy import NothingAsked, PullPolicy
 from appliance.registry.pull_through import NoCaches, PullThrough
@@ -158,3 +159,5 @@ class RegistryServices:
     """Where repeated pulls are noted until the audit log has them; None: nowhere."""
     tracer: Tracer | None = None
     """Records spans of requests; None: there are none."""
+    live: LivePlace | None = None
+    """Where somebody looks at what the worker is doing; None: nobody does."""

@@ -16,7 +16,9 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from appliance.api.live import LiveRequest
 from appliance.registry import request_log
+from appliance.registry.live import Live, short
 from appliance.registry.measuring import REASON, TARGET
 from appliance.registry.plain_head import PlainHead
 from appliance.registry.request_log import SHOWN, Answered, Phase
@@ -100,19 +102,19 @@ def fetching(request: web.Request) -> Iterator[None]:
         DONE_FOR.reset(before)
 
 
-def watch_of(services: RegistryServices) -> Watch | None:
-    """None where the site wants nothing written of requests."""
+def watch_of(services: RegistryServices, live: Live | None = None) -> Watch | None:
+    """None where nobody wants to know anything of requests. `live`: a tally for who looks just now."""
     settings = services.settings
-    if not settings.log_requests and services.tracer is None:
+    if not settings.log_requests and services.tracer is None and live is None:
         return None
-    return Watch(services.tracer, log=settings.log_requests, phases=settings.log_phases)
+    return Watch(services.tracer, live, log=settings.log_requests, phases=settings.log_phases)
 
 
 class Watch:
     """One worker's. For the event loop's thread alone."""
 
-    def __init__(self, tracer: Tracer | None, *, log: bool, phases: bool) -> None:
-        self._tracer, self._log, self._phases = tracer, log, phases
+    def __init__(self, tracer: Tracer | None, live: Live | None, *, log: bool, phases: bool) -> None:
+        self._tracer, self._live, self._log, self._phases = tracer, live, log, phases
 
     def begin(self, request: web.Request) -> None:
         """A request came in, of which nobody knows yet who sent it."""
@@ -121,13 +123,21 @@ class Watch:
         if self._tracer is not None:
             picked = self._tracer.picks(sent, known=False)
             trace = TraceContext.begin() if sent is None else sent.child(new_span(), sampled=True)
-        request[TRAIL] = Trail(sent, trace, picked=picked)
+        trail = request[TRAIL] = Trail(sent, trace, picked=picked)
+        if self._live is not None:
+            begun = time.perf_counter()
+            self._live.begun(trail.id, lambda: _shown(request, trail.id, begun))
 
     def known(self, request: web.Request) -> None:
         """Who sent a request is known, or that nobody did."""
         trail: Trail | None = request.get(TRAIL)
         if self._tracer is not None and trail is not None and trail.sent is not None and not trail.picked:
             trail.picked = self._tracer.picks(trail.sent, known=ACTOR in request)
+
+    def cancelled(self, request: web.Request) -> None:
+        """A request is over because the worker stops, or nobody waits for it."""
+        if self._live is not None:
+            self._live.forget(request[TRAIL].id)
 
     def answered(self, request: web.Request, answer: web.StreamResponse | None, begun: float) -> None:
         """A request was answered; `answer` is None where its connection broke. `begun` is on time.perf_counter()."""
@@ -161,7 +171,7 @@ class Watch:
         trace = None
         if self._tracer is not None and self._tracer.picks(sent, known=bool(actor)):
             trace = TraceContext.begin() if sent is None else sent.child(new_span(), sampled=True)
-        elif not self._log:
+        elif not self._log and self._live is None:
             return
         seen = Answered(
             id=new_span() if trace is None else trace.span, address=address, account=actor, method=head.method,
@@ -171,10 +181,21 @@ class Watch:
         self._write(seen, trace)
 
     def _write(self, seen: Answered, trace: TraceContext | None) -> None:
+        if self._live is not None:
+            self._live.ended(seen)
         if self._log:
             request_log.write(seen, "" if trace is None else trace.trace, phases=self._phases)
         if self._tracer is not None and trace is not None:
             self._tracer.take(_spans(seen, trace))
+
+
+def _shown(request: web.Request, id_: str, begun: float) -> LiveRequest:
+    target = request.get(TARGET)
+    return LiveRequest(
+        id=id_, method=request.method[:16], path=short(request.path), account=request.get(ACTOR, ""),
+        address=request.remote or "", repository="" if target is None else target.name,
+        seconds=round(time.perf_counter() - begun, 3),
+    )  # fmt: skip
 
 
 def _spans(seen: Answered, trace: TraceContext) -> list[Span]:

@@ -34,6 +34,7 @@ from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
+from appliance.registry.live import LivePlace
 from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
@@ -86,6 +87,7 @@ async def _serve(
             audit=audit, access=access, pull_policy=pulls,
             pull_through=Asking(Caches(config.caches), paths.cache_socket),
             pull_journal=_pull_journal(paths, number, config.workers), tracer=tracer,
+            live=LivePlace(paths.live_wanted, paths.live(number), number),
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,

@@ -146,7 +146,8 @@ OTHERWISE = {
     ),
     "about this station alone": (
         "config check", "console", "doctor", "gc", "intake check", "key review", "metrics dashboard", "metrics rules",
-        "scrub", "serve", "status", "tls reload", "tls renew", "tls show", "user code", "user logout", "user whoami",
+        "scrub", "serve", "status", "tls reload", "tls renew", "tls show", "top", "user code", "user logout",
+        "user whoami",
     ),
     "makes what it names": (
         "audit export", "close", "init", "key create", "key export-trust", "receipt export", "user claim",

@@ -315,7 +315,7 @@ PLAIN = ("/v1/status", "/v1/activity", "/v1/session", "/v1/accounts", "/v1/accou
          "/v1/audit/check", "/v1/trust", "/v1/trust/rules", "/v1/keys", "/v1/media", "/v1/deltas", "/v1/kept",
          "/v1/wants", "/v1/receipts", "/v1/bundles", "/v1/custody", "/v1/streams", "/v1/ledger", "/v1/clock",
          "/v1/damage", "/v1/blocks", "/v1/approvals", "/v1/releases/check", "/v1/intake", "/v1/jobs", "/v1/find",
-         "/v1/advisories", "/v1/scan/new", "/v1/repositories", "/v1/sites", "/v1/webhooks", "/v1/probe",
+         "/v1/advisories", "/v1/scan/new", "/v1/repositories", "/v1/sites", "/v1/webhooks", "/v1/probe", "/v1/live",
          "/v1/transfer-hosts", "/v1/drop-folders", "/v1/access-review", "/v1/access-review/exposure", "/v1/diodes",
          "/v1/retirements", "/v1/channels", "/v1/replicas", "/readyz", "/healthz")  # fmt: skip
 
