@@ -24,6 +24,7 @@ from typing import Final
 from appliance.api.bundles import Site
 from appliance.api.content import Artifact, Block
 from appliance.api.intake import LedgerRow, Stream
+from appliance.api.promotion import Channel
 from appliance.api.trust import OwnKey, TrustedKey
 from tui.actions.account_actions import ACCOUNTS, DELTAS, TRANSFERS
 from tui.actions.action import Action, Context, may, may_see_recalls
@@ -93,6 +94,10 @@ def _own(context: Context) -> str:
 
 def _blocked(context: Context) -> str:
     return "" if isinstance(context.item, Block) else "choose a blocked digest first"
+
+
+def _channel(context: Context) -> str:
+    return "" if isinstance(context.item, Channel) else "choose a channel first"
 
 
 def _content(context: Context) -> str:
@@ -206,6 +211,35 @@ MORE: Final[tuple[Further, ...]] = (
                 ("certificates",),
                 may("operate"),
                 hint=1,
+            ),
+        ),
+    ),
+    Further(
+        "channels",
+        "content",
+        "ChannelsScreen",
+        "Channels",
+        "what stands in each stage, since when, by whom",
+        opens=True,
+        filters=True,
+        actions=(
+            Action(
+                "promote",
+                ("p",),
+                "Promote",
+                "to the next stage, where it passes the gates",
+                ("channels",),
+                may("push", _channel),
+                hint=2,
+            ),
+            Action(
+                "roll_back",
+                ("b",),
+                "Roll back",
+                "to what was promoted there before",
+                ("channels",),
+                may("delete", _channel),
+                hint=3,
             ),
         ),
     ),

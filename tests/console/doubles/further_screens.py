@@ -14,7 +14,17 @@ from tests.console.doubles.state import DemoState
 T = TypeVar("T")
 _MODULES = tuple(
     f"tests.console.doubles.{name}"
-    for name in ("accounts", "activity", "approvals", "audit", "blocks", "deltas", "layers", "station_folder")
+    for name in (
+        "accounts",
+        "activity",
+        "approvals",
+        "audit",
+        "blocks",
+        "channels",
+        "deltas",
+        "layers",
+        "station_folder",
+    )
 )
 
 
