@@ -198,8 +198,9 @@ class Certificate(Shape, frozen=True, kw_only=True):
 
 class Released(Shape, frozen=True, kw_only=True):
     """GET /v1/releases/check: whether all that is shown was released; `items` are what was not, or what was changed in
-    the database since."""
+    the database since. `cached`: how many repositories show what caches brought, which nobody released."""
 
     ok: bool
     items: tuple[dict[str, Any], ...] = ()
     next: str | None = None
+    cached: int = 0

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.store.reads.caches import tag_asked
 from bundles.oci.digest import Digest
+from bundles.oci.manifest import OCI_MANIFEST
 from tests.caching.site import HERE, THERE, CacheSite
 from tests.outgoing.small_registry import Handler, SmallRegistry
 from tests.registry_server import Store
@@ -123,6 +124,16 @@ def test_an_upstream_that_refuses_the_station(site: CacheSite, status: int) -> N
     assert answer.status == 502
     assert b"account" in answer.body
     assert site.answers() == {"manifest failed": 1}
+
+
+def test_a_size_that_no_disk_has_room_for(site: CacheSite) -> None:
+    described = site.upstream.blob(SMALL) | {"size": 10**15}
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/x", "config": described,
+                "layers": [described]}  # fmt: skip
+    site.upstream.manifest(THERE, "1", OCI_MANIFEST, document)
+    assert site.manifest("1").status == 200
+    assert site.blob(Digest.of(SMALL)).status == 507
+    assert site.upstream.counted("GET", "/blobs/") == 0
 
 
 def test_a_full_disk_is_said(store: Store, upstream: SmallRegistry, monkeypatch: pytest.MonkeyPatch) -> None:

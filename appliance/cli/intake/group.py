@@ -110,7 +110,8 @@ def check(root: Path | None, as_json: bool) -> None:
 
     document = call(root, lambda client: client.get("/v1/releases/check"))
     rows = [(one["bundle"], _place(one), one["kind"], one["digest"]) for one in document["items"]]
-    good = "[ok] all that is shown was released"
+    cached = some(document["cached"], "repository", "repositories")
+    good = "[ok] all that is shown was released" + f", but for {cached} that caches fill" * bool(document["cached"])
     more = f"\n{len(rows)} shown; there may be more: a thousand of a kind are listed" if len(rows) >= _LISTED else ""
     show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) + more if rows else good)
     if not rows:

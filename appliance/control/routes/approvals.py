@@ -16,6 +16,7 @@ from appliance.control.api import Control, answer, get, may, page_of, require
 from appliance.control.threads import on_own_station
 from appliance.intake import pending
 from appliance.station import Station
+from appliance.store.reads.caches import count_cached
 from appliance.store.reads.intake import cursor, find_entry
 from bundles.signing.keys import check_keyid
 
@@ -51,7 +52,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not may(request, "audit"):
             await require(request, "quarantine")
         found = await control.releases.look(control.station)
-        return answer(Released(ok=not found, items=tuple(found)))
+        return answer(Released(ok=not found, items=tuple(found), cached=count_cached(control.station.reader)))
 
     return [
         get("/v1/releases/check", "status", check),

@@ -17,6 +17,14 @@ def is_cached(reader: Reader, repository: str) -> bool:
     return row is not None
 
 
+def count_cached(reader: Reader) -> int:
+    """How many repositories show what caches brought."""
+    (count,) = reader.execute(
+        "SELECT count(*) FROM cached_repositories c JOIN repositories r ON r.name = c.repository"
+    ).fetchone()
+    return int(count)
+
+
 def tag_asked(reader: Reader, repository: str, tag: str) -> int | None:
     """When the upstream last said where a tag stands, in seconds since 1970; None where it never did. Point read."""
     row = reader.execute("SELECT asked FROM cached_tags WHERE repository = ? AND tag = ?", (repository, tag)).fetchone()
