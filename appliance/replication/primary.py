@@ -52,6 +52,11 @@ def find_replica(replicas: dict[str, ReplicaSettings], name: str) -> ReplicaSett
     return settings
 
 
+def pinned_context(root: Path, name: str, settings: ReplicaSettings) -> SSLContext:
+    """A client's context in which the authorities in `ca` count, and no others. Blocking. Raises FailedError."""
+    return context_of(Certificates((root / settings.ca,), alone=True), f"[replicas.{name}]")
+
+
 class Primary:
     """One primary for one look, on one event loop; to be closed. `Accesses` of the registry client."""
 
@@ -60,13 +65,12 @@ class Primary:
         self.host, secure = split_url(settings.url)
         self._name, self._settings, self._say = name, settings, say
         self._secret = _secret(root, name) if settings.account else None
-        if settings.account and self._secret is None:
+        if settings.account and not self._secret:
             raise UsageError(
                 "no secret for the robot", thing=f"{settings.account} of replica {name}",
                 remedy=f"give it as the systemd credential replica-{name}, or as keys/replica-{name}.secret",
             )  # fmt: skip
-        pinned = Certificates((root / settings.ca,), alone=True)
-        self._context = context_of(pinned, f"[replicas.{name}]") if secure else None
+        self._context = pinned_context(root, name, settings) if secure else None
         self._hosts = Hosts(say=say)
         self._kept = KeptBytes(limits.COLLECT_MEMORY)
         self._pace = Pace(settings.rate)
@@ -199,7 +203,7 @@ class _PacedSink:
 
 def _secret(root: Path, name: str) -> str | None:
     """The first line of the credential `replica-NAME`, else of `keys/replica-NAME.secret`. Raises RefusedError for a
-    file that others can read."""
+    file that others can read, UsageError for what is no text, FailedError."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder) / f"replica-{name}" if folder else None
     if path is None or not path.is_file():
@@ -208,4 +212,9 @@ def _secret(root: Path, name: str) -> str | None:
             return None
         if path.stat().st_mode & _EXPOSED:
             raise RefusedError("other accounts can read a secret", thing=str(path), remedy=f"chmod 600 {path}")
-    return read_small(path, limits.REPLICA_SECRET).split(b"\n", 1)[0].rstrip(b"\r").decode(errors="surrogateescape")
+    try:
+        return read_small(path, limits.REPLICA_SECRET).split(b"\n", 1)[0].rstrip(b"\r").decode()
+    except UnicodeDecodeError:
+        raise UsageError(
+            "a robot's secret is no text", thing=str(path), remedy="write the secret as `token create` printed it"
+        ) from None

@@ -14,6 +14,7 @@ from appliance.half_closed import require_closed_whole
 from appliance.origin import require_made_so, require_open
 from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
+from appliance.replication.primary import pinned_context
 from appliance.settings.approvals import load_policy
 from appliance.settings.caches import Caches
 from appliance.settings.station import MEDIA_ROOTS, Config
@@ -53,6 +54,11 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: require_apart_from_caches(paths, config),
         lambda: context_of(config.syslog, paths.root) if config.syslog.host else None,
         *(lambda name=name: require_usable(paths, name, config.webhooks[name]) for name in config.webhooks),
+        *(
+            lambda name=name, one=one: pinned_context(paths.root, name, one)
+            for name, one in config.replicas.items()
+            if one.ca
+        ),
     )
     return [*_raised(asked), *Upstreams(config, paths.root).objections()]
 

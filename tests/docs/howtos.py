@@ -116,8 +116,12 @@ SETUPS = {
     ),
     "docs/howto/follow-a-station.md": Setup(
         before='outside$ printf \'[replicas.north]\\nurl = "https://north.example:5000"\\nca = "tls/north-ca.pem"\\n'
-        'account = "robot-follower"\\nrepositories = ["team/**"]\\n\\n\' >> /srv/alpha/config.toml\n' + SERVE_OUTSIDE,
+        'account = "robot-follower"\\nrepositories = ["team/**"]\\n\\n\' >> /srv/alpha/config.toml\n'
+        "outside$ mkdir -p /srv/alpha/tls\n"
+        "outside$ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=north -days 2"
+        " -keyout north-ca.key -out /srv/alpha/tls/north-ca.pem\n" + SERVE_OUTSIDE,
         promises={"lockgate replica list": "https://north.example:5000"},
+        needs=("openssl",),
     ),
     "docs/howto/observe.md": Setup(
         before='outside$ sed -i \'s|^.webhooks.$|[webhooks.deploy]\\nurl = "https://hooks.example/lockgate"\\n'

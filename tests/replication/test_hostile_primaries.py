@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.store.writes.access import DisableAccount
+from appliance.store.writes.access import DisableAccount, GrantRole, WithdrawRole
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
 from tests.access.papers import Issuer
 from tests.access.site import Site, bearer, token
@@ -74,11 +74,29 @@ def test_a_robot_asks_by_tls_with_the_one_authority_and_is_shut_out_once_it_is_r
         with pytest.raises(RefusedError, match="other accounts can read"):
             Follower(outside, url, ca=str(issuer.ca), account=ROBOT).sync()
         kept = keep_secret(outside, secret)
+        kept.write_bytes(b"\xff\xfe\n")
+        with pytest.raises(UsageError, match="no text"):
+            Follower(outside, url, ca=str(issuer.ca), account=ROBOT).sync()
+        kept.write_bytes(b"\nsecond line\n")
+        with pytest.raises(UsageError, match="no secret"):
+            Follower(outside, url, ca=str(issuer.ca), account=ROBOT).sync()
+        kept.write_bytes(b"x" * 100_000)
+        with pytest.raises(LockgateError):
+            Follower(outside, url, ca=str(issuer.ca), account=ROBOT).sync()
+        kept.write_text(secret + "\n")
+        with pytest.raises(FailedError, match="cannot be used"):
+            Follower(outside, url, ca=str(tmp_path / "none.pem"), account=ROBOT).sync()
         with pytest.raises(FailedError, match="certificate is not trusted"):
             Follower(outside, url, ca=str(other.ca), account=ROBOT).sync()
         follower = Follower(outside, url, ca=str(issuer.ca), account=ROBOT)
         assert follower.sync()["followed"] == ["team/app:1"]  # what the robot may not see is not there for it
         whole = follower.stands().whole
+        # A permission that is lost is no deletion, also where deletes are followed.
+        site.submit(WithdrawRole(account=ROBOT, role="reader", pattern="team/**"))
+        site.submit(GrantRole(account=ROBOT, role="reader", pattern="other/**"))
+        deleting = Follower(outside, url, ca=str(issuer.ca), account=ROBOT, deletes=True)
+        assert [one["thing"] for one in deleting.part()["failed"]] == ["team/app"]
+        assert deleting.at("team/app", "1") is not None
         kept.write_text("another\n")
         with pytest.raises(FailedError) as refused:
             follower.sync()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from appliance.serve.preflight import objections
 from appliance.settings.form import faults
 from appliance.settings.replicas import split_url
 from bundles.errors import UsageError
+from tests.outgoing.outside import Outside
+from tests.replication.following import Follower
 
 GOOD = 'url = "https://north.example:5000"\nca = "tls/north.pem"\nrepositories = ["**"]\n'
 
@@ -56,6 +61,14 @@ def test_a_name_is_no_path() -> None:
 def test_what_is_no_primary_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         split_url(text)
+
+
+def test_an_authority_that_is_not_there_is_told_before_the_station_starts(tmp_path: Path) -> None:
+    with Outside(tmp_path) as outside:
+        follower = Follower(outside, "https://north.example", ca="tls/none.pem")
+        config = follower.outside.station.config
+        said = [one.diagnostics() for one in objections(outside.station.paths, config)]
+    assert [text for text in said if "tls/none.pem" in text and "[replicas.north]" in text]
 
 
 def test_a_host_is_told_in_lower_case() -> None:
