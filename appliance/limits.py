@@ -1502,6 +1502,9 @@ PUSH_SCAN_AGAIN: Final = 300.0
 PUSH_SCAN_IMAGES: Final = 16
 """Images of one such scan, so that other jobs have their turn between two of them."""
 
+CARRIED_LAYERS: Final = 64
+"""Documents of one manifest of attestations that are looked into for SBOMs."""
+
 SCAN_INDEX_EVERY: Final = 30.0
 """Seconds between two looks whether there are SBOMs to index: a release of a thousand images is indexed before anybody
 has read its report."""

@@ -34,6 +34,11 @@ def read_sbom(raw: bytes) -> Listed:
         raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True,
         memory=limits.SBOM_DECODED,
     )  # fmt: skip
+    return listed_in(document)
+
+
+def listed_in(document: Any) -> Listed:
+    """The packages in a decoded document. Raises MalformedError as `read_sbom`."""
     if isinstance(document, dict) and isinstance(document.get("bomFormat"), str):
         found, unread = _cyclonedx(document), _unread(document)
     elif isinstance(document, dict) and isinstance(document.get("spdxVersion"), str):

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from appliance import clock
 from appliance.advisories.packages import Package
-from appliance.advisories.sbom import read_sbom
+from appliance.advisories.sbom import Listed, read_sbom
 from appliance.advisories.seals import list_sum, sbom_seal
 from appliance.store.writes.components import IndexSbom
 from bundles.errors import MalformedError
@@ -27,6 +27,11 @@ def index_write(key: bytes, image: str, sbom: str, raw: bytes, origin: Origin) -
         listed = read_sbom(raw)
     except MalformedError as error:
         return unreadable(key, image, sbom, error.what, origin)
+    return listed_write(key, image, sbom, listed, origin)
+
+
+def listed_write(key: bytes, image: str, sbom: str, listed: Listed, origin: Origin) -> IndexSbom:
+    """As `index_write`, of a document that was read."""
     left = listed.unread_layers
     why = f"{some(len(left), 'layer was', 'layers were')} not looked into: {', '.join(left[:3])}" if left else ""
     return _sealed(key, image, sbom, origin, "indexed", why, listed.packages)

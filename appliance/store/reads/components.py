@@ -10,11 +10,14 @@ from typing import Any, Final
 from appliance.advisories.packages import Package
 from appliance.advisories.seals import is_sealed, list_sum, package_part, row_of, sbom_seal, sum_of_rows
 from appliance.store.ports import Reader
-from bundles.oci.kinds import SBOM_TYPES
-from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST
+from bundles.oci.attached_tags import is_attached
+from bundles.oci.kinds import ATTESTATION_TYPES, SBOM_TYPES
+from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, INDEX_TYPES, OCI_CONFIG, OCI_MANIFEST
 
 IMAGE_TYPES: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 _PACKAGE: Final = "p.purl, p.label, p.version, p.ecosystem, p.release, p.name, p.source, p.source_version"
+
+_ENVELOPES: Final = (*sorted(ATTESTATION_TYPES), "application/vnd.dev.sigstore.bundle.v0.3+json")
 
 _TOGETHER: Final = 200_000
 """Packages that are held at once: some 50 MB."""
@@ -179,6 +182,41 @@ def not_indexed(reader: Reader, limit: int) -> list[tuple[str, str]]:
         (*sorted(SBOM_TYPES), limit),
     )
     return [(str(digest), str(subject)) for digest, subject in rows]
+
+
+def carried_sboms(reader: Reader) -> set[tuple[str, str]]:
+    """What the index has of SBOMs from elsewhere: (image, SBOM)."""
+    rows = reader.execute("SELECT image, sbom FROM sboms WHERE origin = 'carried'")
+    return {(str(image), str(sbom)) for image, sbom in rows}
+
+
+def evidence_beside(reader: Reader) -> Iterator[tuple[str, str]]:
+    """What may hold an SBOM of an image, as (image, manifest), read as the caller goes: at cosign's tags, and
+    attestations that refer to it."""
+    for tag, digest in reader.execute(
+        "SELECT DISTINCT tag, digest FROM tags WHERE tag LIKE 'sha256-%.sbom' OR tag LIKE 'sha256-%.att'"
+    ):
+        image = str(tag).partition(".")[0].replace("-", ":", 1)
+        if is_attached(str(tag)):
+            yield image, str(digest)
+    marks = ", ".join("?" for _ in _ENVELOPES)
+    rows = reader.execute(
+        f"SELECT m.subject, m.digest FROM manifests m WHERE m.subject IS NOT NULL AND m.artifact_type IN ({marks})"  # noqa: S608
+        " AND EXISTS (SELECT 1 FROM links l WHERE l.digest = m.digest AND l.kind = 'manifest')",
+        _ENVELOPES,
+    )
+    yield from ((str(subject), str(digest)) for subject, digest in rows)
+
+
+def indexes_shown(reader: Reader) -> Iterator[str]:
+    """Each index that a repository shows, read as the caller goes."""
+    marks = ", ".join("?" for _ in INDEX_TYPES)
+    rows = reader.execute(
+        f"SELECT m.digest FROM manifests m WHERE m.media_type IN ({marks})"  # noqa: S608  marks alone
+        " AND EXISTS (SELECT 1 FROM links l WHERE l.digest = m.digest AND l.kind = 'manifest')",
+        tuple(sorted(INDEX_TYPES)),
+    )
+    return (str(digest) for (digest,) in rows)
 
 
 def images_not_scanned(reader: Reader) -> Iterator[str]:
