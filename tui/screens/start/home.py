@@ -29,6 +29,7 @@ from tui.widgets.rows import RowList, Span
 from tui.wording.health import summary
 from tui.wording.next_action import Suggestion, suggestions
 from tui.wording.overview import activity_lines, activity_title, job_lines, refusal_lines, waiting_lines
+from tui.wording.promises import budget_told, forecast_told
 
 
 class NextActions(RowList):
@@ -234,6 +235,8 @@ class HomeScreen(StationScreen):
             *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
             _fact("quarantine", count(status.quarantine, "bundle")),
             *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
+            *([_fact("budget", *told)] if (told := budget_told(status.objectives)) else []),
+            *([_fact("growth", grows)] if (grows := forecast_told(self.activity, store)) else []),
             _fact("last import", _last_import(status)),
         ]
 
