@@ -14,15 +14,15 @@ MANY = "h.example/team/lib:*"
 
 
 def selected(*sources: str, **said: Any) -> dict[str, Any]:
-    options = {"exclude": (), "range_": None, "variant": None, "newest": None} | said
-    return _selected(sources, options["exclude"], options["range_"], options["variant"], options["newest"])
+    return _selected(sources, said)
 
 
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
-        (("h.example/team/lib:1.0.0",), {"newest": 1}), ((), {"newest": 1}), ((MANY,), {"range_": "newest"}),
-        ((MANY,), {"newest": 0}), ((MANY,), {"variant": "a b"}), ((MANY, "oci:x"), {"exclude": ("a",)}),
+        (("h.example/team/lib:1.0.0",), {"newest": 1}), ((), {"newest": 1}), ((MANY,), {"range": "newest"}),
+        ((MANY,), {"newest": 0}), ((MANY,), {"variant": "a b"}), ((MANY, "oci:x"), {"exclude": ["a"]}),
+        ((), {"created_since": "2026-01-01"}), ((MANY,), {"created_since": "soon"}), ((MANY,), {"latest": 0}),
     ],
 )  # fmt: skip
 def test_an_option_that_fits_no_source_is_named(sources: tuple[str, ...], said: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def test_an_option_that_fits_no_source_is_named(sources: tuple[str, ...], said: 
 
 
 def test_options_are_keys_of_the_source() -> None:
-    select = selected(MANY, newest=2, exclude=("a",))
+    select = selected(MANY, newest=2, exclude=["a"])
     assert _entry(MANY, "mirror/lib", Path(), select) == {
         "kind": "tags", "reference": MANY, "as": "mirror/lib", "select": {"exclude": ["a"], "newest": 2},
     }  # fmt: skip
