@@ -112,6 +112,19 @@ class GivenSecret(Shape, frozen=True, kw_only=True):
     expires: str
 
 
+class RenewedSecret(Shape, frozen=True, kw_only=True):
+    """POST /v1/session/secret: a robot's new secret, in this answer and nowhere else; "" while the one that it logged
+    in with is not to be renewed yet. `expires` is when the one ends that the robot is to use from now on, `due` from
+    when on that one can be renewed; `old_until` is when the one before ends, "" where there is no new one."""
+
+    name: str
+    secret: str = ""
+    secret_id: str = ""
+    expires: str
+    due: str
+    old_until: str = ""
+
+
 class Explained(Shape, frozen=True, kw_only=True):
     """Whether an account has a permission, and why."""
 

@@ -124,6 +124,11 @@ class Callers:
         secret = self._accounts.secret(secret_id) if secret_id else None
         return not secret_id or (secret is not None and is_good(secret))
 
+    def secret_of(self, request: web.Request) -> str:
+        """The id of the robot's secret that the request's session was opened with; "" for every other caller."""
+        session = self._sessions.get(fingerprint(request.headers.get("Authorization", "").removeprefix(_BEARER)))
+        return "" if session is None else session.secret
+
     def still_here(self, request: web.Request) -> None:
         """Somebody follows what they asked for: their session is not a silent one."""
         session = self._sessions.get(fingerprint(request.headers.get("Authorization", "").removeprefix(_BEARER)))

@@ -135,6 +135,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/probe": {"image": _TEXT},
     "POST /v1/sites": {"site!": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
+    "POST /v1/session/secret": {},
     "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},
     "POST /v1/accounts": {
         "name!": _TEXT,

@@ -153,7 +153,7 @@ OTHERWISE = {
         "audit export", "close", "init", "key create", "key export-trust", "receipt export", "user claim",
         "token create", "user create",
     ),
-    "a name and a secret, which are wrong together": ("user login", "user password"),
+    "a name and a secret, which are wrong together": ("token renew", "user login", "user password"),
 }  # fmt: skip
 
 

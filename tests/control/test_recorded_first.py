@@ -94,6 +94,7 @@ ELSEWHERE = {
     "::test_a_retirement_that_cannot_be_recorded_does_not_count",
     "POST /v1/signatures": "tests/control/test_signing.py::test_signatures_that_cannot_be_recorded_are_not_shown",
     "POST /v1/session": "tests/access/test_sessions.py::test_a_log_in_that_cannot_be_recorded_opens_no_session",
+    "POST /v1/session/secret": "tests/access/test_secret_renewal.py::test_a_secret_that_cannot_be_recorded_is_not_made",
     "POST /v1/plans": "tests/control/test_recorded_elsewhere.py::test_a_plan_changes_nothing",
     "POST /v1/probe": "tests/control/test_recorded_elsewhere.py::test_a_probe_changes_nothing",
     "POST /v1/upstreams": "tests/control/test_recorded_elsewhere.py::test_a_question_for_registries_changes_nothing",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 
 from appliance.cli.people.user import change, path_of
 from appliance.cli.shared.context import call, json_option, show, station_option, table
+from bundles.io.display import safe
+
+if TYPE_CHECKING:
+    from appliance.control.client import ControlClient
 
 
 @click.group()
@@ -55,6 +59,44 @@ def rotate(root: Path | None, name: str, days: int | None, overlap: int | None, 
         body["overlap_seconds"] = overlap * 3600
     document = call(root, lambda client: client.post(path_of(name, "/secret"), body))
     show(document, as_json, lambda: _secret_line(document))
+
+
+@token.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@station_option
+@json_option
+def renew(root: Path | None, name: str, file: Path, as_json: bool) -> None:
+    """As a robot, take a new secret into FILE in the place of the one in it, once two thirds of its life are over.
+
+    For a timer: it does nothing before. The old secret stays good for 24 hours; an interrupted one is begun again.
+    """
+    from appliance.store.reads.accounts import check_name
+    from bundles import limits
+    from bundles.io.files import read_small, write_atomic
+
+    robot = check_name(name, robot=True)
+    old = read_small(file, limits.KEY_FILE).split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8", "replace")
+    mode = file.stat().st_mode & 0o600
+
+    async def ask(client: ControlClient) -> dict[str, Any]:
+        client.session = None
+        await client.log_in(robot, old, "robot")
+        try:
+            answer: dict[str, Any] = await client.post("/v1/session/secret", {})
+            if answer["secret"]:
+                write_atomic(file, f"{answer['secret']}\n".encode(), mode)
+        finally:
+            await client.log_out()
+        return answer
+
+    document = call(root, ask)
+    renewed = bool(document.pop("secret"))
+    line = (
+        f"{robot}: {file} has a new secret, good until {document['expires']}; the old one until {document['old_until']}"
+    )
+    before = f"{robot}: the secret is good until {document['expires']}, and renewed from {document['due']} on"
+    show(document | {"renewed": renewed}, as_json, lambda: safe(line if renewed else before))
 
 
 @token.command("list")

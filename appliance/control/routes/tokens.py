@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from typing import Final
 
@@ -12,12 +13,12 @@ from appliance import clock, limits
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.api.common import Page
-from appliance.api.people import GivenSecret, Token, TokenId
+from appliance.api.people import GivenSecret, RenewedSecret, Token, TokenId
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, answer, caller, get, post
 from appliance.control.request_fields import Body, body_of
-from appliance.store.reads.accounts import mark_of
+from appliance.store.reads.accounts import Secret, mark_of
 from appliance.store.writes.access import AddSecret, RevokeToken
 from bundles.errors import UsageError
 
@@ -62,7 +63,28 @@ def routes(control: Control) -> list[web.RouteDef]:
         await act(control, AuditEvent(Act.TOKEN_REVOKE, caller(request), token_id), write)
         return answer(TokenId(id=token_id))
 
+    async def renew(request: web.Request) -> web.Response:
+        old = accounts.secret(control.callers.secret_of(request))
+        if old is None:
+            raise UsageError(
+                "only a robot renews its secret, logged in with it", thing=caller(request),
+                remedy="log in as the robot: lockgate user login robot-NAME",
+            )  # fmt: skip
+        if clock.now() < due(old):
+            return answer(RenewedSecret(name=old.account, expires=old.expires, due=due(old)))
+        life = math.ceil((clock.seconds(old.expires) - clock.seconds(old.created)) / _DAY)
+        made = await new_secret_of(control, request, old.account, life, limits.ROBOT_OVERLAP, renews=old.id)
+        fresh = accounts.secret(made.secret_id) or old
+        until = (accounts.secret(old.id) or old).expires
+        return answer(
+            RenewedSecret(
+                name=made.name, secret=made.secret, secret_id=made.secret_id, expires=made.expires, due=due(fresh),
+                old_until=until,
+            )
+        )  # fmt: skip
+
     return [
+        post("/v1/session/secret", "status", renew),
         get("/v1/accounts/{name}/tokens", "account", tokens),
         post("/v1/accounts/{name}/secret", "account", rotate),
         post("/v1/tokens/{id}/revoke", "account", revoke),
@@ -72,17 +94,32 @@ def routes(control: Control) -> list[web.RouteDef]:
 async def give_secret(control: Control, request: web.Request, name: str, lasting: int, overlap: int) -> web.Response:
     """A robot's new secret, for `lasting` days; the ones before end after `overlap` seconds. It is in this answer,
     and nowhere else."""
+    return answer(await new_secret_of(control, request, name, lasting, overlap))
+
+
+async def new_secret_of(
+    control: Control, request: web.Request, name: str, lasting: int, overlap: int, *, renews: str = ""
+) -> GivenSecret:
+    """As `give_secret`; only the secret that it `renews` ends where there is one, and the others stay."""
     secret_id = secrets.token_hex(8)
     secret = f"{MARK}{secret_id}_{new_secret()}"
     write = AddSecret(
         account=name, id=secret_id, hash=await asyncio.to_thread(hash_secret, secret), at=clock.now(),
-        expires=clock.after(lasting * _DAY), old_until=clock.after(overlap), by=caller(request),
+        expires=clock.after(lasting * _DAY), old_until=clock.after(overlap), by=caller(request), renews=renews,
     )  # fmt: skip
     detail = {"id": secret_id, "expires": write.expires, "mark": mark_of(write.hash)}
+    detail |= {"renews": renews} if renews else {}
     event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", detail)
     await control.by_log.ensure(control.station)
     await act(control, event, write)
-    return answer(GivenSecret(name=name, secret=secret, secret_id=secret_id, expires=write.expires))
+    return GivenSecret(name=name, secret=secret, secret_id=secret_id, expires=write.expires)
+
+
+def due(secret: Secret) -> str:
+    """From when on a robot may renew its secret: in the last third of its life. A stolen one is renewed no earlier, and
+    ends for its owner then, who hears of it."""
+    created, expires = clock.seconds(secret.created), clock.seconds(secret.expires)
+    return clock.at(expires - (expires - created) / 3)
 
 
 def days(body: Body) -> int:

@@ -305,7 +305,8 @@ class UnbindKey(Write, frozen=True):
 
 
 class AddSecret(Write, frozen=True):
-    """A robot's further secret; the ones before stay good until `old_until` at most ("" leaves them as they are)."""
+    """A robot's further secret; the ones before stay good until `old_until` at most ("" leaves them as they are), or
+    the one that it `renews` alone."""
 
     account: str
     id: str
@@ -314,6 +315,7 @@ class AddSecret(Write, frozen=True):
     at: str
     old_until: str = ""
     by: str = ""
+    renews: str = ""
 
     def apply(self, db: Connection) -> None:
         if _account(db, self.account) != "robot":
@@ -323,8 +325,9 @@ class AddSecret(Write, frozen=True):
         credentials.note(db, self.account, "secret", self.id, self.by, self.at)
         if self.old_until:
             db.execute(
-                "UPDATE robot_secrets SET expires = min(expires, ?) WHERE account = ? AND revoked IS NULL",
-                (self.old_until, self.account),
+                "UPDATE robot_secrets SET expires = min(expires, ?1) WHERE account = ?2 AND revoked IS NULL"
+                " AND (?3 = '' OR id = ?3)",
+                (self.old_until, self.account, self.renews),
             )
         db.execute(
             "INSERT INTO robot_secrets (id, account, hash, created, expires) VALUES (?, ?, ?, ?, ?)",
