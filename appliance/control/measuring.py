@@ -53,6 +53,10 @@ class ControlMeasures:
         self._counts.add(self._at("lockgate_syslog_events", "sent"), sent)
         self._counts.add(self._at("lockgate_syslog_events", "lost"), lost)
 
+    def promoted(self, act: str, result: str, seconds: float) -> None:
+        """A promotion or a rollback was done, was refused, or failed, after so many seconds."""
+        self._counts.observe(self._at("lockgate_promotion_seconds", act, result), seconds)
+
     def webhook(self, result: str) -> None:
         """A message was delivered, was not taken (`failed`), or was given up (`dead`)."""
         self._counts.add(self._at("lockgate_webhook_deliveries", result))

@@ -124,5 +124,7 @@ def _jobs() -> list[Family]:
         family("lockgate_syslog_events", "Events of the audit log for the collector", result=("sent", "lost")),
         family("lockgate_probes", "Pulls of the canary, by how they ended (F1)",
                door=("listener", "worker"), reason=PROBES),
+        family("lockgate_promotion_seconds", "Promotions and rollbacks, from the request to their end", SECONDS,
+               act=("promote", "rollback"), result=("done", "refused", "failed")),
         family("lockgate_webhook_deliveries", "Attempts to tell webhooks", result=("delivered", "failed", "dead")),
     ]  # fmt: skip

@@ -199,6 +199,11 @@ def end_a_job(on: Watched) -> None:
     on.own.job_ended(Job("job-1", "gc", {}, "done", "ada", AT, started=AT, finished="2026-01-01T00:00:02Z"))
 
 
+@moves("promotion_seconds")
+def promotion(on: Watched) -> None:
+    on.own.promoted("rollback", "refused", 0.25)
+
+
 @moves("webhook_deliveries_total")
 def deliver(on: Watched) -> None:
     on.own.webhook("delivered")

@@ -9,9 +9,12 @@ import requests
 
 from appliance.audit.acts import Act
 from appliance.clock import now
+from appliance.control.api import CONTROL
+from appliance.metrics import render
 from appliance.store.writes.lifecycle import Block, Unblock
 from appliance.store.writes.registry import PutTag
 from tests.gates.known import critical, harmless, load
+from tests.observe.counted import parse
 from tests.promotion.desk import Desk, record
 
 
@@ -37,6 +40,24 @@ def test_a_channel_is_told_as_it_stands(at: Desk) -> None:
     assert channels(at, after=first["reference"]) == [second]
     at.rollback(f"staging/{at.name}:next")
     assert [(told["digest"], told["act"]) for told in channels(at)][1] == (str(one.digest), "rollback")
+
+
+def test_durations_of_promotions_and_rollbacks_are_counted_by_how_they_ended(at: Desk) -> None:
+    measures = at.app[CONTROL].measures
+
+    def counts() -> dict[str, float]:
+        found = parse(render({}, measures.slots).decode())
+        name = 'lockgate_promotion_seconds_count{{act="{}",result="{}"}}'.format
+        ends = [(act, result) for act in ("promote", "rollback") for result in ("done", "refused", "failed")]
+        return {f"{act} {result}": found.get(name(act, result), 0.0) for act, result in ends}
+
+    before = counts()
+    at.image("1")
+    at.promote("dev:1", "staging")
+    at.promote("dev:1", "production")
+    at.rollback(f"staging/{at.name}:1")
+    gained = {name: value - before[name] for name, value in counts().items() if value != before[name]}
+    assert gained == {"promote done": 1, "promote refused": 1, "rollback refused": 1}
 
 
 def test_what_would_not_pass_now_is_named(at: Desk) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from appliance.settings.gates import in_stage
 from appliance.station import Station
 from appliance.store.reads.promotions import Promoted, channels, history
 from appliance.store.writes.promotions import CHANGED, Promote
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
 from bundles.oci.reference import Reference, check_repository
 from bundles.signing.keys import PrivateKey
 
@@ -116,6 +117,21 @@ class _Moving:
         )
 
     async def _do(
+        self, request: web.Request, act: Act, thing: str, look: Callable[[Station], Prepared]
+    ) -> web.Response:
+        """As `_move`, measured."""
+        began, result = time.monotonic(), "failed"
+        try:
+            done = await self._move(request, act, thing, look)
+            result = "done"
+        except (RefusedError, NotFoundError, UsageError):
+            result = "refused"
+            raise
+        finally:
+            self.control.measures.promoted(str(act), result, time.monotonic() - began)
+        return done
+
+    async def _move(
         self, request: web.Request, act: Act, thing: str, look: Callable[[Station], Prepared]
     ) -> web.Response:
         """Judge and move, again where something changed meanwhile. A refusal is an event."""
