@@ -157,6 +157,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
         for at, (query, legend) in enumerate(panel.queries)
     ]
     defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
-    onwards = {"title": "by objective and reason", "url": "/d/lockgate-on-call?${__url_time_range}&${slo:queryparam}"}
+    url = "/d/lockgate-on-call?${__url_time_range}&${datasource:queryparam}&${site:queryparam}&${slo:queryparam}"
+    onwards = {"title": "by objective and reason", "url": url}
     return {"id": number + 1, "type": panel.kind, "title": panel.title, "datasource": _SOURCE, "gridPos": place,
             "targets": targets, "fieldConfig": {"defaults": defaults, "overrides": []}, "links": [onwards]}  # fmt: skip

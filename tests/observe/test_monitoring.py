@@ -100,6 +100,8 @@ def test_a_dashboard_is_one_that_grafana_imports() -> None:
             assert panel["datasource"]["uid"] == "${datasource}"
     linked = [panel["links"][0]["url"] for panel in dashboards.dashboard("executive")["panels"]]
     assert all("/d/lockgate-on-call" in url for url in linked)
+    names = {one["name"] for one in dashboards.dashboard("executive")["templating"]["list"]}
+    assert {f"${{{name}:queryparam}}" for name in names} <= set(linked[0].partition("?")[2].split("&"))
 
 
 def promtool(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
