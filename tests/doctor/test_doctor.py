@@ -93,6 +93,18 @@ def test_a_new_station_is_well_and_one_that_does_not_run_was_not_asked(run: Run,
     assert found["malware"] == "unused"
 
 
+def test_a_log_in_that_may_not_be_read_leaves_the_station_unasked(
+    run: Run, station: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/kept/session")
+
+    monkeypatch.setattr("appliance.cli.station.doctor.call", shut)
+    ended = run("doctor", "-C", station, "--json")
+    found = {one["name"]: one["state"] for one in json.loads(ended.out)["checks"]}
+    assert (ended.status, found["station"], found["config.toml"]) == (4, "not-checked", "ok")
+
+
 def test_a_key_that_others_can_read_or_a_folder_that_they_can_change_is_wrong(run: Run, station: Path) -> None:
     paths = StationPaths(station)
     assert examined(paths)["key files"] == examined(paths)["settings"] == "ok"

@@ -46,6 +46,10 @@ def doctor(root: Path | None, clamd_conf: Path | None, as_json: bool) -> None:
         asked = call(root, lambda client: client.status())
     except LockgateError as error:
         asked = error
+    except PermissionError as error:  # another account's kept log-in
+        asked = FailedError(
+            "this account may not ask the station", thing=str(error.filename), remedy="call as the station's account"
+        )
     found = examine(paths, asked, clamd_conf or CONFIGURATION)
     counts = Counter(one.state for one in found)
     document = {
