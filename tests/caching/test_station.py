@@ -10,16 +10,18 @@ import pytest
 
 from appliance.artifact_choice import choose
 from appliance.paths import StationPaths
+from appliance.serve.preflight import objections, require_apart_from_caches
 from appliance.settings.caches import CacheSettings
-from appliance.settings.station import load_config
 from appliance.store.database import open_reader
 from appliance.store.reads.caches import in_the_way, is_cached
 from appliance.tour.stage import Station
-from bundles.errors import NotFoundError, RefusedError
+from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.caching.site import HERE, THERE, CacheSite
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.outgoing.outside import Outside
 from tests.outgoing.small_registry import SmallRegistry
+from tests.peers.stock import Layout
 from tests.registry_server import Store
 
 LARGE = bytes(range(256)) * 8192
@@ -50,7 +52,6 @@ def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: s
     upstream.fault = lambda handler: traces.add(handler.headers.get("traceparent")) is not None
     station = Station(tmp_path / "alpha", "alpha", side)
     add_cache(station, upstream)
-    station.run("config", "check")
     with station:
         status, manifest = get(station, f"{HERE}/manifests/1")
         assert status == 200
@@ -63,6 +64,8 @@ def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: s
         if side == "inside":
             said = "[ok] all that is shown was released, but for 1 repository that caches fill"
             assert station.run("intake", "check").last_line == said
+            partly = station.run("warm", f"{HERE}:1", f"{HERE}:9", expect=4)
+            assert (partly.last_line, f"{HERE}:9" in partly.stderr) == (f"{HERE}:1", True)
             return
     paths = StationPaths(station.folder)
     paths.database.unlink()
@@ -78,17 +81,18 @@ def test_a_station_with_a_cache(tmp_path: Path, upstream: SmallRegistry, side: s
         assert len(upstream.asked) == asked
 
 
-def test_a_prefix_that_covers_other_content_is_refused_at_the_start(tmp_path: Path, upstream: SmallRegistry) -> None:
-    station = Station(tmp_path / "alpha", "alpha", "outside")
-    (tmp_path / "a.bin").write_bytes(b"a")
-    with station:
-        station.run("collect", f"file:{tmp_path}/a.bin", "--as", "cache/hub/a:1")
-    add_cache(station, upstream)
-    refused = station.run("serve", "--listen", "127.0.0.1:0", expect=2)
-    assert "cache/hub/a" in refused.stderr
-    assert len(refused.stderr.strip().splitlines()) == 1
-    assert "cache/hub/a" in station.run("config", "check", expect=2).stdout
-    assert load_config(StationPaths(station.folder).config).caches["hub"].upstream == upstream.host
+def test_a_prefix_that_covers_other_content_is_refused_at_the_start(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "tools")
+    layout.tag("1", layout.artifact({"a": b"a"}))
+    with Outside(tmp_path / "alpha") as outside:
+        outside.collect_layout(layout.folder, as_="cache/hub/a:1")
+        paths, config = outside.station.paths, outside.station.config
+        require_apart_from_caches(paths, config)
+        config.caches["hub"] = CacheSettings(upstream="registry.example")
+        with pytest.raises(UsageError) as refused:
+            require_apart_from_caches(paths, config)
+        assert "cache/hub/a" in refused.value.thing
+        assert refused.value.diagnostics() in [error.diagnostics() for error in objections(paths, config)]
 
 
 def test_no_pattern_takes_what_a_cache_brought(site: CacheSite) -> None:

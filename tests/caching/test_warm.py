@@ -25,15 +25,13 @@ from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.write import AsyncGuarded
-from appliance.tour.stage import Station
 from bundles.errors import CancelledError, FailedError, LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX
 from tests.caching.site import HERE, THERE
-from tests.caching.test_station import add_cache, get
 from tests.control.test_recorded_first import FullLog
 from tests.outgoing.outside import Outside
-from tests.outgoing.small_registry import Handler, SmallRegistry
+from tests.outgoing.small_registry import SmallRegistry
 
 
 def index(upstream: SmallRegistry, tag: str, **layers: bytes) -> Digest:
@@ -194,23 +192,3 @@ def test_a_malformed_question_ends_its_connection_alone(warm: Warm, line: bytes)
     assert asyncio.run(ask()) == b""
     warm.upstream.image(THERE, "1", b"layer")
     assert warm.run(f"{HERE}:1")["fetched"] == 3
-
-
-def test_the_command_at_a_station(tmp_path: Path, upstream: SmallRegistry) -> None:
-    upstream.image(THERE, "1", b"layer" * 1000)
-    station = Station(tmp_path / "alpha", "alpha", "inside")
-    add_cache(station, upstream)
-    with station:
-        assert station.run("warm", f"{HERE}:1").last_line == f"{HERE}:1"
-        partly = station.run("warm", f"{HERE}:1", f"{HERE}:9", expect=4)
-        assert f"{HERE}:9" in partly.stderr
-        assert len(partly.stderr.strip().splitlines()[-1:]) == 1
-        assert station.run("warm", f"{HERE}:9", expect=1).stdout == ""
-        assert "cache/hub/" in station.run("warm", "team/app:1", expect=2).stderr
-
-        def gone(handler: Handler) -> bool:
-            handler.answer(500)
-            return True
-
-        upstream.fault = gone
-        assert get(station, f"{HERE}/blobs/{Digest.of(b'layer' * 1000)}")[0] == 200
