@@ -8,7 +8,9 @@ import pytest
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.store.reads.accounts import check_name
 from appliance.store.writes.access import DisableAccount, EnableAccount
+from bundles.errors import UsageError
 from tests.access.issuer import SUBJECT, claims, ec_jwk, rsa_jwk, settings, token, write_keys
 from tests.access.site import Site, ask_token, basic, bearer, post_token
 from tests.registry_server import Server
@@ -99,6 +101,12 @@ def test_a_robots_secret_and_a_person_log_in_beside_it(site: Site, server: Serve
     site.person("anna", "reader")
     assert ask_token(server, basic("anna"), PULL).status == 200
     assert ask_token(server, basic("anna", token()), PULL).status == 401
+
+
+@pytest.mark.parametrize("name", ["workload", "directory"])
+def test_no_person_has_a_name_that_means_something_else(name: str) -> None:
+    with pytest.raises(UsageError):
+        check_name(name)
 
 
 def test_a_station_without_issuers_takes_no_such_token(site: Site) -> None:

@@ -18,7 +18,8 @@ ROBOT: Final = "robot-"
 """What robots' names begin with. The kind stands in the name, so that a refusal does the same work for a name that
 does not exist as for one that does."""
 
-RESERVED: Final = frozenset({"anonymous", "token", "oauth2", "root"})
+RESERVED: Final = frozenset({"anonymous", "token", "oauth2", "root", "workload", "directory"})
+"""Names that mean something else: to clients, and as who did it in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
