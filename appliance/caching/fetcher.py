@@ -189,7 +189,7 @@ class Fetcher:
         return Outcome(state="brought")
 
     async def _keep(self, cached: Cached, repository: str, raw: bytes, digest: Digest, tag: str) -> None:
-        await self._keeping.require_room_for(repository)
+        await self._keeping.require_may_come(repository)
         manifest = await self._keeping.keep_manifest(cached, repository, raw, digest, tag)
         self._learn(repository, manifest)
         _log.info("a manifest of %s is here: %s", upstream_of(cached), digest)
@@ -202,7 +202,7 @@ class Fetcher:
             self._sizes.popitem(last=False)
 
     async def _blob(self, cached: Cached, repository: str, digest: Digest) -> Outcome:
-        await self._keeping.require_room_for(repository)
+        await self._keeping.require_may_come(repository)
         size = self._sizes.get((repository, digest))
         async with self._lines.source(cached) as source:
             if size is None:

@@ -44,7 +44,7 @@ class Keeping:
         self.partials = Partials(blobs)
         self._writer, self._audit, self._policy = writer, audit, policy
 
-    async def require_room_for(self, repository: str) -> None:
+    async def require_may_come(self, repository: str) -> None:
         """Go on only where content may come into a repository by a fetch. Raises RefusedError."""
         if self._policy is not None:
             require_entry((await in_thread(self._policy.now)).stage(repository), repository)
