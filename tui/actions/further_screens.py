@@ -403,6 +403,33 @@ MORE: Final[tuple[Further, ...]] = (
         actions=(Action("unfold", ("t",), "Unfold", "open what is folded, or fold it again", ("report",), hint=5),),
     ),
     Further(
+        "signatures",
+        "content",
+        "SignaturesScreen",
+        "Signatures",
+        "who signed an artifact, and whether it counts here",
+        listed=False,
+        under="repositories",
+        keys=("2", "enter", "down", "enter", "o"),
+        actions=(
+            Action(
+                "signatures",
+                ("o",),
+                "Signatures",
+                "who signed it, and whether that counts here",
+                ("artifact",),
+            ),
+            Action(
+                "sign_image",
+                ("n",),
+                "Sign image",
+                "sign it with your key, and show that beside it",
+                ("signatures",),
+                hint=2,
+            ),
+        ),
+    ),
+    Further(
         "sites",
         "outgoing",
         "SitesScreen",

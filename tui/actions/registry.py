@@ -63,6 +63,7 @@ LEADS: Final = {
     "key": "trust",
     "custody_record": "custody",
     "recall": "blocks",
+    "signatures": "repositories",
     "layer": "repositories",
     "difference": "repositories",
 }

@@ -15,6 +15,7 @@ from appliance.api.trust import OwnKey
 from bundles.errors import UsageError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
+from bundles.signing.pkcs11_uri import is_uri, parse
 from tui.station.keyring import Keyring
 from tui.station.link import Link
 from tui.station.port import Station
@@ -45,6 +46,16 @@ class Offer:
     def objection(self, keyid: str) -> str:
         """Why a key may not be used, or nothing."""
         return "" if keyid in self.ids else f"key {safe(keyid)} is not {self.wanted}"
+
+
+def named_key(typed: str) -> str:
+    """How the keyring calls a key whose file, or whose PKCS#11 URI, somebody typed."""
+    return typed if "/" in typed or is_uri(typed) else f"./{typed}"
+
+
+def secret_of(key: OwnKey) -> str:
+    """What opens a key, in words: the passphrase of a file, the PIN of a token."""
+    return f"PIN of {parse(key.name).shown}" if is_uri(key.name) else f"Passphrase of the key {safe(key.name)}"
 
 
 def require_offered(offer: Offer, name: str, keyid: str) -> None:

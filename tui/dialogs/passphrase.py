@@ -20,8 +20,10 @@ class Passphrase(Prompt):
     """Stays open, with its field empty, where a passphrase is wrong: the next try must not be read as keys of the
     screen below. `opens` blocks, and raises LockgateError where the passphrase does not open the key."""
 
-    def __init__(self, what: str, key: OwnKey, explain: str, opens: Callable[[str, str], None]) -> None:
-        super().__init__(f"{what}: Passphrase of the key {safe(key.name)}", explain, masked=True)
+    def __init__(
+        self, what: str, key: OwnKey, explain: str, opens: Callable[[str, str], None], opens_with: str = ""
+    ) -> None:
+        super().__init__(f"{what}: {opens_with or f'Passphrase of the key {safe(key.name)}'}", explain, masked=True)
         self._key, self._opens, self._trying = key, opens, False
 
     def accept(self) -> None:

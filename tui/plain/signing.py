@@ -9,7 +9,17 @@ from appliance.api.trust import OwnKey
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
-from tui.decisions.signing import NO_KEY, Fetch, Offer, Send, learn, require_offered, sign_and_send
+from tui.decisions.signing import (
+    NO_KEY,
+    Fetch,
+    Offer,
+    Send,
+    learn,
+    named_key,
+    require_offered,
+    secret_of,
+    sign_and_send,
+)
 from tui.plain.desk import Desk
 
 T = TypeVar("T")
@@ -52,7 +62,7 @@ async def choose_key(desk: Desk, offer: Offer) -> tuple[OwnKey, Secret] | None:
         path = await desk.terminal.ask(f"Your private key's file, {offer.wanted}; empty goes back")
         if not path:
             return None
-        key = await asyncio.to_thread(desk.keyring.about, path if "/" in path else f"./{path}")
+        key = await asyncio.to_thread(desk.keyring.about, named_key(path))
     return await _open(desk, offer, key)
 
 
@@ -60,7 +70,7 @@ async def _open(desk: Desk, offer: Offer, key: OwnKey) -> tuple[OwnKey, Secret] 
     while True:
         passphrase = Secret()
         if key.encrypted:
-            passphrase = await desk.terminal.secret(f"Passphrase of the key {safe(key.name)}, empty goes back")
+            passphrase = await desk.terminal.secret(f"{secret_of(key)}, empty goes back")
             if not passphrase:
                 return None
         try:

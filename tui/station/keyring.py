@@ -11,13 +11,15 @@ from bundles.io.typed_paths import exists, is_file, typed_path
 
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned
+    from bundles.image_signatures.making import Made
     from bundles.ports import Progress
     from bundles.signing.keys import PrivateKey
 
 
 class Keyring(Protocol):
     """Blocking, because opening a key costs tenths of a second of key stretching: call it in a thread. A key is called
-    by its name in the station's key folder, or by its file: a name with a `/` in it."""
+    by its name in the station's key folder, by its file (a name with a `/` in it), or, on a token, by its PKCS#11 URI:
+    its passphrase is then the token's PIN."""
 
     def about(self, path: str) -> OwnKey:
         """A private key in a file, which is called by its path; `keyid` is empty. Raises UsageError: no such file, or
@@ -30,6 +32,11 @@ class Keyring(Protocol):
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
+        ...
+
+    def sign_image(self, name: str, passphrase: str, repository: str, digest: str) -> tuple[str, Made]:
+        """The key's public half in PEM, and its signature of the image or index with this digest, as a document. Raises
+        UsageError as `sign`, and for a key by which images are not signed."""
         ...
 
     def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
@@ -48,7 +55,11 @@ class FolderKeyring:
         from bundles.errors import UsageError
         from bundles.io.files import read_small
         from bundles.signing.keys import is_encrypted
+        from bundles.signing.pkcs11_uri import is_uri, parse
 
+        if is_uri(path):
+            parse(path)
+            return OwnKey(name=path, keyid="", algorithm="", encrypted=True)
         file = typed_path(path)
         if not is_file(file):
             raise UsageError("no such key", thing=path, remedy="give the path of your private key's file")
@@ -64,9 +75,17 @@ class FolderKeyring:
         key = self._open(name, passphrase)
         return key.public.keyid, key.sign(payload)
 
+    def sign_image(self, name: str, passphrase: str, repository: str, digest: str) -> tuple[str, Made]:
+        return image_signature(self._open(name, passphrase), repository, digest)
+
     def _open(self, name: str, passphrase: str) -> PrivateKey:
         from bundles.signing.keys import check_name, load_private
+        from bundles.signing.pkcs11_uri import is_uri, parse
 
+        if is_uri(name):
+            from bundles.signing.token_key import TokenPrivateKey
+
+            return TokenPrivateKey(parse(name), passphrase.encode())
         path = typed_path(name) if "/" in name else self._root / "keys" / f"{check_name(name)}.pem"
         return load_private(path, passphrase.encode() or None)
 
@@ -76,3 +95,12 @@ class FolderKeyring:
 
         here = [Path(folder) for folder in folders if exists(Path(folder) / sums.NAME)]
         return cosign(here, lambda: self._open(name, passphrase), self._root, progress)
+
+
+def image_signature(key: PrivateKey, repository: str, digest: str) -> tuple[str, Made]:
+    """A key's public half in PEM, and its signature of the artifact with this digest, as a Sigstore bundle."""
+    from bundles.image_signatures.making import Form, sign_image
+    from bundles.oci.digest import Digest
+
+    made = sign_image(Form.SIGSTORE, Digest.parse(digest), key, name=repository)
+    return key.public.to_pem().decode(), made

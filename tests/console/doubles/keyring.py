@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from appliance.api.trust import OwnKey
 from bundles.errors import UsageError
 from tests.console.doubles import data
+from tui.station.keyring import image_signature
 
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned
+    from bundles.image_signatures.making import Made
     from bundles.ports import Progress
     from bundles.signing.keys import PrivateKey, PublicKey
 
@@ -37,6 +39,10 @@ class DemoKeyring:
         self.unlock(name, passphrase)
         key = demo_private(_called(name))
         return key.public.keyid, key.sign(payload)
+
+    def sign_image(self, name: str, passphrase: str, repository: str, digest: str) -> tuple[str, Made]:
+        self.unlock(name, passphrase)
+        return image_signature(demo_private(_called(name)), repository, digest)
 
     def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
         from appliance.cosigning import CoSigned

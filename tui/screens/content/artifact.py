@@ -305,6 +305,9 @@ class ArtifactScreen(StationScreen):
         self.say("ok", f"blocked: shown to nobody now; R says where {answer.digest} went")
         self.load()
 
+    def do_signatures(self) -> None:
+        self.console_app.open_further("signatures", self.reference)
+
     def do_recall(self) -> None:
         if self.artifact is not None:
             self.console_app.open_further("recall", self.artifact.digest)

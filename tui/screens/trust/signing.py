@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from bundles.io.secret import Secret
-from tui.decisions.signing import Fetch, Offer, Send, learn, require_offered, sign_and_send
+from tui.decisions.signing import Fetch, Offer, Send, learn, named_key, require_offered, secret_of, sign_and_send
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.passphrase import Passphrase
@@ -60,7 +60,7 @@ class SigningScreen(StationScreen):
 
         def chosen(key: OwnKey) -> None:
             if key.encrypted:
-                prompt = Passphrase(what, key, explain, partial(self._unlock, offer))
+                prompt = Passphrase(what, key, explain, partial(self._unlock, offer), secret_of(key))
                 self.console_app.push_screen(prompt, lambda text: None if text is None else opened(key, Secret(text)))
             else:
                 opened(key, Secret())
@@ -73,14 +73,14 @@ class SigningScreen(StationScreen):
                 self.work(named, lambda learnt: go(learnt, passphrase), group="open")
 
         def ask_file() -> None:
-            explained = f"{explain}\nIt must be {offer.wanted}."
+            explained = f"{explain}\nIt must be {offer.wanted}. A key on a token is named by its PKCS#11 URI."
             named = self.console_app.key_file
             prompt = PathPrompt(f"{what}: Your private key's file?", explained, value=named)
             self.console_app.push_screen(prompt, given)
 
         def given(path: str | None) -> None:
             if path:
-                name, keyring = path.strip() if "/" in path else f"./{path.strip()}", self.console_app.keyring
+                name, keyring = named_key(path.strip()), self.console_app.keyring
                 self.work(lambda: asyncio.to_thread(keyring.about, name), found, group="open")
 
         def found(key: OwnKey) -> None:
@@ -95,7 +95,7 @@ class SigningScreen(StationScreen):
             return
         by_name = {key.name: key for key in offer.keys}
         options = [Option(key.name, safe(key.name), key.keyid) for key in offer.keys]
-        options.append(Option(_FILE, "a key in a file", "type its path"))
+        options.append(Option(_FILE, "a key in a file or on a token", "type its path or URI"))
         self.console_app.push_screen(
             Choose(f"{what}: Sign with which key?", options, explain),
             lambda names: None if not names else ask_file() if names[0] == _FILE else chosen(by_name[names[0]]),
