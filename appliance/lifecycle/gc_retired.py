@@ -37,7 +37,7 @@ def take_retired(
     *, dry_run: bool,
 ) -> RetiredTags:  # fmt: skip
     """Take them, each with an event of its own. A retirement that is not what the audit log says takes nothing.
-    `turn` is held for each repository in which a tag goes; `log` is told what was left. Raises FailedError."""
+    `turn` is held for each tag that goes; `log` is told what was left. Raises FailedError."""
     found, now = RetiredTags(), clock.now()
     over = [one for one in retirements(station.reader) if one.is_over(now)]
     doubted = dict(wrong(station, read_log(station.paths, station.config.site, acts=(*ABOUT, Act.RESTORE))))
@@ -54,7 +54,7 @@ def take_retired(
                 found.kept["immutable"] += 1
                 continue
             write = DeleteTag(repository=one.repository, tag=tag, keeps_released=keeps)
-            if not dry_run and not _take(station, actor, turn, write):
+            if not dry_run and not _take(station, actor, turn, write, digest):
                 found.kept["released or changed"] += 1
                 continue
             found.tags += 1
@@ -78,13 +78,18 @@ def _tags(station: Station, one: Retirement) -> Iterator[tuple[str, str]]:
                 yield entry.tag, str(entry.digest)
 
 
-def _take(station: Station, actor: str, turn: Callable[[], AbstractContextManager[None]], write: DeleteTag) -> bool:
-    """Delete a tag; whether it went."""
+def _take(
+    station: Station, actor: str, turn: Callable[[], AbstractContextManager[None]], write: DeleteTag, digest: str
+) -> bool:
+    """Delete a tag that stands at a digest; whether it went. Nobody moves it meanwhile."""
     detail = {"keeps_released": True} if write.keeps_released else {}
     event = AuditEvent(Act.DELETE_TAG, actor, f"{write.repository}:{write.tag}", "done", detail)
     try:
-        with turn(), station.blobs.turns.alone_blocking(), recording(station.audit, event):
-            done = station.writer.submit(write)
+        with turn(), station.blobs.turns.alone_blocking():
+            if station.metadata.tag_target(write.repository, write.tag) != digest:
+                return False
+            with recording(station.audit, event):
+                done = station.writer.submit(write)
     except RefusedError:
         return False
     if not done:

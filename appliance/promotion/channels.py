@@ -10,7 +10,7 @@ from appliance.api.promotion import Channel
 from appliance.channel_seals import chain_of
 from appliance.image_signatures.applied import Applied, load_applied
 from appliance.image_signatures.subjects import facts_of, require_unblocked
-from appliance.image_signatures.tested import Tester
+from appliance.image_signatures.tested import Tested, Tester
 from appliance.station import Station
 from appliance.store.reads import promotions
 from appliance.store.reads.retirements import retired
@@ -65,10 +65,16 @@ def _verdict(
     if obstacles:
         more = f", and {len(obstacles) - 1} more" if len(obstacles) > 1 else ""
         return "refused", f"{obstacles[0].what}{more}", obstacles[0].asks
+    if not tested.gates and not tested.signatures:
+        return "unknown", "no gate and no rule of the policy is about it", ""
+    why, asks = _warning(station, tested, repository, stands)
+    return "warns" if why else "passes", why, asks
+
+
+def _warning(station: Station, tested: Tested, repository: str, stands: str) -> tuple[str, str]:
+    """What does not stand in its way and is worth a word, and what would end it; "" for nothing."""
     over = [one for one in retired(station.reader, [repository], [stands]) if one.is_over(clock.now())]
     if over:
-        return "warns", f"it is retired since {over[0].after}, and its successor is {over[0].successor}", ""
+        return f"it is retired since {over[0].after}, and its successor is {over[0].successor}", ""
     unmet = [line for line in tested.gates if not line.met and "promotion" in line.at]
-    if unmet:
-        return "warns", f"gate {unmet[0].gate}: {unmet[0].rule}: {unmet[0].why}", unmet[0].asks
-    return "passes", "", ""
+    return (f"gate {unmet[0].gate}: {unmet[0].rule}: {unmet[0].why}", unmet[0].asks) if unmet else ("", "")

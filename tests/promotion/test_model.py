@@ -149,4 +149,4 @@ def test_a_channel_does_what_its_model_does(machine: type[Channels]) -> None:
 
 @pytest.mark.long
 def test_a_channel_does_what_its_model_does_for_long(machine: type[Channels]) -> None:
-    run(machine, examples=60, steps=40)
+    run(machine, examples=8, steps=40)
