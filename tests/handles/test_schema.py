@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NO_PATHS = frozenset({
     "account", "act", "actor", "address", "after", "as", "at", "authorisation", "capacity", "channel",
-    "classification",
+    "classification", "created_since",
     "cosigners", "decision", "digest", "document", "exclude", "expect_head", "filter", "floor", "from",
     "full_name", "giver", "handle", "hosts", "id", "image", "keyid", "kind", "layer", "media_type", "medium", "missing",
     "name", "new",
