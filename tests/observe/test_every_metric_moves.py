@@ -302,6 +302,7 @@ def fail_pulls(on: Watched) -> None:
     counts.add(on.own.slots.layout.at("lockgate_pulls", "all", "blob", "station", "disk"), 50)
 
 
+REPLICA = "../replication/test_told.py::test_a_lag_is_the_time_since_the_last_look_that_found_everything_equal_began"
 ELSEWHERE = {
     "lockgate_up": "test_metrics_page.py::test_the_page_says_what_a_station_shows",
     "lockgate_store_free_bytes": "test_station_metrics.py::test_the_disk_and_its_use_are_measured",
@@ -310,6 +311,11 @@ ELSEWHERE = {
     "lockgate_slo_objective_ratio": "test_budgets.py::test_the_settings_of_a_station_say_what_is_counted_for_whom",
     "lockgate_certificate_seconds_left": "test_certificates_are_told",
     "lockgate_media_bytes": "test_mounted_media_are_told",
+    "lockgate_replica_lag_seconds": REPLICA,
+    "lockgate_replica_repository_lag_seconds": REPLICA,
+    "lockgate_replica_behind_tags": REPLICA,
+    "lockgate_replica_conflicts": REPLICA,
+    "lockgate_replica_up": REPLICA,
 }
 """Metrics that no event of the station moves, with the test that holds them against what they tell."""
 
