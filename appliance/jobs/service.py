@@ -291,10 +291,17 @@ class Jobs:
             yield job
             if ended or self._stopping:
                 return
-            while job.version == seen and not await self._wait(job_id, every):
+            while job.version == seen:
+                told = await self._wait(job_id, every)
                 if self._stopping:
+                    if told:
+                        break
                     return
-                yield None
+                if job.version == seen and (latest := self.find(job_id)) is not job:
+                    job = latest  # it was as the metadata had it, before it was taken up again
+                    break
+                if not told:
+                    yield None
 
     async def _wait(self, job_id: str, seconds: float) -> bool:
         event = self._changed.setdefault(job_id, asyncio.Event())

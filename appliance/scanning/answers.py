@@ -26,6 +26,7 @@ from appliance.api.scanning import (
 from appliance.image_verdicts import SCANNED, Advisories, ImageVerdict, gaps_of, verdict_on
 from appliance.scanning.images import Image, images_of, is_image
 from appliance.scanning.index import bring_in
+from appliance.scanning.kept_damage import DamagedImages
 from appliance.station import Station
 from appliance.store.reads import advisories, components
 from appliance.store.reads.advisories import Source
@@ -135,7 +136,9 @@ def _vex(claim: Claim | None) -> Vex | None:
     )  # fmt: skip
 
 
-def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound:
+def find_component(
+    station: Station, text: str, shows: Shows, damaged_images: DamagedImages = components.damaged_images
+) -> ComponentsFound:
     """Where a package is: `NAME`, `NAME@VERSION` or a package URL; a version means that of the upstream too.
 
     It is complete only where this station described every image that the caller may see: that an SBOM from elsewhere
@@ -158,7 +161,7 @@ def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound
             else:
                 left += 1
     key = index_key(station.paths)
-    missing = not_scanned(station, places) + damaged(station, key, places)
+    missing = not_scanned(station, places) + count_seen(damaged_images(station.reader, key), places)
     return ComponentsFound(
         name=text, items=tuple(uses), left_out=left, not_scanned=missing,
         complete=complete and not missing and not left,
@@ -182,10 +185,10 @@ def not_scanned(station: Station, places: Places) -> int:
     return sum(1 for image in waiting if is_image(station, image))
 
 
-def damaged(station: Station, key: bytes, places: Places) -> int:
-    """How many images the caller may see of which the index has something else than the station wrote: what is in them
-    is not known."""
-    return sum(1 for image in components.damaged_images(station.reader, key) if places.of(image))
+def count_seen(damaged: Iterable[str], places: Places) -> int:
+    """How many images the caller may see of those whose rows are not what the station wrote: what is in them is not
+    known."""
+    return sum(1 for image in damaged if places.of(image))
 
 
 def _named(station: Station, text: str, name: str) -> list[tuple[int, Package]]:
@@ -232,16 +235,20 @@ def _uses(station: Station, number: int, package: Package, places: Places) -> It
         )  # fmt: skip
 
 
-def find_vulnerability(station: Station, text: str, shows: Shows) -> VulnerabilityFound:
+def find_vulnerability(
+    station: Station, text: str, shows: Shows, damaged_images: DamagedImages = components.damaged_images
+) -> VulnerabilityFound:
     """Which images hold a vulnerability, by any of its ids, from the index alone."""
     complete = bring_in(station)
     if text.lower().startswith("cve-"):
         text = text.upper()
     with advisories.one_state(station.reader):
-        return _vulnerability(station, text, shows, complete)
+        return _vulnerability(station, text, shows, complete, damaged_images)
 
 
-def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) -> VulnerabilityFound:
+def _vulnerability(
+    station: Station, text: str, shows: Shows, complete: bool, damaged_images: DamagedImages
+) -> VulnerabilityFound:
     known = Advisories(station.reader, index_key(station.paths))
     about = known.about(text)
     ids = {name for _, entry in about for name in entry.ids}
@@ -261,7 +268,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                     hits.append(Hit(use=use, finding=finding_of(known, match, use.path, frozenset({use.image}))))
                 else:
                     left += 1
-    missing = not_scanned(station, places) + damaged(station, known.key, places)
+    missing = not_scanned(station, places) + count_seen(damaged_images(station.reader, known.key), places)
     return VulnerabilityFound(
         id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(about) and not missing and not left and not known.damaged,

@@ -13,7 +13,7 @@ from appliance.advisories.seals import index_key
 from appliance.advisories.severity import LEVELS
 from appliance.api.scanning import Hit, NewFindings, Use
 from appliance.image_verdicts import Advisories
-from appliance.scanning.answers import OwnPackages, Places, Shows, damaged, finding_of, not_scanned, sources
+from appliance.scanning.answers import OwnPackages, Places, Shows, count_seen, finding_of, not_scanned, sources
 from appliance.scanning.index import bring_in
 from appliance.station import Station
 from appliance.store.reads import advisories, components, news
@@ -83,7 +83,10 @@ def _new(station: Station, shows: Shows, complete: bool) -> NewFindings:
         )  # fmt: skip
         if not own.superseded(use, package, match):
             hits.append(Hit(use=use, finding=finding_of(known, match, one.path, frozenset({one.image}))))
-    missing, left = not_scanned(station, places) + damaged(station, known.key, places), count - len(first)
+    missing, left = (
+        not_scanned(station, places) + count_seen(components.damaged_images(station.reader, known.key), places),
+        count - len(first),
+    )
     return NewFindings(
         items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(known.sources) and not missing and not left and not known.damaged

@@ -172,7 +172,7 @@ async def test_on_a_disk_that_is_nearly_full_no_job_that_takes_content_in_begins
                 else:
                     job = await jobs.submit(kind, {"way": "succeeds"}, "tester(0)")
                     assert (done := await ended(jobs, job.id)).state == "done", (kind, done.error)
-            filling = {"advisories", "build", "collect", "import", "recut"}
+            filling = {"advisories", "build", "collect", "import", "recut", "replica", "warm"}
             assert {kind for kind in KINDS if started(kind) in FILLING} == filling
             assert reserve.in_want()
 

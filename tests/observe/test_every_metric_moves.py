@@ -72,7 +72,7 @@ class Gives(OpenAccess):
 class Rows(Write, frozen=True):
     """Rows as another part of the program makes them."""
 
-    unrecorded: ClassVar[str] = "a test"
+    unrecorded: ClassVar[str] = "a write of this test alone"
     statements: tuple[tuple[str, tuple[Any, ...]], ...]
 
     def apply(self, db: Connection) -> None:

@@ -12,11 +12,13 @@ from appliance.api.scanning import Scan
 from appliance.gates.evaluate import evaluate
 from appliance.gates.looking import Looking
 from appliance.outgoing.sbom.index import index_write
-from appliance.scanning import load, scan_job
+from appliance.scanning import kept_damage, load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of
+from appliance.scanning.kept_damage import KeptDamage
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
 from appliance.settings.gates import Gate
+from appliance.store.ports import Reader
 from appliance.store.reads import components
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
@@ -122,6 +124,37 @@ def test_an_image_whose_rows_were_changed_is_damaged_and_never_clean(
     ):
         assert not found.complete
     assert not find_component(outside.station, "requests", lambda _: False).not_scanned
+
+
+def test_that_nothing_is_damaged_counts_for_as_long_as_nobody_changes_the_metadata(
+    outside: Outside, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[bytes]()
+
+    def counted(reader: Reader, key: bytes) -> list[str]:
+        asked.append(key)
+        return components.damaged_images(reader, key)
+
+    monkeypatch.setattr(kept_damage, "damaged_images", counted)
+    damage, key = KeptDamage(outside.station.reader), index_key(outside.station.paths)
+
+    def complete() -> bool:
+        found = find_component(outside.station, "flask", lambda _: True, damage.as_of_now())
+        return (
+            found.complete
+            and find_vulnerability(outside.station, "PYSEC-1", lambda _: True, damage.as_of_now()).complete
+        )
+
+    assert complete()
+    assert complete()
+    assert asked == [key]
+    early = damage.as_of_now()
+    with outside.writer_connection() as db:
+        db.execute("UPDATE image_packages SET path = '/x'")
+    assert not complete()
+    assert early(outside.station.reader, key) == [image]  # rows that are read later may be later ones
+    assert damage.as_of_now()(outside.station.reader, b"another key" * 3) == [image]
+    assert len(asked) > 1
 
 
 def test_a_row_that_was_taken_away_is_an_image_that_nobody_scanned(outside: Outside, image: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from appliance.api.status import Activity, ObjectiveState, StoreUse
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 from tui.terminal.texts import span
 
 _LEAST: Final = 3600.0
@@ -24,9 +24,10 @@ def budget_told(objectives: Sequence[ObjectiveState]) -> tuple[str, str] | None:
     if worst is None or worst.left >= 1:
         return None
     name = f"{safe(worst.slo)} {worst.objective.replace('_', ' ')}"
+    days = some(worst.days, "day", "days")
     if worst.left <= 0:
-        return f"{name}: overspent, {worst.reached:.3%} of {worst.target:.3%} in {worst.days} days", "bad"
-    return f"{name}: {worst.left:.0%} left of {worst.days} days", "need" if worst.left < _LITTLE else "plain"
+        return f"{name}: overspent, {worst.reached:.3%} of {worst.target:.3%} in {days}", "bad"
+    return f"{name}: {worst.left:.0%} left of {days}", "need" if worst.left < _LITTLE else "plain"
 
 
 def forecast_told(activity: Activity | None, store: StoreUse) -> str:

@@ -18,6 +18,7 @@ from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
 from appliance.image_verdicts import Advisories
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
+from appliance.scanning.kept_damage import KeptDamage
 from appliance.scanning.new_findings import new_findings
 from appliance.scanning.packages import packages_of
 from appliance.scanning.sealing import removal_of
@@ -33,7 +34,7 @@ def _sources(own: Station) -> tuple[AdvisorySource, ...]:
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
-    station = control.station
+    station, damage = control.station, KeptDamage(control.station.reader)
 
     async def scan(request: web.Request) -> web.Response:
         reference = Reference.parse(query_text(request, "ref"))
@@ -43,8 +44,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         return answer(found)
 
     async def find(request: web.Request) -> web.Response:
-        text, shown = _name(request, "id"), shows(request)
-        found = await asyncio.to_thread(on_own_station, station, lambda own: find_vulnerability(own, text, shown))
+        text, shown, damaged = _name(request, "id"), shows(request), damage.as_of_now()
+        found = await asyncio.to_thread(
+            on_own_station, station, lambda own: find_vulnerability(own, text, shown, damaged)
+        )
         return answer(found)
 
     async def new(request: web.Request) -> web.Response:
@@ -52,8 +55,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         return answer(await asyncio.to_thread(on_own_station, station, lambda own: new_findings(own, shown)))
 
     async def components(request: web.Request) -> web.Response:
-        text, shown = _name(request, "name"), shows(request)
-        found = await asyncio.to_thread(on_own_station, station, lambda own: find_component(own, text, shown))
+        text, shown, damaged = _name(request, "name"), shows(request), damage.as_of_now()
+        found = await asyncio.to_thread(on_own_station, station, lambda own: find_component(own, text, shown, damaged))
         return answer(found)
 
     async def packages(request: web.Request) -> web.Response:
