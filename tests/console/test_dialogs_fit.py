@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from appliance.api.trust import OwnKey
@@ -71,6 +72,21 @@ async def test_a_dialog_keeps_its_keys_and_choices_and_scrolls_its_text(drive: A
         assert "the last line of it" in console.screen()
         assert dialog.hint.split("   ")[0] in console.screen().replace("\n", " ")
         assert isinstance(dialog.query_one("#hint"), Static)
+
+
+@pytest.mark.parametrize("kind", MADE)
+async def test_a_dialog_that_is_closed_is_given_no_size_any_more(drive: Any, kind: str) -> None:
+    """What was asked for before the next painting comes when its widgets are gone."""
+    async with drive() as console:
+        dialog: Dialog[Any] = MADE[kind]()
+        console.app.push_screen(dialog)
+        await console.rest()
+        await dialog.query(Vertical).remove()
+        assert dialog.is_mounted
+        dialog.fit()
+        dialog.say_more()
+        if isinstance(dialog, PathPrompt):
+            await dialog._look()
 
 
 async def test_a_short_dialog_says_nothing_of_more_text(drive: Any) -> None:

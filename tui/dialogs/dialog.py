@@ -96,7 +96,7 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
 
     def fit(self) -> None:
         """Give the title and the explanation the rows that the dialog's own widgets and its keys leave."""
-        if not self.is_mounted:
+        if not self.is_whole():
             return
         others = [child for child in self.query_one(Vertical).children if child.id != "said" and child.display]
         used = sum(child.outer_size.height + child.styles.margin.bottom for child in others)
@@ -105,9 +105,13 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
         if said.styles.max_height is None or said.styles.max_height.value != room:
             said.styles.max_height = room
 
+    def is_whole(self) -> bool:
+        """Whether its widgets are all there: one that is closed may be asked for its size when they are gone."""
+        return self.is_mounted and bool(self.query("#said")) and bool(self.query("#hint"))
+
     def say_more(self) -> None:
         """Say by which keys text that is not seen is read."""
-        if not self.is_mounted or self.query_one("#said", Said).max_scroll_y <= 0:
+        if not self.is_whole() or self.query_one("#said", Said).max_scroll_y <= 0:
             return
         hint = self.query_one("#hint", Static)
         shown = str(hint.content)

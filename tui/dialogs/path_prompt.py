@@ -76,14 +76,16 @@ class PathPrompt(Prompt):
             self._offer_anew()
 
     def _offer_anew(self) -> None:
-        if self.is_mounted:
+        if self.is_whole():
             begin(self, self._look, "paths")
 
     async def _look(self) -> None:
+        if not self.is_whole():
+            return
         typed = self._field.value
         here = bool(self.console_app.link.station.folder)
         found = await asyncio.to_thread(paths.entries, typed) if here and typed else []
-        if self.is_mounted and typed == self._field.value:
+        if self.is_whole() and typed == self._field.value:
             self._offer(self._media_of(typed), found)
 
     def _media_of(self, typed: str) -> list[Option]:
