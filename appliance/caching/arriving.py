@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance import limits
 from appliance.caching.keeping import Keeping
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import in_thread
-from appliance.outgoing.collect.transfer import MemorySink
+from appliance.outgoing.collect.transfer import MemorySink, PartialSink
 from appliance.settings.caches import Cached
-from appliance.store.partials import PartialBlob
 from bundles.errors import RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -35,36 +34,13 @@ async def fetch_blob(
         if partial.offset:
             await in_thread(partial.catch_up, _told)
         begun(partial.path, size)
-        await source.fetch(blob, _Sink(partial), _told)
+        await source.fetch(blob, PartialSink(partial), _told)
         await keeping.keep_blob(cached, repository, digest, partial)
     except RefusedError:
         partial.cancel()
         raise
     finally:
         partial.keep()
-
-
-class _Sink:
-    """appliance.outgoing.collect.transfer.Sink over a partial blob."""
-
-    def __init__(self, partial: PartialBlob) -> None:
-        self._partial = partial
-
-    @property
-    def offset(self) -> int:
-        return self._partial.offset
-
-    async def write(self, pieces: Sequence[bytes]) -> None:
-        """As Sink.write."""
-        await in_thread(self._partial.write, pieces)
-
-    async def restart(self) -> None:
-        """As Sink.restart."""
-        await in_thread(self._partial.restart)
-
-    async def check(self, blob: Descriptor) -> None:
-        """As Sink.check."""
-        self._partial.check()
 
 
 def _told(_: int) -> None:

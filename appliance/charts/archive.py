@@ -39,18 +39,21 @@ class Chart:
     inner: dict[str, Chart] = field(default_factory=dict)
 
 
-def read_chart(path: Path) -> Chart:
-    """The chart at a path. Raises UsageError where there is none, MalformedError, RefusedError, FailedError."""
+def read_chart(path: Path, shown: str = "") -> Chart:
+    """The chart at a path; `shown` names it for people, where that is not its path.
+
+    Raises UsageError where there is none, MalformedError, RefusedError, FailedError.
+    """
     if path.is_dir():
         found = Chart()
         with failures_named(path, "the chart cannot be read"):
             _read_folder(found, path, [0], NESTED, [UNPACKED])
     elif path.is_file():
-        found = read_archive(read_small(path.resolve(), ARCHIVE), str(path))
+        found = read_archive(read_small(path.resolve(), ARCHIVE), shown or str(path))
     else:
         raise UsageError("no such chart", thing=str(path), remedy="give the chart's folder, its archive, or REPO:TAG")
     if not found.chart:
-        raise UsageError("not a chart", thing=str(path), remedy="it holds no Chart.yaml")
+        raise UsageError("not a chart", thing=shown or str(path), remedy="it holds no Chart.yaml")
     return found
 
 

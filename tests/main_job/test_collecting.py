@@ -146,6 +146,9 @@ def test_a_charts_images_are_named_and_its_archive_is_given_back(alpha: Station,
     for chart in ("charts/app:1.2.3", str(tmp_path / "app.tgz")):
         found = alpha.run("chart", "images", chart, "--json").json
         assert [one["image"] for one in found["images"]] == ["docker.io/library/nginx:1"]
+    (tmp_path / "x").write_bytes(b"x")
+    alpha.run("collect", f"file:{tmp_path}/x", "--as", "files/x:1")
+    assert "files/x:1" in alpha.run("chart", "images", "files/x:1", expect=2).stderr.splitlines()[-1]
     listed = alpha.run("chart", "images", "charts/app:1.2.3", "--toml").stdout
     assert 'from = "docker.io/library/nginx:1"' in listed
     assert alpha.run("file", "get", "charts/app:1.2.3", "--to", str(tmp_path)).last_line == f"{tmp_path}/app-1.2.3.tgz"

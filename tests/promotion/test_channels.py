@@ -42,6 +42,11 @@ def test_a_channel_is_told_as_it_stands(at: Desk) -> None:
     assert [(told["digest"], told["act"]) for told in channels(at)][1] == (str(one.digest), "rollback")
 
 
+def test_what_is_no_beginning_of_a_channels_name_is_refused(at: Desk) -> None:
+    for under, status in (("a b", 400), ("Staging", 400), ("staging/", 200), ("", 200)):
+        assert requests.get(f"{at.base}/v1/channels", {"under": under}, timeout=30).status_code == status
+
+
 def test_durations_of_promotions_and_rollbacks_are_counted_by_how_they_ended(at: Desk) -> None:
     measures = at.app[CONTROL].measures
 

@@ -41,7 +41,7 @@ def images(root: Path | None, source: str, values: tuple[Path, ...], as_toml: bo
         if not file.is_file():
             raise UsageError("no such values file", thing=str(file), remedy="give a file's path with --values")
     with _chart(root, source) as path:
-        read = read_chart(path)
+        read = read_chart(path, source)
         helm, why = find_helm(), "helm is not on PATH"
         found = None
         if helm is not None:

@@ -9,8 +9,9 @@ import click
 
 from appliance.cli.shared.context import call, json_option, show, station_option
 from appliance.cli.shared.pages import limit_option, show_list
-from bundles.errors import UsageError
+from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe
+from bundles.io.times import check_time
 
 _DATE: Final = len("2027-01-31")
 
@@ -42,10 +43,11 @@ def retire(
             "a retirement names a successor and a date", thing=reference,
             remedy="give --successor REF --after DATE, or --undo",
         )  # fmt: skip
-    body = {
-        "reference": reference, "successor": successor, "reason": reason,
-        "after": f"{after}T00:00:00Z" if len(after) == _DATE else after,
-    }  # fmt: skip
+    try:
+        at = check_time(f"{after}T00:00:00Z" if len(after) == _DATE else after, "--after")
+    except MalformedError:
+        raise UsageError("--after takes a day or a time in UTC", thing=after, remedy="write 2027-01-31") from None
+    body = {"reference": reference, "successor": successor, "reason": reason, "after": at}
     document = call(root, lambda client: client.post("/v1/retirements", body))
     show(document, as_json, lambda: f"{safe(document['reference'])} {words(document)}")
 

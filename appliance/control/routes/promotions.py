@@ -61,6 +61,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def standing(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
         prefix = query_text(request, "under") if "under" in request.query else ""
+        if prefix:
+            check_repository(prefix.rstrip("/"))
 
         def look(own: Station) -> list[Channel]:
             names = channels(own.reader, prefix, after)

@@ -6,7 +6,7 @@ A blob is recorded as soon as it is durable, and not fetched again, so a job tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from appliance import clock
@@ -18,9 +18,9 @@ from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import Turns, in_thread
-from appliance.outgoing.collect.transfer import MemorySink
+from appliance.outgoing.collect.transfer import MemorySink, PartialSink
 from appliance.settings.gates import Stage
-from appliance.store.partials import PartialBlob, Partials, WrongDigestError
+from appliance.store.partials import Partials, WrongDigestError
 from appliance.store.reads.registry import Kind
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.outgoing import RecordBlobs
@@ -208,7 +208,7 @@ class Arrivals:
                 self._context.log(f"{blob.digest} goes on at {partial.offset} of {blob.size} bytes")
                 await in_thread(partial.catch_up, self.meter.attend)
                 self.meter.advance(partial.offset)
-            await source.fetch(blob, _PartialSink(partial), lambda count: self._brought(shown, count))
+            await source.fetch(blob, PartialSink(partial), lambda count: self._brought(shown, count))
             await in_thread(partial.commit)
         except RefusedError:
             partial.cancel()
@@ -245,29 +245,6 @@ class Arrivals:
         """Wait until what is durable is recorded. Raises FailedError where the station is gone."""
         if self._recording is not None:
             await self._recording
-
-
-class _PartialSink:
-    """transfer.Sink over a partial blob."""
-
-    def __init__(self, partial: PartialBlob) -> None:
-        self._partial = partial
-
-    @property
-    def offset(self) -> int:
-        return self._partial.offset
-
-    async def write(self, pieces: Sequence[bytes]) -> None:
-        """As Sink.write."""
-        await in_thread(self._partial.write, pieces)
-
-    async def restart(self) -> None:
-        """As Sink.restart."""
-        await in_thread(self._partial.restart)
-
-    async def check(self, blob: Descriptor) -> None:
-        """As Sink.check."""
-        self._partial.check()
 
 
 class _Shown:

@@ -13,8 +13,8 @@ import aiohttp
 from appliance import limits as station_limits
 from appliance.outgoing.collect.host_client import TRANSIENT_ERRORS
 from appliance.outgoing.collect.registry_client import NoRangeError, RegistryClient, sent_range
-from appliance.outgoing.collect.tasks import settled
-from appliance.store.partials import WrongDigestError
+from appliance.outgoing.collect.tasks import in_thread, settled
+from appliance.store.partials import PartialBlob, WrongDigestError
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.oci.descriptor import Descriptor
@@ -38,6 +38,29 @@ class Sink(Protocol):
     async def check(self, blob: Descriptor) -> None:
         """Raises WrongDigestError, with the bytes kept, where what is there is not the blob."""
         ...
+
+
+class PartialSink:
+    """Sink over a partial blob."""
+
+    def __init__(self, partial: PartialBlob) -> None:
+        self._partial = partial
+
+    @property
+    def offset(self) -> int:
+        return self._partial.offset
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """As Sink.write."""
+        await in_thread(self._partial.write, pieces)
+
+    async def restart(self) -> None:
+        """As Sink.restart."""
+        await in_thread(self._partial.restart)
+
+    async def check(self, blob: Descriptor) -> None:
+        """As Sink.check."""
+        self._partial.check()
 
 
 class MemorySink:
