@@ -78,24 +78,43 @@ class Jobs:
         self._keeper = JobKeeper(station.paths, writer, self._notify)
         self._cancelled: set[str] = set()
         self._handed: dict[str, list[tuple[str, bool, int]]] = {}
-        self._stopping = False
+        self._stopping, self._taken_up = False, asyncio.Event()
 
     async def start(self) -> None:
         """Take up again what had not ended; of what had, and the metadata does not say it, tell the metadata."""
         for state in LIVE_STATES:
             for job in list_jobs(self._station.reader, 10_000, state=state):
-                self._live[job.id] = job
+                if job.id in self._live:  # it was submitted while others are taken up, and may run already
+                    continue
                 if await self._keeper.ended_before(job) or job.state in FINAL_STATES:  # its row is damaged
+                    self._live[job.id] = job
                     self._background(self._tell(job))
                 else:
                     job.state, job.phase = "queued", ""
                     self._trails.begin(job, await asyncio.to_thread(place_of, self._station.paths.job(job.id)))
+                    self._live[job.id] = job
         self._queue.waiting = [job.id for job in self._by_number() if job.state == "queued"]
+        self._taken_up.set()
         self._schedule()
+
+    async def _find_taken_up(self, job_id: str) -> Job:
+        """A job as it stands once what had not ended is taken up again: a station that starts answers before that.
+        Raises NotFoundError, FailedError where the station stops first."""
+        job = self.find(job_id)
+        if not job.ended and job_id not in self._live:
+            await self._taken_up.wait()
+            self._require_going()
+            job = self.find(job_id)
+        return job
+
+    def _require_going(self) -> None:
+        if self._stopping:
+            raise FailedError("the station is stopping", remedy="start it again, then try again")
 
     def halt(self) -> None:
         """Start no further process, and take none for ended that was killed from now on: `stop` follows."""
         self._stopping = True
+        self._taken_up.set()
 
     async def stop(self) -> None:
         """End the subprocesses; their jobs go on at the next start."""
@@ -129,8 +148,7 @@ class Jobs:
             handed.close()
 
     async def _submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed, place: Place | None) -> Job:
-        if self._stopping:
-            raise FailedError("the station is stopping", remedy="start it again, then try again")
+        self._require_going()
         job_id = f"{clock.now().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
         job = Job(job_id, kind, params, "queued", actor, clock.now())
         folder = self._station.paths.job(job_id)
@@ -154,7 +172,7 @@ class Jobs:
     async def resume(self, job_id: str, handed: Handed, actor: str) -> Job:
         """Go on with a job in `waiting`, with what it was handed anew. Raises UsageError where it does not wait."""
         try:
-            job = self.find(job_id)
+            job = await self._find_taken_up(job_id)
             if job.state != "waiting":
                 raise UsageError(
                     "the job does not wait for a path",
@@ -217,8 +235,8 @@ class Jobs:
         return sorted(self._live.values(), key=lambda job: job.number, reverse=reverse)
 
     async def cancel(self, job_id: str, actor: str) -> Job:
-        """Stop a job within a second. Raises UsageError where it has ended."""
-        job = self.find(job_id)
+        """Stop a job within a second of its being taken up. Raises UsageError where it has ended."""
+        job = await self._find_taken_up(job_id)
         if job.ended or job_id not in self._live:
             raise UsageError("the job has ended", thing=f"{job_id} is {job.state}", remedy="nothing is left to cancel")
         await self._record(AuditEvent(Act.JOB_CANCEL, actor, job_id))
