@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.patterns import EVERYTHING, covers
 from appliance.permissions import check_pattern, matches
 from appliance.store.reads.caches import is_cached

@@ -20,8 +20,9 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from appliance import limits
 from appliance.https_hint import answer, is_plain_http
+from appliance.limits import registry as limits
+from appliance.limits import station as station_limits
 from appliance.program_log import lacking
 
 _PAUSE: Final = 0.05
@@ -106,7 +107,7 @@ class Door:
                 if lacks is None:
                     continue
                 if loop.time() >= quiet:
-                    quiet = loop.time() + limits.LOG_WINDOW
+                    quiet = loop.time() + station_limits.LOG_WINDOW
                     _log.warning("no connection is accepted for a moment: %s", lacks)
                 self._shed(None)
                 await asyncio.sleep(pause)

@@ -9,7 +9,7 @@ import json
 import socket
 from typing import Final
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.limits import KIB
 
 _HINT: Final = "this port speaks TLS: call it with https:// (a client's setting for plain or insecure HTTP must go)"

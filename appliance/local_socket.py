@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from appliance import limits
+from appliance.limits import station as limits
 from bundles.errors import FailedError
 
 

@@ -16,7 +16,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from appliance import limits
+from appliance.limits import station as limits
 
 FIELDS: Final = "lockgate"
 """The attribute of a record (`extra=`) that has further fields of its line."""

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.audit.port import AuditPort
+from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
@@ -133,5 +134,5 @@ class RoomMaker:
                 fewest = (limits.RESERVE_ROOM + 1) * room.files_kept + 1
                 emptied = emptier.make_room(lambda: emptier.is_free(least, fewest))
             if not emptied.blobs:
-                self._nothing_until = time.monotonic() + limits.GRAVEYARD_NOTHING
+                self._nothing_until = time.monotonic() + lifecycle_limits.GRAVEYARD_NOTHING
             return bool(emptied.blobs)

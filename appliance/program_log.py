@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.log_lines import REQUESTS, JsonFormatter, QueuedHandler
 from bundles.errors import FailedError, LockgateError
 

@@ -15,8 +15,8 @@ from typing import Final, Literal
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.noted_head import lost_head
+from appliance.limits import station as limits
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version

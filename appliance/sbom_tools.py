@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import sbom as limits
 from bundles.io.display import safe
 
 _TOOLS_MOST: Final = 16

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from bundles.errors import FailedError, LockgateError, UsageError

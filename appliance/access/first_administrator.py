@@ -6,8 +6,8 @@ import secrets
 import time
 from typing import Final
 
-from appliance import limits
 from appliance.access.passwords import hash_secret, verify
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from bundles.errors import RefusedError, UsageError

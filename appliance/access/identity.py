@@ -14,11 +14,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.directory import DirectoryAccounts, DirectoryError
 from appliance.access.passwords import BusyError, HashingThreads, verify
 from appliance.access.rate_limits import Buckets
 from appliance.access.workload_tokens import Workload
+from appliance.limits import access as limits
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import ROBOT, Account, Accounts, Secret
 from appliance.store.writes.access import Seen

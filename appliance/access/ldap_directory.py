@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.access.directory import DirectoryError, DirectoryFault, Person
+from appliance.limits import access as limits
 from appliance.settings.directory import DirectorySettings, grant_of
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.io.files import read_small

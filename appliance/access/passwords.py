@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from appliance import limits
+from appliance.limits import access as limits
 from bundles.errors import FailedError, UsageError
 from bundles.io.threads import Threads
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance import limits
+from appliance.limits import access as limits
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.access.directory import PERSONAL, DirectoryError
 from appliance.access.identity import Identity, Known, LockedError, UnexplainedError
 from appliance.access.passwords import BusyError
@@ -22,6 +21,7 @@ from appliance.access.workload_tokens import RefusedTokenError, Workload
 from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.registry.errors import RefusedRequestError, WireError

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import access as limits
 from appliance.permissions import Caller, Permission, Rules
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.reference import check_repository

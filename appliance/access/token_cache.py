@@ -12,11 +12,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import is_good
 from appliance.access.scopes import Scope
 from appliance.access.token_keys import Ring, load
 from appliance.access.tokens import Claims, header_of, verify
+from appliance.limits import access as limits
 from appliance.permissions import Caller
 from appliance.registry.services import Action
 from appliance.store.epoch import SharedEpoch

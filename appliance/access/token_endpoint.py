@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import UnexplainedError
 from appliance.access.passwords import new_secret, same
 from appliance.access.request_gate import TOKEN_PATH, AccountAccess, address_of, ticket_of
@@ -31,6 +31,8 @@ from appliance.access.tokens import Claims, new_id, sign
 from appliance.access.workload_tokens import Workload
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.limits import access as limits
+from appliance.limits import registry as registry_limits
 from appliance.mac_key import mac_key
 from appliance.permissions import Caller
 from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
@@ -236,7 +238,7 @@ async def _form(request: web.Request) -> Mapping[str, str]:
         raise UsageError("not a form", thing=request.content_type, remedy="send application/x-www-form-urlencoded")
     too_large = WireError(413, "SIZE_INVALID", f"a form may have {limits.TOKEN_BODY} bytes")
     try:
-        async with asyncio.timeout(limits.FIRST_REQUEST):
+        async with asyncio.timeout(registry_limits.FIRST_REQUEST):
             body = await read_small(request, limits.TOKEN_BODY, too_large)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=32)
     except TimeoutError:

@@ -15,7 +15,8 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import access as limits
 from bundles.errors import FailedError
 from bundles.io.files import make_folder, read_small, write_atomic
 from bundles.limits import KEY_FILE

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from appliance import limits
 from appliance.access.scopes import Scope
+from appliance.limits import access as limits
 from bundles.errors import MalformedError, RefusedError, UsageError
 from bundles.io.strict_json import loads
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
 from appliance.access.identity import Identity, Known, LockedError, note_seen
 from appliance.access.rate_limits import Buckets
 from appliance.access.workload_keys import KeyFile
 from appliance.access.workload_tokens import RefusedTokenError, Workload, check_claims, looks_like_one, read, verify
+from appliance.limits import access as limits
 from appliance.settings.workload_issuers import WorkloadIssuerSettings
 from appliance.store.reads.accounts import ROBOT, Account, Accounts
 from appliance.store.writes.write import AsyncWriter

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import access as limits
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.io.files import read_small
 from bundles.io.strict_json import loads

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from appliance import limits
 from appliance.access.workload_keys import IssuerKey
+from appliance.limits import access as limits
 from appliance.settings.workload_issuers import WorkloadIssuerSettings, robot_of
 from bundles.errors import MalformedError, RefusedError
 from bundles.io.strict_json import loads

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import admission as limits
 from bundles.errors import MalformedError, RefusedError
 from bundles.io import strict_json
 

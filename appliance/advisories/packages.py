@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from appliance import limits
 from appliance.advisories import purl as purls
 from appliance.advisories.names import lookup_name
+from appliance.limits import scanning as limits
 
 _SOURCE_VERSION: Final = re.compile(r"(?P<name>[^@]+)@(?P<version>.+)\Z")
 _ALPINE: Final = re.compile(r"(\d+\.\d+)")

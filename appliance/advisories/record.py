@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from appliance import limits
 from appliance.advisories import severity
 from appliance.advisories.names import lookup_name
 from appliance.advisories.versions.order import scheme_of
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 from bundles.io import strict_json
 from bundles.io.display import safe

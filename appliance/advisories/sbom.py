@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
 from appliance.advisories.packages import Package, check_sizes, package_of
+from appliance.limits import sbom as sbom_limits
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 from bundles.io import strict_json
 
@@ -31,8 +32,8 @@ class Listed:
 def read_sbom(raw: bytes) -> Listed:
     """The packages in a document. Raises MalformedError for what is no SBOM, or beyond a ceiling."""
     document = strict_json.loads(
-        raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True,
-        memory=limits.SBOM_DECODED,
+        raw, ceiling=sbom_limits.SBOM_DOCUMENT, nodes=sbom_limits.SBOM_NODES, what="an SBOM", floats=True,
+        memory=sbom_limits.SBOM_DECODED,
     )  # fmt: skip
     return listed_in(document)
 

@@ -13,13 +13,13 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from appliance import limits
 from appliance.archives.findings import Looked
 from appliance.archives.seven_zip import MAGIC, is_seven_zip, look_into_seven_zip
 from appliance.archives.tables import has_footer, is_index, look_into
 from appliance.archives.tar_fields import BLOCK, ZEROS, is_header
 from appliance.archives.tar_stream import Member, Oddity, members
 from appliance.archives.unpacking import Stream, Unwrapped
+from appliance.limits import archives as limits
 from bundles.errors import LockgateError
 
 SEVEN_ZIP: Final = "7z"

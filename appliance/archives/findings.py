@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import archives as limits
 
 FAILING: Final = ("misnamed", "escaping", "ambiguous", "mislisted", "unread")
 NOTED: Final = ("capabilities", "devices", "setuid", "absolute", "opaque")

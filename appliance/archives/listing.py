@@ -10,11 +10,11 @@ import time
 from collections.abc import Generator
 from typing import BinaryIO, Final
 
-from appliance import limits
 from appliance.api.content import LayerFile, LayerFiles
 from appliance.archives.tar_fields import is_header
 from appliance.archives.tar_stream import Member, members
 from appliance.archives.unpacking import Unwrapped
+from appliance.limits import archives as limits
 from bundles.errors import LockgateError
 
 _KINDS: Final = {

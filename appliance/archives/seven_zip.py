@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final, Protocol
 
-from appliance import limits
 from appliance.archives.findings import Looked
 from appliance.archives.tar_fields import BLOCK, ZEROS, is_header
 from appliance.archives.tar_stream import Member
 from appliance.archives.unpacking import compression_of
+from appliance.limits import archives as limits
 from bundles.errors import LockgateError, MalformedError
 from bundles.io.seven_zip import check_header
 

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from appliance import limits
 from appliance.archives.table_document import Chunk, Listed
 from appliance.archives.tar_fields import XATTR, gives_power, number
 from appliance.archives.tar_stream import Member
+from appliance.limits import archives as limits
 from bundles.errors import MalformedError
 
 _WORDS: Final = {

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from appliance import limits
+from appliance.limits import archives as limits
 from bundles.errors import MalformedError
 
 PIECE: Final = 64 * 1024

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
-from appliance import limits
 from appliance.archives.findings import Looked
 from appliance.archives.table_compare import Comparison, plain
 from appliance.archives.table_document import PIECE, Document, Table
 from appliance.archives.tar_stream import Member, Oddity, members
 from appliance.archives.unpacking import Frame, Members, Stream, Unwrapped, compression_of, stretch
+from appliance.limits import archives as limits
 from bundles.errors import LockgateError, MalformedError
 
 _NAME: Final = "stargz.index.json"

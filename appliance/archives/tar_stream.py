@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from appliance import limits
 from appliance.archives.tar_fields import (
     BLOCK,
     OCTAL_SIZE,
@@ -26,6 +25,7 @@ from appliance.archives.tar_fields import (
     text,
 )
 from appliance.archives.unpacking import Stream
+from appliance.limits import archives as limits
 from bundles.errors import MalformedError
 
 _USTAR: Final = b"ustar\x0000"

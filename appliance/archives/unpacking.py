@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from backports import zstd
 
-from appliance import limits
+from appliance.limits import archives as limits
 from bundles.errors import MalformedError
 
 _IN: Final = 16 * 1024

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.lane import leave, lines_backwards
 from appliance.audit.noted_head import lost_head, note_head
 from appliance.audit.seals import SealedState, audit_key, former_keys, seals_of
 from appliance.audit.vouching import has_mac, vouch
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from bundles.documents.audit_checkpoint import Checkpoint, checkpoint_line, payload_of, read_checkpoint, read_signed

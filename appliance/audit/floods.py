@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.event import AuditEvent
+from appliance.limits import audit as limits
 
 Key = tuple[str, ...]
 _SEVERAL: Final = "several"

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.seals import SealedState
+from appliance.limits import audit as limits
 from bundles import limits as bundle_limits
 from bundles.documents.audit_findings import GENESIS
 from bundles.documents.audit_log import LANES, hash_of, line_of, segment_name, segments

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from appliance import limits
 from appliance.audit.acts import FILLING, Act
 from appliance.audit.checkpoints import checkpoint, seal_log
 from appliance.audit.event import AuditEvent
 from appliance.audit.floods import Floods
 from appliance.audit.lane import Lane, NotOursError, lane_of
 from appliance.audit.seals import SealedState
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from appliance.store.reserve import Reserve
 from bundles.documents.audit_seal import Seals, mac_key

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from appliance import limits
+from appliance.limits import audit as limits
 from bundles.errors import LockgateError
 from bundles.io.files import read_small
 

@@ -8,10 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.pull_journal import Repeated
+from appliance.limits import audit as limits
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import ON_ACCOUNTS, Act
+from appliance.limits import station as limits
 
 _REQUEST: Final = re.compile(r"/v2/(.{1,255}?)/(?:manifests|blobs|tags|referrers)/")
 _PUSHES: Final = frozenset({Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB})

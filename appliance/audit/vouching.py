@@ -11,9 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance import limits
 from appliance.audit.lane import last_event, lines_backwards
 from appliance.audit.seals import prev_of
+from appliance.limits import audit as limits
 from bundles import limits as bundle_limits
 from bundles.documents.audit_checkpoint import Checkpoint, LaneHead, RefusedLane
 from bundles.documents.audit_findings import BROKEN, GENESIS, MAC_MISSING, MAC_WRONG

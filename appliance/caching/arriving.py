@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance import limits
 from appliance.caching.keeping import Keeping
+from appliance.limits import store as limits
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.transfer import MemorySink, PartialSink

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import caching as limits
 from appliance.local_socket import ShortPath
 from appliance.registry.pull_through import Outcome
 from appliance.settings.caches import Caches

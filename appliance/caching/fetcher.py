@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.caching.arriving import fetch_blob
 from appliance.caching.keeping import Keeping, upstream_of
 from appliance.caching.lines import AwayError, Lines
+from appliance.limits import caching as limits
 from appliance.program_log import lacking
 from appliance.registry.pull_through import Outcome
 from appliance.settings.caches import Cached, Caches

@@ -8,12 +8,13 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
 from appliance.audit.port import AuditPort
 from appliance.image_signatures.standing import Watched
+from appliance.limits import store as limits
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.settings.caches import Cached

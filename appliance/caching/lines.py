@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from appliance import limits
+from appliance.limits import caching as limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import Accesses
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.kept import KeptBytes
@@ -42,7 +43,7 @@ class _Line:
     def __init__(self, back_off: float) -> None:
         self.hosts = Hosts(back_off, lambda said: _log.warning("%s", safe(said)))
         self.sources: OrderedDict[str, RemoteSource] = OrderedDict()
-        self.kept = KeptBytes(limits.COLLECT_MEMORY)
+        self.kept = KeptBytes(collecting_limits.COLLECT_MEMORY)
         self.begun = time.monotonic()
         self.users = 0
 
@@ -60,8 +61,9 @@ class Lines:
     """The lines of all caches, one a registry. `redirects`: by host, where it may send on to, as config.toml has it."""
 
     def __init__(
-        self, accesses: Accesses, redirects: Mapping[str, Sequence[str]], back_off: float = limits.REMOTE_BACK_OFF,
-        away: float = limits.CACHE_AWAY, clock: Callable[[], float] = time.monotonic,
+        self, accesses: Accesses, redirects: Mapping[str, Sequence[str]],
+        back_off: float = collecting_limits.REMOTE_BACK_OFF, away: float = limits.CACHE_AWAY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._accesses, self._redirects, self._back_off = accesses, redirects, back_off
         self._away, self._clock = away, clock

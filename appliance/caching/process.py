@@ -14,13 +14,14 @@ from typing import Final
 
 import msgspec
 
-from appliance import limits
 from appliance.audit.port import FileAudit
 from appliance.caching.asking import Ask
 from appliance.caching.fetcher import Fetcher
 from appliance.caching.keeping import Keeping
 from appliance.caching.lines import Lines
 from appliance.image_signatures.standing import Watched
+from appliance.limits import caching as limits
+from appliance.limits import store as store_limits
 from appliance.local_socket import listen_at, stop_listening
 from appliance.making_room import give_room
 from appliance.outgoing.collect.station_accesses import StationAccesses
@@ -58,7 +59,7 @@ async def _serve(root: Path, ready: Callable[[], object]) -> None:
     give_room(paths, blobs, audit)
     writer, metadata = AsyncSocketWriter(paths.writer_socket), Metadata(paths.database)
     keeping = Keeping(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))
-    keeping.partials.sweep(limits.PARTIAL_EXPIRES)
+    keeping.partials.sweep(store_limits.PARTIAL_EXPIRES)
     fetcher = Fetcher(Caches(config.caches), lines_of(config, paths), keeping)
     server, answering = await listen(fetcher, paths.cache_socket)
     ready()

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.caching.asking import Asking
 from appliance.caching.warm_names import check_warm
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
+from appliance.limits import caching as limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.tasks import each_of, end
 from appliance.registry.pull_through import Outcome
 from appliance.selecting.platforms import Wanted, check_platforms
@@ -89,7 +90,9 @@ class _Warming:
             error = self.failed.get(reference)
             if error is not None:
                 self._context.log(f"[!!] {reference}: {error.diagnostics()}")
-                self._context.part(str(reference), 1, "failed", 0, 0, error.diagnostics()[: limits.COLLECT_REASON])
+                self._context.part(
+                    str(reference), 1, "failed", 0, 0, error.diagnostics()[: collecting_limits.COLLECT_REASON]
+                )
             elif reference in self.stale:
                 self._context.log(f"[!!] {reference}: as it was, since {self.stale[reference]}")
             else:

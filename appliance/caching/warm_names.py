@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appliance import limits
+from appliance.limits import caching as limits
 from appliance.settings.caches import Caches
 from bundles.errors import UsageError
 from bundles.oci.reference import Reference

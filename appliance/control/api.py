@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import Identity, Nobody
 from appliance.api.common import Page, Shape
 from appliance.audit.acts import Act, denied
@@ -37,6 +37,7 @@ from appliance.control.store_totals import StoreTotals
 from appliance.control.syslog import Shipper
 from appliance.image_signatures.standing import Standing
 from appliance.jobs.service import Jobs
+from appliance.limits import control as limits
 from appliance.measures.catalogue import layout
 from appliance.measures.slots import Slots
 from appliance.permissions import ANONYMOUS, Caller, Permission, Rules

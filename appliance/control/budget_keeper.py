@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control.api import Control
 from appliance.control.log_follower import report
+from appliance.limits import station as limits
 from bundles.errors import LockgateError
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.measures.series import Layout
 from appliance.settings.slo import ObjectiveSettings, SloSettings
 from bundles.errors import LockgateError

@@ -14,10 +14,11 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import Known, is_good
 from appliance.access.passwords import fingerprint
 from appliance.api.errors import LOG_IN_OVER, NO_ACCOUNT
+from appliance.limits import access as limits
 from appliance.permissions import Caller
 from appliance.settings.station import Config
 from appliance.store.reads.accounts import Account, Accounts

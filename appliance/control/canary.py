@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.addresses import split_listen
 from appliance.control.canary_pull import Door, Pulled, Secured, Wanted, pull
 from appliance.control.log_follower import report
+from appliance.limits import station as limits
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from appliance.settings.station import Config

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
 
-from appliance import limits
+from appliance.limits import station as limits
 from bundles import limits as bundle_limits
 from bundles.errors import LockgateError
 from bundles.oci.descriptor import Descriptor

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import station as limits
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import read_manifest

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
 from appliance.diode import standing
+from appliance.limits import diode as limits
 from appliance.station import Station
 
 _RMEM: Final = Path("/proc/sys/net/core/rmem_max")

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.rate_limits import Buckets
 from appliance.api.states import FINAL_STATES
 from appliance.handles.granted import Grant
 from appliance.intake.drop_folder import ACTOR, Dropped, Listed, list_folder, look
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
+from appliance.limits import transfer as limits
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.intake import find_by_digest

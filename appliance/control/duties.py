@@ -13,12 +13,13 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api import people
 from appliance.audit.acts import Act, account_changed
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller
 from appliance.intake.overrides import trusted_now
+from appliance.limits import control as limits
 from appliance.permissions import GIVES, GUARDED, Caller, Permission, is_guarded
 from appliance.release_check import duty_record
 from appliance.release_check.changed_accounts import effect_of

@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.control.callers import peer_uid
 from appliance.control.handle_socket import Handle, Handles
 from appliance.handles.granted import Grant
@@ -15,6 +14,7 @@ from appliance.handles.params import take_document, take_paths
 from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.jobs.handed import Handed
 from appliance.jobs.params import check_accounts, check_secret
+from appliance.limits import control as limits
 from bundles.errors import UsageError
 
 

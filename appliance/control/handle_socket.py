@@ -26,7 +26,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import refusal
 from appliance.audit.port import AuditPort
@@ -35,6 +34,7 @@ from appliance.handles.granted import Grant, check_handed, name_of
 from appliance.handles.ground import Ground
 from appliance.handles.rights import Person, acting_as
 from appliance.handles.secrets import check_secret, is_secret
+from appliance.limits import control as limits
 from appliance.local_socket import listen_at
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError, to_wire

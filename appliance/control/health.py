@@ -6,12 +6,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from appliance import limits
 from appliance.access import certificate_alerts
 from appliance.audit.checkpoints import standing_of
 from appliance.audit.noted_head import lost_head
 from appliance.intake.overrides import trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
+from appliance.limits import station as limits
 from appliance.malware.check import check_engine
 from appliance.station import Station
 from appliance.store.database_file import exchanged

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from appliance import limits
 from appliance.control.api import Control
 from appliance.control.threads import on_own_station
+from appliance.limits import scanning as limits
 from appliance.scanning.index import bring_in
 from appliance.store import commits
 from appliance.store.errors import EngineError

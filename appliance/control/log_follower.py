@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.reading import own_heads, own_since
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from bundles.documents.audit_log import segments
 from bundles.errors import LockgateError

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.control.answers import OTHER_MEDIA, schemas
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.params import JOB_PARAMS, SINCE, SIZE
+from appliance.limits import image_signatures as limits
 
 PATH: Final = "/v1/openapi.json"
 _PARAMETER: Final = re.compile(r"\{(?P<name>\w+)(?::[^}]*)?\}")

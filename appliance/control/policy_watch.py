@@ -6,9 +6,9 @@ import asyncio
 import sys
 from typing import Any
 
-from appliance import limits
 from appliance.control.api import Control
 from appliance.image_signatures.standing import Standing, look
+from appliance.limits import image_signatures as limits
 
 
 async def keep_looking(control: Control) -> None:

@@ -12,10 +12,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from appliance import limits
 from appliance.api.states import FINAL_STATES
 from appliance.control.threads import on_own_station
 from appliance.jobs.service import Jobs
+from appliance.limits import scanning as limits
 from appliance.scanning.images import is_image
 from appliance.station import Station
 from appliance.store import commits

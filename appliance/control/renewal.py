@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 
-from appliance import limits
 from appliance.access.certificates import is_due, load, names_of, recertify_server
 from appliance.access.tls import server_context
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
 from appliance.control.api import Control
+from appliance.limits import access as limits
 from bundles.errors import LockgateError
 
 _ACTOR = "station"

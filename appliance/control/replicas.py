@@ -7,11 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.states import LIVE_STATES
 from appliance.api.transfers import Replica, ReplicaRepository, StuckTag
 from appliance.jobs.documents import Job
 from appliance.jobs.service import Jobs
+from appliance.limits import jobs as job_limits
+from appliance.limits import replication as limits
 from appliance.replication import standing
 from appliance.settings.replicas import ReplicaSettings
 from appliance.station import Station
@@ -70,7 +72,7 @@ class Replicas:
         if name in self._followed_by:
             return self._jobs.find(self._followed_by[name])
         for state in LIVE_STATES:
-            for job in self._jobs.list(limits.JOBS_LIVE, state=state):
+            for job in self._jobs.list(job_limits.JOBS_LIVE, state=state):
                 if job.kind == "replica" and job.params.get("name") == name and not job.params.get("once"):
                     self._followed_by[name] = job.id
                     return job

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.report import (
     ActCount,
     Counted,
@@ -22,6 +22,7 @@ from appliance.api.status import ObjectiveState
 from appliance.audit.acts import Act
 from appliance.audit.reading import begins, is_pruned, own_events
 from appliance.audit.tally import RETENTION, TRANSFER, Most, Tally
+from appliance.limits import station as limits
 from appliance.station import Station
 from appliance.store.reads.account_rows import account_rows
 from appliance.store.reads.ledger import stream_states

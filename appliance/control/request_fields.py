@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import control as limits
 from bundles.errors import MalformedError, UsageError
 from bundles.io.strict_json import check_structure
 

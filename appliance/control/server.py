@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.directory_of import directory_accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
@@ -91,6 +91,9 @@ from appliance.jobs.trails import JobTrails
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
+from appliance.limits import access as access_limits
+from appliance.limits import control as limits
+from appliance.limits import lifecycle as lifecycle_limits
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.measures import slots as measure_slots
@@ -234,7 +237,7 @@ async def _serve(
                 held.enter_context(rereading(own, station.config.reverify_hours * 3600.0))
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
-                await asyncio.to_thread(checked.wait, limits.METADATA_FIRST)
+                await asyncio.to_thread(checked.wait, lifecycle_limits.METADATA_FIRST)
                 tasks = [asyncio.create_task(one) for one in (*_lasting(control), *_kept(paths, slots, loss))]
                 ready()
                 await stop.wait()
@@ -333,7 +336,7 @@ async def _keep_looking(control: Control) -> None:
             await control.releases.look(control.station)
         except LockgateError as error:
             print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
-        await asyncio.sleep(limits.RELEASES_LOOKED_AT)
+        await asyncio.sleep(lifecycle_limits.RELEASES_LOOKED_AT)
 
 
 @contextlib.asynccontextmanager
@@ -365,7 +368,7 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
 
 async def _keep_rotating(folder: Path) -> None:
     while True:
-        await asyncio.sleep(limits.TOKEN_KEYS_TURN)
+        await asyncio.sleep(access_limits.TOKEN_KEYS_TURN)
         try:
             await asyncio.to_thread(rotate, folder)
         except LockgateError as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.paths import StationPaths
 
 

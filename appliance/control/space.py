@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
+from appliance.limits import store as limits
 from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.station import Station
 from appliance.store import commits
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
+from appliance.limits import store as limits
 from bundles.errors import LockgateError
 
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control.log_follower import report
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.syslog.messages import frame_of

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.blobs import BlobStore
 from appliance.store.writes.registry import ClientWrite
 

@@ -10,9 +10,10 @@ import asyncio
 import hmac
 import time
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control.api import Control
 from appliance.control.log_follower import Events, LogFollower, report
+from appliance.limits import forwarding as limits
 from appliance.mac_key import mac_key
 from appliance.settings.webhooks import WebhookSettings
 from appliance.store.reads import webhooks

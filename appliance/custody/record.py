@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import limits
 from appliance.api.audit import CustodyRecord
 from appliance.audit.acts import Act
 from appliance.audit.reading import own_events
 from appliance.known_keys import own_keys
+from appliance.limits import intake as limits
 from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.station import Station
 from appliance.store.ports import Reader

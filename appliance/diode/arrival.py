@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
 from appliance.diode import table as tables
 from appliance.diode.coding import Coder
 from appliance.diode.geometry import ESI
 from appliance.diode.missing import make_code
 from appliance.diode.session import HEAD, Session
+from appliance.limits import diode as limits
 from bundles.errors import FailedError, MalformedError, RefusedError
 from bundles.format import sums
 from bundles.io.files import create_new, failures_named, read_small, sync_folder, write_atomic

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import jobs as limits
 from bundles.errors import FailedError
 from bundles.io.files import os_failure
 from bundles.processes import start

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.diode import datagrams, session
 from appliance.diode.arrival import Arrival, is_delivered, read_head
 from appliance.diode.coding import Coder
@@ -29,6 +29,7 @@ from appliance.diode.folder import open_unfinished, transfers
 from appliance.diode.session import Session
 from appliance.diode.standing import COUNTED
 from appliance.diode.telling import Fewer
+from appliance.limits import diode as limits
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, RefusedError
 from bundles.io.display import some
 from bundles.io.files import os_failure

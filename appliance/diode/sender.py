@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
 from appliance.diode import datagrams, session, table
 from appliance.diode.coding import Coder
 from appliance.diode.geometry import Geometry
 from appliance.diode.pacing import Pacing
 from appliance.diode.session import Session
+from appliance.limits import diode as limits
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError
 from bundles.io.files import failures_named, open_regular

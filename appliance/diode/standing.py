@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from appliance import limits
 from appliance.diode.arrival import Arrival
+from appliance.limits import diode as limits
 from bundles.errors import LockgateError
 from bundles.io.files import read_small, write_atomic
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from appliance import limits
+from appliance.limits import diode as limits
 
 
 class Fewer:

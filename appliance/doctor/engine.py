@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.doctor.examined import Examined
+from appliance.limits import doctor as limits
+from appliance.limits import malware as malware_limits
 from appliance.malware.clamd import Clamd, Version
 from appliance.malware.command import Command
 from appliance.malware.engine import require_age, require_answers
@@ -52,7 +54,7 @@ def look_at_engine(
         yield Examined(name="malware", state="wrong" if required else "unused", detail=detail, remedy=_HOW_TO)
     if not settings.clamd:
         return
-    clamd = Clamd(Path(settings.clamd), limits.MALWARE_CHECK)
+    clamd = Clamd(Path(settings.clamd), malware_limits.MALWARE_CHECK)
     try:
         version = clamd.version()
     except EngineError as error:
@@ -76,7 +78,7 @@ def _rules(settings: MalwareSettings) -> Examined:
 
 def _program(settings: MalwareSettings) -> Examined:
     try:
-        said = Command(settings.command, min(settings.command_seconds, limits.MALWARE_CHECK)).open()
+        said = Command(settings.command, min(settings.command_seconds, malware_limits.MALWARE_CHECK)).open()
     except LockgateError as error:
         return Examined.of_error("malware program", error)
     return Examined(name="malware program", state="ok", detail=f"calls harmless text clean: {said}")
@@ -128,7 +130,7 @@ def _sizes(settings: MalwareSettings, configuration: Path) -> Examined:
             name=name, state="not-checked", detail=f"no size in {configuration}: {', '.join(unread)}",
             remedy="write a number of bytes, with K, M or G",
         )  # fmt: skip
-    ours = limits.MALWARE_STREAM
+    ours = malware_limits.MALWARE_STREAM
     small = [f"{key} {_shown(size)}" for key, size in sizes.items() if size is not None and 0 < size < ours]
     unset = [key for key, size in sizes.items() if size is None]
     if small or unset:

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import doctor as limits
 from bundles.errors import LockgateError
 
 State = Literal["ok", "attention", "wrong", "not-checked", "unused"]

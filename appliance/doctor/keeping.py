@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 from cryptography import x509
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.certificates import Expiry
 from appliance.doctor.examined import Examined, State
+from appliance.limits import doctor as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from bundles.errors import FailedError, LockgateError

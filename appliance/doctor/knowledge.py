@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.doctor.examined import Examined
+from appliance.limits import doctor as limits
 from appliance.outgoing.sbom.syft_binary import open_syft, require_syft
 from appliance.paths import StationPaths
 from appliance.settings.scanner import SbomSettings

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from appliance import limits
 from appliance.control.health import BUILT
 from appliance.doctor.examined import Examined
 from appliance.intake.overrides import trusted_now
+from appliance.limits import station as limits
 from appliance.mounts import Mount, mounts
 from appliance.paths import StationPaths
 from appliance.store.database import open_reader

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.handles.path_params import MISSING, PathParam, places
 from appliance.handles.secrets import SEALS, SECRET
+from appliance.limits import control as limits
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError, from_wire

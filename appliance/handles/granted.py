@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
-from appliance import limits
 from appliance.handles.ground import Ground, require_no_station
 from appliance.handles.rights import READ, SEARCH, WRITE, Person, acting_as, is_of_the_kernel, may
+from appliance.limits import control as limits
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError
 from bundles.io.files import os_failure, read_small, write_atomic

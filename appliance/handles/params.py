@@ -13,9 +13,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from appliance import limits
 from appliance.handles.granted import Grant
 from appliance.handles.path_params import PathParam, places
+from appliance.limits import control as limits
 from bundles.documents.statement import StatementFiles
 from bundles.errors import UsageError
 

@@ -11,7 +11,7 @@ import json
 import os
 from typing import Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from bundles.errors import RefusedError, UsageError
 
 SECRET: Final = b'{"secret": true}'

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import control as limits
 from bundles.documents.statement import StatementFiles
 from bundles.io.files import read_small, write_atomic
 

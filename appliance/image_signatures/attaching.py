@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.subjects import facts_of, read_manifest, require_unblocked
+from appliance.limits import image_signatures as signature_limits
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from appliance.store.writes.registry import BlobRow, ManifestRow
@@ -181,7 +181,7 @@ class Attaching:
 
     def _referring(self, subject: Digest, layer: Descriptor) -> ManifestFacts | None:
         """What brings this very document already."""
-        for facts in self._metadata.referrers(self._repository, subject, station_limits.SIGNATURE_REFERRERS):
+        for facts in self._metadata.referrers(self._repository, subject, signature_limits.SIGNATURE_REFERRERS):
             if facts.artifact_type != REFERRING[layer.media_type]:
                 continue
             try:

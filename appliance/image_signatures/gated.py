@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from appliance import limits as station_limits
 from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.facts import ContentFacts, Knowledge, Line
 from appliance.gates.looking import Looking
 from appliance.image_signatures.evidence import is_evidence
 from appliance.image_signatures.subjects import read_manifest
+from appliance.limits import image_signatures as signature_limits
 from appliance.paths import StationPaths
 from appliance.settings.gates import Gate, PolicyException
 from appliance.store.ports import Blobs, Reader
@@ -67,11 +67,11 @@ def gated(blobs: Blobs, metadata: Metadata, reader: Reader, repository: str, fac
 
     while todo:
         one, platform, above, depth = todo.popleft()
-        if depth > limits.INDEX_DEPTH or len(seen) > station_limits.SIGNED_IMAGES:
+        if depth > limits.INDEX_DEPTH or len(seen) > signature_limits.SIGNED_IMAGES:
             raise RefusedError(
                 "an index names too much to be held against gates",
                 thing=f"{repository}@{facts.digest}",
-                remedy=f"at most {station_limits.SIGNED_IMAGES} manifests, {limits.INDEX_DEPTH} deep",
+                remedy=f"at most {signature_limits.SIGNED_IMAGES} manifests, {limits.INDEX_DEPTH} deep",
             )
         manifest: Manifest = parse_manifest(read_manifest(blobs, one), one.media_type)
         if is_evidence(blobs, manifest, lambda digest=one.digest: tags(digest)):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.looking import Looking
@@ -16,6 +16,7 @@ from appliance.image_signatures.naming import Remembered, TooManyError, naming
 from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.standing import Gates, Rules, Standing
+from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
 from appliance.store.ports import Blobs

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
-from appliance import limits
+from appliance.limits import image_signatures as limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.links import newest_manifests
 from appliance.store.reads.registry import Metadata

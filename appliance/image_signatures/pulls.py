@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
 
-from appliance import limits
 from appliance.image_signatures.judge import Judge, Known
 from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.standing import Standing, look
+from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
 from appliance.settings.gates import Stage

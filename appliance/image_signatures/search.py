@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from appliance import limits as station_limits
 from appliance.image_signatures.evidence import is_evidence
 from appliance.image_signatures.states import Found
+from appliance.limits import image_signatures as signature_limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from bundles import limits
@@ -45,7 +45,7 @@ class Search:
         """The verdicts about one manifest, whose bytes and reading are these, without what it names or what names it.
         Raises RefusedError where more than `limits.SIGNATURES_READ` bytes were to be read, or where the bytes are not
         the digest's."""
-        self._asked, self._left = f"{self._repository}@{facts.digest}", station_limits.SIGNATURES_READ
+        self._asked, self._left = f"{self._repository}@{facts.digest}", signature_limits.SIGNATURES_READ
         subject = Subject.of(raw, facts.media_type, facts.digest)
         verdicts = tuple(verify_all(subject, self._carriers(facts.digest), self._blobs, self._pins))
         return Found(facts.digest, kind_of_manifest(manifest), "", verdicts)
@@ -59,7 +59,7 @@ class Search:
         deep, or where more than `limits.SIGNATURES_READ` bytes were to be read; NotFoundError, FailedError where a
         manifest cannot be read.
         """
-        self._asked, self._left = f"{self._repository}@{facts.digest}", station_limits.SIGNATURES_READ
+        self._asked, self._left = f"{self._repository}@{facts.digest}", signature_limits.SIGNATURES_READ
         self._named = {facts.digest: facts}
         found: dict[Digest, Found] = {}
         beneath: dict[Digest, list[tuple[ManifestFacts, str]]] = {}
@@ -98,7 +98,7 @@ class Search:
             if child.media_type not in MANIFEST_TYPES or child.digest in children:
                 continue
             if child.digest not in self._named:
-                if len(self._named) >= station_limits.SIGNED_IMAGES:
+                if len(self._named) >= signature_limits.SIGNED_IMAGES:
                     raise self._too_much()
                 self._named[child.digest] = self._metadata.linked_manifest(self._repository, child.digest)
             facts = self._named[child.digest]
@@ -110,13 +110,13 @@ class Search:
         return RefusedError(
             "an index names too much to be looked at",
             thing=self._asked,
-            remedy=f"ask for one image; at most {station_limits.SIGNED_IMAGES} are looked at together",
+            remedy=f"ask for one image; at most {signature_limits.SIGNED_IMAGES} are looked at together",
         )
 
     def carriers_of(self, digest: Digest) -> list[Carrier]:
         """What brings signatures and attestations of one manifest. Raises RefusedError where more than
         `limits.SIGNATURES_READ` bytes were to be read."""
-        self._asked, self._left = f"{self._repository}@{digest}", station_limits.SIGNATURES_READ
+        self._asked, self._left = f"{self._repository}@{digest}", signature_limits.SIGNATURES_READ
         return list(self._carriers(digest))
 
     def _carriers(self, digest: Digest) -> Iterator[Carrier]:
@@ -142,7 +142,7 @@ class Search:
             facts = self._metadata.tagged_manifest(self._repository, tag)
             if facts is not None:
                 yield facts, tag
-        for facts in self._metadata.referrers(self._repository, digest, station_limits.SIGNATURE_REFERRERS):
+        for facts in self._metadata.referrers(self._repository, digest, signature_limits.SIGNATURE_REFERRERS):
             yield facts, ""
         index = self._metadata.tagged_manifest(self._repository, f"{digest.algorithm}-{digest.hex[:64]}")
         if index is not None and index.media_type in INDEX_TYPES:
@@ -155,7 +155,9 @@ class Search:
             listed = () if raw is None else parse_manifest(raw, index.media_type).manifests
         except LockgateError:
             return
-        for digest in itertools.islice(dict.fromkeys(one.digest for one in listed), station_limits.SIGNATURE_REFERRERS):
+        for digest in itertools.islice(
+            dict.fromkeys(one.digest for one in listed), signature_limits.SIGNATURE_REFERRERS
+        ):
             facts = self._metadata.linked_manifest(self._repository, digest)
             if facts is not None:
                 yield facts
@@ -183,5 +185,5 @@ class Search:
             raise RefusedError(
                 "the signatures of what an index names are too much to be read",
                 thing=self._asked,
-                remedy=f"ask for one image; at most {station_limits.SIGNATURES_READ >> 20} MiB are read together",
+                remedy=f"ask for one image; at most {signature_limits.SIGNATURES_READ >> 20} MiB are read together",
             )

@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.image_signatures.applied import Applied, load_applied
+from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.settings.gates import Gate, Stage
 from appliance.settings.image_policy import ImageRule

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from appliance import limits as station_limits
 from appliance.image_signatures.evidence import is_evidence
+from appliance.limits import image_signatures as signature_limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from bundles import limits
@@ -41,17 +41,18 @@ def subjects_of(
     found: dict[Digest, ToBeSigned] = {}
     absent: dict[Digest, None] = {}
     todo: deque[tuple[ManifestFacts, str, int]] = deque([(facts, "", 0)])
-    left = station_limits.SIGNATURES_READ
+    left = signature_limits.SIGNATURES_READ
     while todo:
         one, platform, depth = todo.popleft()
         if one.digest in found:
             continue
         left -= one.size
-        if len(found) >= station_limits.SIGNED_IMAGES or depth > limits.INDEX_DEPTH or left < 0:
+        if len(found) >= signature_limits.SIGNED_IMAGES or depth > limits.INDEX_DEPTH or left < 0:
             raise RefusedError(
                 "an index names too much to be signed together",
                 thing=str(reference),
-                remedy=f"sign at most {station_limits.SIGNED_IMAGES} together; an index's signature covers its images",
+                remedy=f"sign at most {signature_limits.SIGNED_IMAGES} together;"
+                " an index's signature covers its images",
             )
         require_unblocked(metadata, one.digest)
         manifest = parse_manifest(read_manifest(blobs, one), one.media_type)
@@ -66,7 +67,7 @@ def subjects_of(
                 absent[child.digest] = None
             else:
                 todo.append((below, str(child.platform or ""), depth + 1))
-            if len(absent) + len(todo) > 2 * station_limits.SIGNED_IMAGES:
+            if len(absent) + len(todo) > 2 * signature_limits.SIGNED_IMAGES:
                 break
     return list(found.values()), list(absent)
 

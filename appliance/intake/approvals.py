@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.states import DECIDABLE
 from appliance.intake.approval_rules import check_refused, demand_of
 from appliance.intake.entry_log import Logged, logged, require_logged_in
 from appliance.intake.overrides import trusted_now
+from appliance.limits import intake as limits
 from appliance.permissions import Permission
 from appliance.release_check.log_record import read_log
 from appliance.settings.approvals import Demand, Policy, check_apart, check_inspected, is_sealed, one_more, person

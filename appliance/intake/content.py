@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from appliance import limits as appliance_limits
+from appliance.limits import intake as intake_limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.decisions import Released
@@ -125,8 +125,8 @@ class _Sharing:
         self._annotated += sum(len(name) + len(value) for name, value in manifest.annotations.items())
         for count, most, what in (
             (len(self._known), limits.CLOSURE_NODES, "different blobs"),
-            (self._named, appliance_limits.BUNDLE_NAMED, "blobs"),
-            (self._annotated, appliance_limits.BUNDLE_ANNOTATIONS, "characters of annotations"),
+            (self._named, intake_limits.BUNDLE_NAMED, "blobs"),
+            (self._annotated, intake_limits.BUNDLE_ANNOTATIONS, "characters of annotations"),
         ):
             if count > most:
                 raise RefusedError(

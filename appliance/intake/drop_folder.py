@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from appliance import limits as station_limits
 from appliance.diode.folder import NAME as UNFINISHED
+from appliance.limits import transfer as transfer_limits
 from appliance.sftp.names import BUNDLE
 from bundles import limits
 from bundles.decide.bundle import SIGNATURE_NAME, SmallFiles, consistent
@@ -60,7 +60,7 @@ def list_folder(folder: Path) -> Listed:
     bundles, others = [], 0
     with os.scandir(folder) as entries:
         names = [
-            (entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, station_limits.DROP_NAMES)
+            (entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, transfer_limits.DROP_NAMES)
         ]
         more = next(entries, None) is not None
     for name, is_folder in names:

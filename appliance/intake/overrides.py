@@ -12,8 +12,9 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.intake import Differing
+from appliance.limits import intake as limits
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads.decisions import clock_floor, differing_overrides, open_overrides

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.intake import approvals
 from appliance.intake.approval_rules import demand_of
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
@@ -15,6 +15,7 @@ from appliance.intake.missing_volumes import whole_without
 from appliance.intake.release_gates import require_open, staying_tags
 from appliance.intake.signature_policy import require_signed
 from appliance.intake.source_rights import require_may_write
+from appliance.limits import intake as limits
 from appliance.settings.caches import Caches
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.image_signatures.applied import load_applied
 from appliance.image_signatures.rules import asks, objection
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import Key, Looked, key_of, look, signable, with_above
+from appliance.limits import image_signatures as limits
 from appliance.settings.image_policy import ImagePolicy, ImageRule
 from appliance.station import Station
 from bundles.errors import RefusedError

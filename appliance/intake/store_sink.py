@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from appliance import limits as station_limits
+from appliance.limits import store as store_limits
 from appliance.station import Station
 from appliance.store.blobs import BlobStore, FileBlobWriter, Tally
 from appliance.store.files import explain
@@ -206,7 +206,7 @@ class _Part:
         self._trail = Trail(descriptor, written=True, start=offset)
 
     def write(self, data: bytes | memoryview) -> None:
-        if self._tally is None or len(data) < station_limits.HASH_INLINE:
+        if self._tally is None or len(data) < store_limits.HASH_INLINE:
             if self._tally is not None:
                 self._tally.update(data)
             self._write(data)

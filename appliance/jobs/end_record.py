@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import jobs as limits
 from appliance.store.reserve import NO_SPACE
 from bundles.io.files import failures_named
 

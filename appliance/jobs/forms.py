@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from appliance import limits
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
+from appliance.limits import jobs as limits
 from bundles.errors import UsageError
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.jobs import end_record
 from appliance.jobs.documents import Job
 from appliance.jobs.end import Ended
+from appliance.limits import jobs as limits
 from appliance.paths import StationPaths
 from appliance.store.writes.jobs import MoveJob
 from appliance.store.writes.write import AsyncWriter

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.limits import jobs as limits
 from appliance.permissions import Permission
 from appliance.station import Station
 from bundles.errors import FailedError, IncompleteError, LockgateError, UsageError

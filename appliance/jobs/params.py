@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from appliance import limits
 from appliance.file_url import check_file_url
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from appliance.jobs.forms import check_form
+from appliance.limits import collecting as limits
 from bundles.errors import UsageError
 from bundles.oci.reference import DOCKER_SCHEME, check_registry
 

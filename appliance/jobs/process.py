@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.jobs import starter
 from appliance.jobs.runner import died_of_memory
+from appliance.limits import jobs as limits
 from bundles.errors import FailedError
 from bundles.processes import start as children
 

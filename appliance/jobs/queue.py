@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from appliance import limits
 from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS, kind_of
+from appliance.limits import jobs as limits
 from bundles.errors import FailedError
 
 RUNNING: Final = 2

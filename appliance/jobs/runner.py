@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
@@ -30,6 +29,7 @@ from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.handles.secrets import SECRET_ROOT, read_secret
 from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, lacked_memory, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures
+from appliance.limits import jobs as limits
 from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths

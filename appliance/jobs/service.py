@@ -21,7 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.states import FINAL_STATES, LIVE_STATES
 from appliance.audit.acts import FILLING, Act, started
 from appliance.audit.event import AuditEvent
@@ -40,6 +40,7 @@ from appliance.jobs.signatures import PAYLOAD, keep_signature, waits_since
 from appliance.jobs.trails import JobTrails, Place, place_of
 from appliance.jobs.unfinished_numbers import with_numbers
 from appliance.known_keys import find_public_key
+from appliance.limits import jobs as limits
 from appliance.station import Station
 from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncWriter

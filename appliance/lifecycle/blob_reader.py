@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from appliance import limits
+from appliance.limits import lifecycle as limits
 from appliance.store.blobs import BlobStore
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine

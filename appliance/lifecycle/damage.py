@@ -10,13 +10,14 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.content import DamagedBlob, UnreadBlob
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.custody.carriers import carriers
 from appliance.lifecycle.blob_reader import BlobExaminer, Looked
+from appliance.limits import lifecycle as limits
 from appliance.station import Station
 from appliance.store.collection_lock import CollectionLock
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, facts_of, unattended

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
+from appliance.limits import lifecycle as limits
 from appliance.station import Station
 from appliance.store.reads.links import is_linked_as_manifest
 from appliance.store.reads.manifest_facts import differences, facts_of

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from appliance import limits
+from appliance.limits import lifecycle as limits
 from appliance.store.ports import Reader
 from appliance.store.raw_rows import RawLink, RawRow, RawTag, sum_of
 from appliance.store.reads.row_repair import repository_names

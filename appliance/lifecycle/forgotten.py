@@ -16,9 +16,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
 from appliance.audit.reading import newest
+from appliance.limits import lifecycle as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store import commits

@@ -27,7 +27,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
@@ -39,6 +39,8 @@ from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
+from appliance.limits import lifecycle as limits
+from appliance.limits import registry as registry_limits
 from appliance.making_room import Emptied
 from appliance.release_check.standing_content import StandingContent, standing_content
 from appliance.station import Station
@@ -360,7 +362,7 @@ class _Collection:
         bytes of blobs that were healed or went."""
         station = self._station
         self._taken.uploads = UploadSessions(station.blobs).sweep(
-            limits.UPLOAD_EXPIRES_FULL if self._full else limits.UPLOAD_EXPIRES
+            registry_limits.UPLOAD_EXPIRES_FULL if self._full else registry_limits.UPLOAD_EXPIRES
         )
         if self._left_behind():
             with self._turn():

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
 from appliance.image_signatures.applied import load_applied
+from appliance.limits import lifecycle as limits
 from appliance.release_check.changed_retirements import wrong
 from appliance.release_check.log_record import read_log
 from appliance.release_check.retirement_record import ABOUT

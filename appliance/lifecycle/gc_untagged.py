@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
 from appliance.lifecycle.untagged import ManifestReferences, Untagged, untagged
+from appliance.limits import lifecycle as limits
 from appliance.release_check.log_record import read_log
 from appliance.release_check.signed_content import signed_artifacts
 from appliance.settings.client_writes import ClientWrites

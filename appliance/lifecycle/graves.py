@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.intake.stream_alarms import shut_streams
+from appliance.limits import lifecycle as limits
 from appliance.making_room import Emptied, Emptier
 from appliance.station import Station
 from appliance.store.graveyard import GRAVE_OPEN

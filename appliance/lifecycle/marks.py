@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from appliance import limits as station_limits
 from appliance.api.states import FINAL_STATES
+from appliance.limits import lifecycle as lifecycle_limits
 from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.station import Station
 from appliance.store.reads import garbage
@@ -94,7 +94,7 @@ def unreferenced(
                 young, newest = young + 1, max(newest, at)
                 continue
             old.append(digest)
-            if len(old) == station_limits.GC_PAGE:
+            if len(old) == lifecycle_limits.GC_PAGE:
                 yield Unreferenced(name, tuple(old), shown)
                 old.clear()
         if old:

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.upkeep import said
+from appliance.limits import lifecycle as limits
 from appliance.station import Station
 from appliance.store.reads.upkeep import blobs_after, last_reread
 from appliance.store.writes.lifecycle import SaveReread

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings, damages, unread
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.metadata_check import check
+from appliance.limits import lifecycle as limits
 from appliance.store.reads.upkeep import blobs_after, last_scrub
 from appliance.store.writes.lifecycle import SaveScrub
 from bundles.errors import FailedError, MalformedError, UsageError

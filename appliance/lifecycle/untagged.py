@@ -13,7 +13,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from appliance import limits as station_limits
+from appliance.limits import lifecycle as lifecycle_limits
 from appliance.station import Station
 from appliance.store.reads import untagged as store
 from appliance.store.reads.untagged import ShownManifest
@@ -54,7 +54,7 @@ class ManifestReferences:
                 raise FailedError("a manifest is damaged on disk", thing=digest, remedy="run: lockgate scrub")
             manifest = parse_manifest(raw)
             known = self._known[digest] = tuple(str(one.digest) for one in (*manifest.manifests, *manifest.blobs))
-            if len(self._known) > station_limits.NAMES_KNOWN:
+            if len(self._known) > lifecycle_limits.NAMES_KNOWN:
                 self._known.popitem(last=False)
         return known
 

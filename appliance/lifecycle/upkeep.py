@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
+from appliance.limits import lifecycle as limits
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.integrity import WrongRow, last_check

@@ -16,7 +16,7 @@ from array import array
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.measures.series import CELL, Counts, Layout
 from appliance.settings.slo import SloSettings
 from bundles.io.files import failures_named

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from appliance import limits as station_limits
+from appliance.limits import archives as archives_limits
 from appliance.outgoing.gc_pause import uncollected
 from appliance.selecting.platforms import BUILDKIT_SUBJECT
 from bundles import limits
@@ -228,7 +228,7 @@ class _Walk:
         raw = self._shown.read(config.digest, _CONFIG_MOST)
         try:
             document = strict_json.loads(
-                raw, ceiling=_CONFIG_MOST, nodes=station_limits.CONFIG_NODES, what="config", floats=True
+                raw, ceiling=_CONFIG_MOST, nodes=archives_limits.CONFIG_NODES, what="config", floats=True
             )
             return str(Platform.from_json(document))
         except MalformedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appliance import limits as station_limits
+from appliance.limits import collecting as collecting_limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from bundles import limits
@@ -21,7 +21,7 @@ class StationShown:
     def __init__(self, blobs: Blobs, metadata: Metadata) -> None:
         self._blobs, self._metadata = blobs, metadata
         self._blocked: dict[str, str] | None = None
-        metadata.keep_pages(station_limits.PLAN_PAGES)
+        metadata.keep_pages(collecting_limits.PLAN_PAGES)
 
     def resolve(self, reference: Reference) -> Descriptor | None:
         """As Shown.resolve."""

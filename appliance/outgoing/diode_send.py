@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.diode import datagrams, sender, session
@@ -23,6 +23,7 @@ from appliance.diode.link_key import link_key
 from appliance.diode.missing import read_code
 from appliance.diode.names import find_diode
 from appliance.jobs.kinds import JobContext, Result
+from appliance.limits import diode as limits
 from appliance.outgoing.build_params import convert
 from appliance.outgoing.signed_folder import VOLUMES, Outgoing, outgoing
 from appliance.paths import StationPaths

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits as station_limits
+from appliance.limits import sbom as sbom_limits
 from appliance.outgoing.closure import Closure
 from appliance.outgoing.delta_base import Base
 from appliance.outgoing.gc_pause import uncollected
@@ -77,7 +77,7 @@ class Plan:
         manifest = _MANIFEST_RECORD * (
             len(self.content.blobs) + len(self.content.requires) + len(self.content.artifacts) + len(volumes)
         )
-        scans = station_limits.SBOM_ROOM if self.undescribed else 0
+        scans = sbom_limits.SBOM_ROOM if self.undescribed else 0
         return Space(
             outside=2 * manifest + scans,
             media=sum(volumes) + manifest * max(self.packing.media, default=1),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance import limits
 from appliance.image_signatures.evidence import is_evidence, lists_evidence
 from appliance.image_signatures.gated import Gated
+from appliance.limits import registry as limits
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.station import Station

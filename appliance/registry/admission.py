@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.admission import review
 from appliance.admission.images import artifact_of
 from appliance.admission.review import Named, Review
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.limits import admission as limits
 from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.reached import require_none_blocked

@@ -13,7 +13,8 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from appliance import limits
+from appliance.limits import audit as audit_limits
+from appliance.limits import registry as limits
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.program_log import lacking
@@ -155,8 +156,8 @@ async def _write_counts(worker: Worker) -> None:
     written = time.monotonic()
     while True:
         await worker.note_pulls()
-        await asyncio.sleep(limits.AUDIT_JOURNAL)
-        if time.monotonic() - written >= limits.AUDIT_COUNTED:
+        await asyncio.sleep(audit_limits.AUDIT_JOURNAL)
+        if time.monotonic() - written >= audit_limits.AUDIT_COUNTED:
             await worker.write_pulls()
             written = time.monotonic()
 

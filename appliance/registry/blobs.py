@@ -9,8 +9,8 @@ from typing import BinaryIO, Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
+from appliance.limits import registry as limits
 from appliance.registry import cached, errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.registry.call import Call
 from appliance.registry.routes import BLOCKS
 from bundles.errors import MalformedError

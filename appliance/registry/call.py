@@ -15,11 +15,13 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording_async
 from appliance.audit.pulls import Pulls
+from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import registry as limits
+from appliance.limits import store as store_limits
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.kept_reads import KeptReads
@@ -160,7 +162,7 @@ class Worker:
         moment = time.monotonic()
         if moment - self._noted.get(thing, -limits.UNREADABLE_NOTED) < limits.UNREADABLE_NOTED:
             return True
-        if len(self._noted) >= limits.DAMAGE_NAMED:
+        if len(self._noted) >= lifecycle_limits.DAMAGE_NAMED:
             self._noted.clear()
         self._noted[thing] = moment
         return False
@@ -186,7 +188,7 @@ class Worker:
 
     def keep_right(self, facts: ManifestFacts) -> None:
         """Remember a row that is what its manifest's bytes say."""
-        if len(self.right) >= limits.ROWS_KNOWN:
+        if len(self.right) >= store_limits.ROWS_KNOWN:
             self.right.clear()
         self.right.add(facts)
 
@@ -412,7 +414,7 @@ class Call:
         turns, (alone, shared) = self.services.blobs.turns, write.things
         with phase(self.request, "turn"):
             while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
-                await asyncio.sleep(limits.TURN_LOOK)
+                await asyncio.sleep(store_limits.TURN_LOOK)
         try:
             yield
         finally:

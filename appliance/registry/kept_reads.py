@@ -12,7 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
+from appliance.limits import store as store_limits
 from appliance.store.reads.registry import BlobFacts, ManifestFacts, Metadata
 
 _NAME: Final = 1024
@@ -49,14 +50,14 @@ class KeptReads:
 
     def keep_manifest(self, repository: str, reference: str, facts: ManifestFacts) -> None:
         """Keep what was read behind `look` without a wait."""
-        if len(self.manifests) >= limits.ROWS_KNOWN:
+        if len(self.manifests) >= store_limits.ROWS_KNOWN:
             self.manifests.clear()
-        if len(facts.annotations_json) < limits.ROW_KNOWN:
+        if len(facts.annotations_json) < store_limits.ROW_KNOWN:
             self.manifests[repository, reference] = facts
 
     def keep_blob(self, repository: str, reference: str, facts: BlobFacts) -> None:
         """As `keep_manifest`."""
-        if len(self.blobs) >= limits.ROWS_KNOWN:
+        if len(self.blobs) >= store_limits.ROWS_KNOWN:
             self.blobs.clear()
         self.blobs[repository, reference] = facts
 

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 
 from aiohttp.helpers import rfc822_formatted_time
 
-from appliance import limits
+from appliance.limits import registry as limits
+from appliance.limits import store as store_limits
 from appliance.registry.call import Worker
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError
@@ -103,7 +104,7 @@ class Lane:
         """Raises RefusedRequestError."""
         target = self._targets.get(path)
         if target is None:
-            if len(self._targets) >= limits.ROWS_KNOWN:
+            if len(self._targets) >= store_limits.ROWS_KNOWN:
                 self._targets.clear()
             target = self._targets[path] = parse(path)
         return target

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError

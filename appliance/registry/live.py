@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.live import LiveCount, LiveRequest, WorkerLive
+from appliance.limits import station as limits
 from appliance.registry.request_log import SHOWN, Answered
 from bundles.errors import LockgateError
 from bundles.io.files import write_atomic

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
+from appliance.limits import registry as limits
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etags

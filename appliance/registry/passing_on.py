@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import caching as limits
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag
 from appliance.registry.pull_through import Outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance import limits
+from appliance.limits import admission as limits
 from appliance.registry.call import Call
 from appliance.registry.manifests import bytes_of
 from bundles.errors import RefusedError

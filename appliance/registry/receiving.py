@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.watch import phase

@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
+from appliance.limits import store as store_limits
 from appliance.registry.call import Call
 from appliance.registry.manifests import bytes_of
 from appliance.store.reads.manifest_facts import as_the_bytes_say
@@ -68,7 +69,7 @@ async def _by_bytes(call: Call, facts: ManifestFacts) -> ManifestFacts | None:
     if known is None:
         return None
     said = await call.worker.in_thread(as_the_bytes_say, facts, known.body)
-    if said is facts and len(facts.annotations_json) < limits.ROW_KNOWN:
+    if said is facts and len(facts.annotations_json) < store_limits.ROW_KNOWN:
         call.worker.keep_right(facts)
     return said
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.registry.conditional import Span
 from appliance.registry.watch import phase
 from bundles.limits import CHUNK, KIB, MIB

@@ -9,7 +9,7 @@ from typing import Any, Final
 import uvloop
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.plain_http import one_line
 from appliance.registry.lane import Lane
 from appliance.registry.lane_protocol import LaneRunner

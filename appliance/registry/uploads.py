@@ -12,8 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
+from appliance.limits import registry as limits
 from appliance.registry import errors
 from appliance.registry.blobs import is_whole
 from appliance.registry.call import Call, parse_digest

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from appliance import limits
+from appliance.limits import registry as limits
 from appliance.store.reading import Verdict, examine
 from bundles.oci.digest import Digest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import lifecycle as limits
 from appliance.release_check.replay import read_bytes
 from appliance.station import Station
 from appliance.store.reads.links import linked_manifest_rows

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from appliance import limits
 from appliance.audit.acts import mark
 from appliance.audit.reading import own_heads, own_since
+from appliance.limits import lifecycle as limits
 from appliance.paths import StationPaths
 from appliance.release_check.account_record import ABOUT, AccountRecord, Accounts
 from appliance.release_check.changed_accounts import Wrong, wrong_in

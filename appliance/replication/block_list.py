@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
+from appliance.limits import registry as registry_limits
 from appliance.outgoing.collect.registry_client import RegistryClient
 from bundles import limits as format_limits
 from bundles.errors import MalformedError, RefusedError
@@ -46,7 +47,7 @@ def _checked(raw: bytes, side: str) -> dict[str, str]:
                 f"the primary is an {there} station, and this one is {side}", thing=_PATH,
                 remedy="follow a station of the same side: what crosses the gap goes by bundle", code="replica-side",
             )  # fmt: skip
-        return {str(Digest.parse(one["digest"])): safe(str(one["why"])[: limits.BLOCK_TOLD]) for one in listed}
+        return {str(Digest.parse(one["digest"])): safe(str(one["why"])[: registry_limits.BLOCK_TOLD]) for one in listed}
     except (MalformedError, LookupError, TypeError, AttributeError):
         raise _malformed("is none") from None
 

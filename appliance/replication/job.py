@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.jobs.documents import WAITS
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import replication as limits
 from appliance.outgoing.build_params import convert
 from appliance.replication import standing
 from appliance.replication.look import RepositoryLook
@@ -136,7 +138,12 @@ class _Following:
             try:
                 found = run_round(self._context, self._params.name, self._settings, self._params.take, self._failed)
             except LockgateError as error:
-                self._write(before, began=began, ended=clock.now(), fault=error.diagnostics()[: limits.COLLECT_REASON])
+                self._write(
+                    before,
+                    began=began,
+                    ended=clock.now(),
+                    fault=error.diagnostics()[: collecting_limits.COLLECT_REASON],
+                )
                 raise
             repositories = {
                 name: _standing(one, before.repositories.get(name), found.began, deletes=found.deletes)
@@ -197,7 +204,7 @@ def _standing(
             Stuck(tag=one.tag, why=str(one.verdict), here=one.here, there=one.there)
             for one in found.stuck[: limits.REPLICA_TOLD]
         ),
-        fault="" if first is None else first.diagnostics()[: limits.COLLECT_REASON],
+        fault="" if first is None else first.diagnostics()[: collecting_limits.COLLECT_REASON],
     )  # fmt: skip
 
 
@@ -212,7 +219,7 @@ def _result(name: str, found: Found) -> Result:
             for one in every for each in one.stuck[: limits.REPLICA_TOLD]
         ],
         "failed": [
-            {"thing": thing, "why": error.diagnostics()[: limits.COLLECT_REASON]}
+            {"thing": thing, "why": error.diagnostics()[: collecting_limits.COLLECT_REASON]}
             for one in every for thing, error in _some(list(one.failed.items()))
         ],
     }  # fmt: skip

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from appliance import limits
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import replication as limits
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import all_of, each_of, in_thread
@@ -203,10 +204,10 @@ class Looking:
             for listed in await all_of(self._primary.referrers(repository, digest) for digest in fresh):
                 waiting += [one.digest for one in listed]
                 count += len(listed)
-            if count > limits.COLLECT_EVIDENCE:
+            if count > collecting_limits.COLLECT_EVIDENCE:
                 raise RefusedError(
                     "too much refers to an artifact", thing=f"{repository}@{root}",
-                    remedy=f"at most {limits.COLLECT_EVIDENCE} manifests are followed",
+                    remedy=f"at most {collecting_limits.COLLECT_EVIDENCE} manifests are followed",
                 )  # fmt: skip
         return False
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import replication as limits
 from appliance.outgoing.collect.access import HostAccess
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.kept import KeptBytes
@@ -72,7 +73,7 @@ class Primary:
             )  # fmt: skip
         self._context = pinned_context(root, name, settings) if secure else None
         self._hosts = Hosts(say=say)
-        self._kept = KeptBytes(limits.COLLECT_MEMORY)
+        self._kept = KeptBytes(collecting_limits.COLLECT_MEMORY)
         self._pace = Pace(settings.rate)
 
     async def close(self) -> None:
@@ -135,16 +136,16 @@ class Primary:
         found: list[Descriptor] = []
         async for page in self._referrers(repository, digest):
             found += page
-            if len(found) > limits.REMOTE_REFERRERS:
+            if len(found) > collecting_limits.REMOTE_REFERRERS:
                 raise MalformedError(
                     "the primary lists too many referrers", thing=f"{repository}@{digest}",
-                    remedy=f"at most {limits.REMOTE_REFERRERS} are followed",
+                    remedy=f"at most {collecting_limits.REMOTE_REFERRERS} are followed",
                 )  # fmt: skip
         return found
 
     async def _referrers(self, repository: str, digest: Digest) -> AsyncIterator[Sequence[Descriptor]]:
         client, path = self._client(repository), f"referrers/{digest}"
-        for _ in range(limits.REMOTE_PAGES):
+        for _ in range(collecting_limits.REMOTE_PAGES):
             try:
                 document = await client.document(path)
             except NotFoundError:

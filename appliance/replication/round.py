@@ -10,10 +10,12 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.jobs.documents import WAITS
 from appliance.jobs.kinds import JobContext, lacked_memory, out_of_memory
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import replication as limits
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.tasks import FirstAlone, each_of, end, in_thread
@@ -71,12 +73,12 @@ class _Round:
         self._context, self._name, self._settings, self._failed = context, name, settings, failed
         self._primary = Primary(context.station.paths.root, name, settings, lambda text: context.log(f"[!!] {text}"))
         self._looking = Looking(context.station, name, settings, self._primary, take)
-        self._meter, self._kept = Meter(context), KeptBytes(limits.COLLECT_MEMORY)
-        self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
+        self._meter, self._kept = Meter(context), KeptBytes(collecting_limits.COLLECT_MEMORY)
+        self._shows = FirstAlone(collecting_limits.COLLECT_AT_ONCE)
         self._takes = False
 
     async def run(self) -> Found:
-        asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
+        asyncio.get_running_loop().set_default_executor(Threads(collecting_limits.COLLECT_THREADS))
         task = asyncio.ensure_future(self._run())
         try:
             while not task.done():
@@ -135,7 +137,9 @@ class _Round:
         arrivals = Arrivals(self._context, self._meter, self._kept)
         self._takes = bool(todo)
         try:
-            await each_of((self._take(one, arrivals, found, refused) for one in todo), limits.COLLECT_AT_ONCE)
+            await each_of(
+                (self._take(one, arrivals, found, refused) for one in todo), collecting_limits.COLLECT_AT_ONCE
+            )
         finally:
             self._takes = False
             await arrivals.recorded()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import replication as limits
 from bundles.errors import LockgateError
 from bundles.io.files import read_small, write_atomic
 

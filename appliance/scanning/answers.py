@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.match import Match, Owners, superseded
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
@@ -24,6 +24,7 @@ from appliance.api.scanning import (
     VulnerabilityFound,
 )
 from appliance.image_verdicts import SCANNED, Advisories, ImageVerdict, gaps_of, verdict_on
+from appliance.limits import scanning as limits
 from appliance.scanning.images import Image, images_of, is_image
 from appliance.scanning.index import bring_in
 from appliance.scanning.kept_damage import DamagedImages

@@ -12,8 +12,9 @@ import binascii
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from appliance import limits
 from appliance.advisories.sbom import Listed, listed_in
+from appliance.limits import sbom as sbom_limits
+from appliance.limits import scanning as limits
 from appliance.station import Station
 from appliance.store.reads.components import evidence_beside, indexes_shown
 from bundles import limits as bundle_limits
@@ -99,10 +100,10 @@ def _read(station: Station, layer: Descriptor, image: Digest) -> Listed | None:
     """What a layer lists; None for an attestation that is no SBOM. Raises MalformedError."""
     if layer.media_type in _UNREAD:
         raise MalformedError(f"an SBOM as {layer.media_type}, which is not read here")
-    if layer.size > limits.SBOM_DOCUMENT:
+    if layer.size > sbom_limits.SBOM_DOCUMENT:
         raise MalformedError("it is too large to be read")
     with station.blobs.open_blob(layer.digest) as file:
-        raw = file.read(limits.SBOM_DOCUMENT + 1)
+        raw = file.read(sbom_limits.SBOM_DOCUMENT + 1)
     document = _decoded(raw)
     if layer.media_type in SBOM_TYPES:
         return listed_in(document)
@@ -146,6 +147,6 @@ def _is_about(subjects: Any, image: Digest) -> bool:
 
 def _decoded(raw: bytes) -> Any:
     return strict_json.loads(
-        raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True,
-        memory=limits.SBOM_DECODED,
+        raw, ceiling=sbom_limits.SBOM_DOCUMENT, nodes=sbom_limits.SBOM_NODES, what="an SBOM", floats=True,
+        memory=sbom_limits.SBOM_DECODED,
     )  # fmt: skip

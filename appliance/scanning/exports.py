@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from appliance import limits
+from appliance.limits import scanning as limits
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.io.display import safe

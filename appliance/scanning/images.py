@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance import limits as station_limits
+from appliance.limits import scanning as scanning_limits
 from appliance.station import Station
 from appliance.store.reads.left_out import left_out_platform
 from bundles import limits
@@ -57,7 +57,7 @@ def images_of(station: Station, reference: Reference) -> tuple[Digest, list[Imag
         further = [child for child in manifests_of(manifest) if child not in seen]
         seen.update(further)
         waiting += [(child, platforms[child]) for child in reversed(dict.fromkeys(further))]
-        if len(seen) > station_limits.SCAN_IMAGES:
+        if len(seen) > scanning_limits.SCAN_IMAGES:
             raise UsageError("the index names too many manifests", thing=str(reference))
     if not found:
         raise UsageError("no image, so no SBOM is made of it", thing=str(reference), remedy="name an image or an index")

@@ -9,8 +9,9 @@ import time
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from appliance import limits
 from appliance.advisories.seals import index_key
+from appliance.limits import sbom as sbom_limits
+from appliance.limits import scanning as limits
 from appliance.outgoing.sbom.index import index_write, listed_write, unreadable
 from appliance.scanning import carried
 from appliance.station import Station
@@ -104,7 +105,7 @@ def _document(station: Station, sbom: Digest) -> bytes:
     """An SBOM's bytes. Raises MalformedError for a manifest that holds none, and what reading raises."""
     with station.blobs.open_blob(sbom) as file:
         manifest = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1))
-    if len(manifest.layers) != 1 or manifest.layers[0].size > limits.SBOM_DOCUMENT:
+    if len(manifest.layers) != 1 or manifest.layers[0].size > sbom_limits.SBOM_DOCUMENT:
         raise MalformedError("it is no SBOM of one document, or too large")
     with station.blobs.open_blob(manifest.layers[0].digest) as file:
-        return file.read(limits.SBOM_DOCUMENT + 1)
+        return file.read(sbom_limits.SBOM_DOCUMENT + 1)

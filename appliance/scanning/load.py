@@ -16,13 +16,14 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
 from appliance.advisories.seals import DAMAGED, index_key
 from appliance.advisories.sums import Sums, entry_place, entry_sum, id_place
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, Result
+from appliance.limits import scanning as limits
 from appliance.outgoing.collected_file import collected_file
 from appliance.scanning import exploitation, vex
 from appliance.scanning.exports import Export, ZipExport, open_export

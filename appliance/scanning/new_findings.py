@@ -6,13 +6,13 @@ import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from appliance import limits
 from appliance.advisories.match import Match, match_package
 from appliance.advisories.packages import Package
 from appliance.advisories.seals import index_key
 from appliance.advisories.severity import LEVELS
 from appliance.api.scanning import Hit, NewFindings, Use
 from appliance.image_verdicts import Advisories
+from appliance.limits import scanning as limits
 from appliance.scanning.answers import OwnPackages, Places, Shows, count_seen, finding_of, not_scanned, sources
 from appliance.scanning.index import bring_in
 from appliance.station import Station

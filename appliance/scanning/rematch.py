@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from appliance import limits
 from appliance.advisories.match import Match, Matches, Owners, match_package, may_be_owned, superseded
 from appliance.advisories.names import lookup_name
 from appliance.advisories.packages import Package
 from appliance.advisories.severity import SEVERE
 from appliance.image_verdicts import Advisories
+from appliance.limits import scanning as limits
 from appliance.store.ports import Reader
 from appliance.store.reads import components, news
 from appliance.store.reads.sealed import Load

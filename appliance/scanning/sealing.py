@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.advisories.sums import NewsSum, Sums, bucket_seal, list_seal, list_text, source_seal
 from appliance.jobs.kinds import JobContext
+from appliance.limits import scanning as limits
 from appliance.store.ports import Reader
 from appliance.store.reads.advisories import Source
 from appliance.store.reads.sealed import Load, fields_of, is_whole, standing

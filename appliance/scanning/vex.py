@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.advisories.sums import statement_place, statement_sum
 from appliance.advisories.vex.reading import is_vex, read_vex
 from appliance.advisories.vex.statements import Document, malformed
 from appliance.jobs.kinds import JobContext, Result
+from appliance.limits import scanning as limits
 from appliance.scanning.exploitation import summary
 from appliance.scanning.exports import Export, copied
 from appliance.scanning.sealing import Sealing, is_held

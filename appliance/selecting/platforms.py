@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.descriptor import Descriptor, Platform, is_platform
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.patterns import covers
 from appliance.permissions import check_pattern, matches
 from appliance.selecting.versions import TagVersion, VersionRange, tag_version

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from appliance import limits
+from appliance.limits import jobs as limits
 from appliance.program_log import lacking, log_to_stderr
 from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import take_little_space

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
 from appliance.access.tls import server_context
 from appliance.addresses import split_listen
 from appliance.audit.checkpoints import sign_end
@@ -26,6 +25,7 @@ from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.lifecycle.restored_copy import note_went_back, shut_if_forgotten
+from appliance.limits import store as limits
 from appliance.measures.objectives import Objectives, of_site
 from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open

@@ -14,7 +14,6 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.access.directory_of import directory_accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
@@ -29,6 +28,7 @@ from appliance.audit.pull_journal import PullJournal
 from appliance.caching.asking import Asking
 from appliance.door import Door
 from appliance.image_signatures.pulls import StationPulls
+from appliance.limits import store as limits
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.origin import require_open

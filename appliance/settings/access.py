@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance import limits
 from appliance.api.states import Role
+from appliance.limits import access as limits
 from appliance.permissions import Network, Rules, check_pattern, check_role, parse_networks
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import caching as limits
 from appliance.permissions import check_pattern
 from appliance.settings.caches import prefix_of, split_upstream
 from appliance.settings.form_kinds import Form, passes, text, texts, whole

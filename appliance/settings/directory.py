@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from appliance import limits
 from appliance.addresses import split_listen
+from appliance.limits import access as limits
 from appliance.permissions import Grant, check_pattern, check_role, is_guarded
 from appliance.settings.form_kinds import FILE, Form, choice, text
 from bundles.errors import LockgateError, UsageError

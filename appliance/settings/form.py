@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from appliance import limits as station_limits
 from appliance.addresses import split_listen
 from appliance.api.states import ROLES
+from appliance.limits import access as access_limits
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import forwarding as forwarding_limits
+from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import station as station_limits
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.admission import ADMISSION
 from appliance.settings.cache_form import CACHES, wrong_caches
@@ -93,7 +97,9 @@ _LISTEN: Final = 'an address and a port, as "127.0.0.1:5000" or "[::1]:5000"'
 _PATTERNS: Final = texts('patterns of repositories, as "team/app", "team/*" or "team/**"', passes(check_pattern))
 _NETWORKS: Final = 'networks or addresses, as "10.0.0.0/8" or "10.1.2.3"'
 _is_network: Final = passes(lambda value: parse_networks([value]))
-_MIRRORS: Final = f'at most {station_limits.UPSTREAM_MIRRORS} mirrors, as "mirror.example" or "cache.example:5000/hub"'
+_MIRRORS: Final = (
+    f'at most {collecting_limits.UPSTREAM_MIRRORS} mirrors, as "mirror.example" or "cache.example:5000/hub"'
+)
 _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
     {
         "ca": FILE,
@@ -103,9 +109,9 @@ _UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
         "proxy": Form('a URL without an account, as "http://proxy.example:3128", or "" for none',
                       text(lambda value: value == "" or passes(check_proxy)(value))),
         "mirrors": Form(f"a list of {_MIRRORS}",
-                        lambda value: isinstance(value, list) and len(value) <= station_limits.UPSTREAM_MIRRORS,
+                        lambda value: isinstance(value, list) and len(value) <= collecting_limits.UPSTREAM_MIRRORS,
                         passes(check_mirror)),
-        "concurrency": whole(1, station_limits.UPSTREAM_CONCURRENCY, " of requests at once"),
+        "concurrency": whole(1, collecting_limits.UPSTREAM_CONCURRENCY, " of requests at once"),
     }
 )  # fmt: skip
 """The settings of one registry."""
@@ -152,8 +158,8 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "partial_imports": texts('streams, as "alpha.bravo" or "alpha.*"', text(_is_stream)),
         "sparse_indexes": FLAG,
         "chunk_minimum": whole(0, limits.MIB * 1024, " of bytes"),
-        "reverify_hours": whole(*station_limits.REVERIFY_HOURS, " of hours"),
-        "gc_grace_hours": whole(*station_limits.GC_GRACE_HOURS, " of hours"),
+        "reverify_hours": whole(*lifecycle_limits.REVERIFY_HOURS, " of hours"),
+        "gc_grace_hours": whole(*lifecycle_limits.GC_GRACE_HOURS, " of hours"),
         "metrics_listen": Form(f'{_LISTEN}, or ""', lambda value: value == "" or passes(split_listen)(value)),
         "media_roots": texts('whole paths of folders, as "/media"', text(_is_path)),
         "access.anonymous_pull": _PATTERNS,
@@ -166,7 +172,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "access.requests_per_second": Form(f"a number from 0 to {_RATE_MOST}", _is_rate),
         "access.socket_group": Form('the name of a group of this system, or ""',
                                     text(lambda value: value == "" or _GROUP.match(value) is not None)),
-        "access.session_minutes": whole(1, station_limits.SESSION_LIFE // 60, " of minutes"),
+        "access.session_minutes": whole(1, access_limits.SESSION_LIFE // 60, " of minutes"),
         "tls.certificate": FILE,
         "tls.key": FILE,
         "tls.ca": FILE,
@@ -191,9 +197,9 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         ),
         "collect.use_host_configuration": FLAG,
         "webhooks": Form(
-            f"a table for each of at most {station_limits.WEBHOOKS} endpoints, named by a-z, 0-9 and -, as"
+            f"a table for each of at most {forwarding_limits.WEBHOOKS} endpoints, named by a-z, 0-9 and -, as"
             " [webhooks.deploy]",
-            lambda value: isinstance(value, dict) and len(value) <= station_limits.WEBHOOKS,
+            lambda value: isinstance(value, dict) and len(value) <= forwarding_limits.WEBHOOKS,
             name=text(lambda name: _OBJECTIVE_NAME.match(name) is not None), inside=_WEBHOOK,
         ),
         "log.format": choice("text", "json"),

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import diode as diode_limits
+from appliance.limits import replication as replication_limits
+from appliance.limits import transfer as limits
 from appliance.permissions import check_pattern
 from appliance.settings import diodes
 from appliance.settings.form_kinds import FILE, FLAG, Form, passes, text, texts, whole
@@ -62,15 +64,15 @@ _DIODE: Final[Mapping[str, Form]] = MappingProxyType(
         "mtu": whole(600, 9000, " of bytes"),
         "rate": whole(10_000, 10**10, " of bytes a second"),
         "repair": whole(0, 200, " of percent"),
-        "repeat": whole(1, limits.DIODE_ROUNDS, " of rounds"),
+        "repeat": whole(1, diode_limits.DIODE_ROUNDS, " of rounds"),
         "drop_folder": Form("the name of a drop folder", text(lambda value: NAME.match(value) is not None)),
         "key": FLAG,
     }
 )
 
 DIODES: Final = Form(
-    f"a table for each of at most {limits.DIODES} one-way links, named by a-z, 0-9 and -, as [diodes.gap]",
-    lambda value: isinstance(value, dict) and len(value) <= limits.DIODES,
+    f"a table for each of at most {diode_limits.DIODES} one-way links, named by a-z, 0-9 and -, as [diodes.gap]",
+    lambda value: isinstance(value, dict) and len(value) <= diode_limits.DIODES,
     name=text(lambda name: NAME.match(name) is not None), inside=_DIODE,
 )  # fmt: skip
 
@@ -83,7 +85,7 @@ _REPLICA: Final[Mapping[str, Form]] = MappingProxyType(
         "ca": FILE,
         "account": Form('a robot there, as "robot-follower"', text(lambda value: _ROBOT.match(value) is not None)),
         "repositories": texts('patterns of repositories, as "team/app", "team/*" or "**"', passes(check_pattern)),
-        "every": whole(*limits.REPLICA_EVERY, " of seconds"),
+        "every": whole(*replication_limits.REPLICA_EVERY, " of seconds"),
         "hours": _HOST["hours"],
         "rate": _HOST["rate"],
         "deletes": FLAG,
@@ -92,9 +94,9 @@ _REPLICA: Final[Mapping[str, Form]] = MappingProxyType(
 )  # fmt: skip
 
 REPLICAS: Final = Form(
-    f"a table for each of at most {limits.REPLICAS} stations that this one follows, named by a-z, 0-9 and -, as"
-    " [replicas.north]",
-    lambda value: isinstance(value, dict) and len(value) <= limits.REPLICAS,
+    f"a table for each of at most {replication_limits.REPLICAS} stations that this one follows,"
+    " named by a-z, 0-9 and -, as [replicas.north]",
+    lambda value: isinstance(value, dict) and len(value) <= replication_limits.REPLICAS,
     name=text(lambda name: NAME.match(name) is not None), inside=_REPLICA,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import access as limits
 from appliance.settings.form_kinds import FILE, Form, text, texts, whole
 
 ALGORITHMS: Final = (

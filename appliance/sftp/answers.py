@@ -13,7 +13,7 @@ from typing import Final
 import paramiko
 from paramiko.sftp import CMD_ATTRS, CMD_CLOSE, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READDIR, CMD_STATUS, CMD_VERSION
 
-from appliance import limits
+from appliance.limits import transfer as limits
 
 _NUMBER: Final = struct.Struct(">I")
 _FIELDS: Final = ((0x1, 8), (0x2, 8), (0x4, 4), (0x8, 8))

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import transfer as limits
 from appliance.settings.transfer_hosts import TransferHostSettings, split_address
 from appliance.sftp.names import shown
 from appliance.sftp.secrets import Secrets, secrets_of

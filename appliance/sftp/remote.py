@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import transfer as limits
 from appliance.sftp.names import shown
 from bundles.errors import FailedError, RefusedError
 

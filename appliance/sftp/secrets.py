@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import transfer as limits
 from appliance.settings.transfer_hosts import TransferHostSettings
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.io.files import read_small

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from appliance import limits
+from appliance.limits import transfer as limits
 from appliance.settings.transfer_hosts import TransferHostSettings
 from appliance.sftp.carry import Moved
 from appliance.sftp.connection import CutError, Hosts, errors_named

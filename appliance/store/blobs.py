@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store.collection_lock import CollectionLock
 from appliance.store.files import Files, OsFiles, explain

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store.files import explain
 from bundles.ports import Progress

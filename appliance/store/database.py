@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store import own_code
 from appliance.store.rows import add_functions, as_text
 from bundles.errors import FailedError, UsageError

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from zlib import crc32
 
-from appliance import limits
+from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import store as limits
 from appliance.store.engine import engine_of
 from appliance.store.errors import DamagedEngineError
 from appliance.store.ports import Reader
@@ -240,10 +241,10 @@ def _pages(
 ) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of a statement, a page at a time; the next page goes on behind the last row's columns at `places`. Ends
     where rows are not in their order, which the structure's check names."""
-    while page := reader.execute(statement, (*after, limits.GC_PAGE)).fetchall():
+    while page := reader.execute(statement, (*after, lifecycle_limits.GC_PAGE)).fetchall():
         yield page
         begun, after = after, tuple(page[-1][place] for place in places)
-        if len(page) < limits.GC_PAGE or after <= begun:
+        if len(page) < lifecycle_limits.GC_PAGE or after <= begun:
             return
 
 

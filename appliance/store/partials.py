@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.files import explain
 from bundles.errors import RefusedError

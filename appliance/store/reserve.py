@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from bundles.errors import NoSpaceError
 from bundles.io.display import some
 from bundles.io.files import own_as_folder

@@ -22,7 +22,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.files import explain
 
 _ACTS: Final = 1

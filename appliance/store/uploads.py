@@ -20,7 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import registry as registry_limits
+from appliance.limits import store as limits
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.files import FULL, explain
 from appliance.store.partials import Partials
@@ -176,7 +177,7 @@ class UploadSessions:
         Takes what a killed job left in `uploads/` too, and partial blobs of `limits.PARTIAL_EXPIRES`, or of
         `older_than` where that is less than `limits.UPLOAD_EXPIRES`. Grows with the files there.
         """
-        partial = limits.PARTIAL_EXPIRES if older_than >= limits.UPLOAD_EXPIRES else older_than
+        partial = limits.PARTIAL_EXPIRES if older_than >= registry_limits.UPLOAD_EXPIRES else older_than
         removed = Partials(self.blobs).sweep(partial)
         before = time.time() - older_than
         for path in list(self.blobs.uploads.iterdir()):

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import forwarding as limits
 from bundles.documents.audit_log import line_of
 
 _AUDIT: Final = 13

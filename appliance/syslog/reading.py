@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from appliance import limits
 from appliance.audit.seals import seals_of
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from bundles import limits as bundle_limits
 from bundles.documents.audit_log import Segment, segments

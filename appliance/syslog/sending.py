@@ -18,8 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance import limits
 from appliance.addresses import split_listen
+from appliance.limits import forwarding as limits
 from appliance.settings.syslog import SyslogSettings
 from bundles.errors import UsageError
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.store.reserve import Reserve
 from appliance.tracing.spans import Resource, Span
 

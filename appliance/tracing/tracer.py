@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store.reserve import Reserve

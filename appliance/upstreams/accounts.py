@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from bundles.errors import UsageError
 
 HUB: Final = "docker.io"

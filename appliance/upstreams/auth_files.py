@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.upstreams.accounts import HUB, Account, Accounts, canonical_host, keys_of
 from appliance.upstreams.credential_helpers import MissingHelperError, ask_helper
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError

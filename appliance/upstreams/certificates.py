@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.io.files import open_regular
 

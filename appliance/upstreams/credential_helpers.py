@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.upstreams.accounts import HUB, Account
 from bundles.errors import FailedError, UsageError
 from bundles.processes import start as children

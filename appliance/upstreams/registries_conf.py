@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.upstreams.accounts import canonical_host, keys_of
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io import toml

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import Act
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from appliance.patterns import covers
 from appliance.settings.webhooks import WebhookSettings

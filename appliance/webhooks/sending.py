@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from appliance import limits
+from appliance.limits import forwarding as limits
 from appliance.permissions import Network, is_within, parse_networks
 from appliance.settings.webhooks import WebhookSettings
 

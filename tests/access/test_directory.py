@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.access.certificates import make_ca
 from appliance.access.directory import DirectoryError, Person
 from appliance.access.ldap_directory import LdapDirectory, normal
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.permissions import Grant
 from appliance.settings.directory import DirectorySettings, grant_of

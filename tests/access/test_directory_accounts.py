@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
+from appliance.limits import access as limits
 from appliance.permissions import Grant
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.api.states import ROLES
+from appliance.limits import control as limits
 from appliance.permissions import is_guarded
 from appliance.store.database import open_writer
 from appliance.store.reads import credentials

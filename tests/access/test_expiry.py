@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.control.server import application
+from appliance.limits import access as limits
 from bundles.documents.audit_log import LANES
 from tests.control.test_who_may_call import Played, a_station, served
 

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access import passwords
 from appliance.access.identity import LockedError, StationIdentity
 from appliance.access.passwords import BusyError, HashingThreads
 from appliance.access.rate_limits import Buckets
 from appliance.addresses import origin_of
+from appliance.limits import access as limits
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, verify_log
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import FileAudit
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.origin import Origin, adopt, read_origin, require_made_so, require_open, write_origin
 from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve

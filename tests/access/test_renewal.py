@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from appliance import limits
 from appliance.access.certificates import SERVER, is_due, load, make_ca, make_server, names_of, recertify_server
 from appliance.access.tls import server_context
 from appliance.audit.acts import Act
 from appliance.control.renewal import renew_if_due
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.settings.access import TlsSettings
 from appliance.settings.station import Config

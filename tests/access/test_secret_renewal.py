@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.audit.acts import Act
 from appliance.control.routes.tokens import due
+from appliance.limits import access as limits
 from appliance.store.reads.accounts import Secret
 from appliance.store.writes.access import AddSecret
 from bundles.errors import FailedError

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import MARK, Known, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_secret, new_secret
 from appliance.api.errors import LOG_IN_OVER, NO_ACCOUNT
@@ -25,6 +25,7 @@ from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.jobs import queue
 from appliance.jobs.service import Jobs
+from appliance.limits import access as limits
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
+from appliance.limits import registry as limits
 from appliance.paths import StationPaths
 from appliance.settings.access import TlsSettings
 from appliance.settings.form import faults

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from appliance import limits
 from appliance.access import tokens
 from appliance.access.scopes import Scope
+from appliance.limits import access as limits
 from bundles.errors import RefusedError, UsageError
 
 KID = "1700000000-0011223344556677"

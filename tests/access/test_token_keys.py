@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access import token_cache, token_keys
+from appliance.limits import access as limits
 from appliance.store.writes.access import RevokeTokens
 from tests.access.site import Site, bearer, token
 

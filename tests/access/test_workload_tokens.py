@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from appliance import limits
 from appliance.access import workload_tokens
 from appliance.access.workload_keys import KeyFile, parse_keys
 from appliance.access.workload_tokens import RefusedTokenError, Workload, check_claims, read, verify
+from appliance.limits import access as limits
 from appliance.settings.form import faults
 from appliance.settings.workload_issuers import WorkloadIssuerSettings, robot_of
 from bundles.errors import LockgateError, MalformedError

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
+from appliance.limits import access as limits
 from appliance.store.reads.accounts import check_name
 from appliance.store.writes.access import DisableAccount, EnableAccount
 from bundles.errors import UsageError

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.admission import review as reviews
 from appliance.admission.images import artifact_of
 from appliance.admission.review import read_image_review, read_review, uid_of
+from appliance.limits import admission as limits
 from bundles.errors import MalformedError, RefusedError
 from tests.admission.reviews import UID, image_review, pod_spec, review, workload
 

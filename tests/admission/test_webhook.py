@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.image_signatures.pulls import StationPulls
+from appliance.limits import admission as limits
+from appliance.limits import image_signatures as signature_limits
 from appliance.registry.services import RegistrySettings
 from appliance.settings.image_policy import ImageRule
 from appliance.store.database import open_reader
@@ -66,8 +68,8 @@ class Cluster(Held):
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(limits, "PULL_POLICY_LOOK", 3600.0)
-        patched.setattr(limits, "PULL_OBJECTION_KEPT", 0.0)
+        patched.setattr(signature_limits, "PULL_POLICY_LOOK", 3600.0)
+        patched.setattr(signature_limits, "PULL_OBJECTION_KEPT", 0.0)
         with Cluster(tmp_path_factory.mktemp("cluster")) as opened:
             pulls = StationPulls(opened.paths, opened.blobs, Metadata(opened.paths.database))
             opened._stack.callback(pulls.close)

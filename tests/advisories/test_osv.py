@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from packaging.version import InvalidVersion, Version
 
-from appliance import limits
 from appliance.advisories.ranges import affects, fix_of
 from appliance.advisories.record import Entry, Record, lookup_of, read_record
 from appliance.advisories.severity import rate
 from appliance.advisories.versions.errors import NoVersionError
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 from tests.advisories.pairs import DATA
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.advisories.match import judge, match_package
 from appliance.advisories.packages import Package, is_covered, package_of
 from appliance.advisories.record import Entry, lookup_of, read_record
 from appliance.advisories.sbom import read_sbom
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.advisories.vex.reading import is_vex, read_vex
 from appliance.advisories.vex.statements import Statement, is_about, purl_matches, resolve
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 from tests.scanning.vex import IMAGE, REQUESTS, csaf, openvex, product, said
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import caching as limits
 from appliance.registry.errors import WireError
 from appliance.registry.services import OpenAccess
 from appliance.settings.caches import CacheSettings

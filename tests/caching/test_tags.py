@@ -176,7 +176,7 @@ def test_a_moved_tag_whose_manifest_is_garbage_moves_nothing(site: CacheSite) ->
 
 
 def test_failures_that_are_remembered_are_bounded(site: CacheSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.limits.CACHE_MEMORY", 3)
+    monkeypatch.setattr("appliance.limits.caching.CACHE_MEMORY", 3)
     for number in range(6):
         assert site.manifest(f"none{number}").status == 404
     assert len(site.fetcher._remembered) == 3

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 from tests.conformance.shapes import image
 from tests.registry_server import Answer, Server
 

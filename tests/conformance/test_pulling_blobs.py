@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.oci.digest import Digest
 from tests.registry_server import Server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance import limits as station_limits
+from appliance.limits import registry as registry_limits
 from appliance.registry.services import RegistrySettings
 from bundles import limits
 from bundles.oci.digest import Digest
@@ -79,7 +79,7 @@ def test_a_sha512_digest_and_its_tags_are_pushed_together(server: Server, reposi
 
 def test_too_many_tags_and_malformed_ones_set_none(server: Server, repository: str) -> None:
     content = pushed(server, repository)
-    many = "&".join(f"tag=t{number}" for number in range(station_limits.PUSHED_TAGS + 1))
+    many = "&".join(f"tag=t{number}" for number in range(registry_limits.PUSHED_TAGS + 1))
     assert put(server, repository, content, query=f"?{many}").status == 414
     assert put(server, repository, content, query="?tag=good&tag=-bad").code == "TAG_INVALID"
     assert server.ask("GET", f"/v2/{repository}/tags/list").json["tags"] == ["v1"]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX
 from tests.conformance.shapes import EXAMPLE, Content, artifact, document, image, index

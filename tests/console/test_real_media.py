@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from appliance import limits
 from appliance.access.certificates import default_names, make_server
+from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from tests.console.real_station import PASSWORD, RealStation, console_of
 from tests.peers.stock import Layout

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret
 from appliance.audit import export
@@ -28,6 +28,7 @@ from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.jobs.service import Jobs
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.release_check import changed_deeds as module
 from appliance.release_check import explained_accounts as explained_module
 from appliance.release_check.changed_deeds import changed_deeds

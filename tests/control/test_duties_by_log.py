@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control import duties
 from appliance.control.api import Control
+from appliance.limits import control as limits
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes import pending_changes
 from appliance.store.writes.access import CreateAccount, GrantRole, SetPassword

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.jobs.forms import check_form
 from appliance.jobs.params import JOB_PARAMS, check_params
 from appliance.jobs.service import Jobs
+from appliance.limits import jobs as limits
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.write import AsyncGuarded

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.audit.event import AuditEvent
 from appliance.audit.reading import tail
 from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.service import Jobs
+from appliance.limits import jobs as limits
 from appliance.outgoing import build
 from appliance.paths import StationPaths
 from appliance.station import open_station

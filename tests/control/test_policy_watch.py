@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.control import policy_watch
 from appliance.control.server import application
+from appliance.limits import image_signatures as limits
 from tests.control.test_who_may_call import Played, a_station, served
 
 

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from appliance import limits
 from appliance.control.server import application
 from appliance.jobs.documents import Job
 from appliance.jobs.queue import JobQueue
 from appliance.jobs.service import Jobs
+from appliance.limits import jobs as limits
 from appliance.permissions import Caller
 from bundles.errors import FailedError, UsageError
 from tests.control.test_who_may_call import Played, a_station, served

@@ -13,13 +13,14 @@ import pytest
 import requests
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.audit.reading import tail
 from appliance.control.api import CONTROL
 from appliance.control.callers import Callers
+from appliance.limits import registry as limits
 from appliance.permissions import Caller, Grant, Role, Rules
 from appliance.release_check.moved_tags import moved_tags
 from appliance.release_check.unexplained import unexplained

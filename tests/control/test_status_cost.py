@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access import certificates
 from appliance.control.health import checks
 from appliance.control.store_totals import StoreTotals
+from appliance.limits import access as access_limits
+from appliance.limits import station as limits
 from appliance.paths import StationPaths
 from appliance.store.writes.registry import BlobRow, LinkBlob
 from bundles.errors import FailedError
@@ -98,7 +100,7 @@ def test_a_certificate_is_read_again_where_its_file_is_another_one_alone(
     with opened() as read:
         assert certificates.expiry_of(file, "server").not_after == made.not_after
     assert read == []
-    monkeypatch.setattr(limits, "SERVER_DAYS", 3)
+    monkeypatch.setattr(access_limits, "SERVER_DAYS", 3)
     certificates.make_server(paths, ["localhost"])
     assert certificates.expiry_of(file, "server").not_after < made.not_after
     file.unlink()

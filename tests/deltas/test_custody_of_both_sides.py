@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.reading import newest
 from appliance.custody import record as custody
+from appliance.limits import intake as limits
 from appliance.outgoing.delta_base import take_files
 from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver

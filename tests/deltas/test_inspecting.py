@@ -88,7 +88,7 @@ def test_a_layer_that_could_not_be_looked_through_is_tried_again(
     road: Road, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("appliance.limits.LAYERS_TIME", -1.0)
+        patched.setattr("appliance.limits.archives.LAYERS_TIME", -1.0)
         name = road.release(road.build(image(road, "one", {"opt/app": b"first"})))
     assert section(road, name)[0] == "fail"
     read.clear()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.diode import datagrams, geometry, session, table
 from appliance.diode.folder import NAME, open_unfinished
 from appliance.diode.table import SentFile, Table
 from appliance.diode.telling import Fewer
+from appliance.limits import diode as limits
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder

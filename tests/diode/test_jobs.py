@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.audit.reading import tail
 from appliance.control import diodes
 from appliance.diode import geometry, standing
@@ -19,6 +18,7 @@ from appliance.diode.folder import NAME
 from appliance.diode.receiver import Receiver
 from appliance.intake import diode_receive
 from appliance.jobs.kinds import PartlyDoneError
+from appliance.limits import diode as limits
 from appliance.outgoing import diode_send
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from tests.control.test_recorded_first import FullLog

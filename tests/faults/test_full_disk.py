@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.blobs import BlobStore
 from appliance.store.files import DiskFullError
 from bundles.oci.digest import Digest

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.api.states import FINAL_STATES
 from appliance.audit.acts import FILLING, started
 from appliance.jobs import end_record
 from appliance.jobs.documents import Job, find_job
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.service import Jobs
+from appliance.limits import jobs as limits
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.reserve import ReadOnlyError, Reserve

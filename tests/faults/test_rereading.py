@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.control.health import checks
 from appliance.lifecycle import damage
 from appliance.lifecycle.rereading import Rereading
+from appliance.limits import lifecycle as limits
 from appliance.registry.services import RegistrySettings
 from appliance.registry.verified_files import VerifiedFiles, identity_of
 from appliance.store.reading import Verdict

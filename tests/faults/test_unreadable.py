@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from appliance import limits
 from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
 from appliance.lifecycle.blob_reader import BlobExaminer
+from appliance.limits import lifecycle as limits
 from appliance.store.reading import UnreadableError, Verdict, examine
 from appliance.store.writes.lifecycle import RecordDamage
 from bundles.errors import CancelledError

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.image_signatures.applied import sign
 from appliance.intake import inspection
+from appliance.limits import image_signatures as limits
 from appliance.settings.gates import Gate, PolicyException
 from appliance.settings.image_policy import PolicyRules
 from appliance.store.reads.components import sboms_of

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance import limits
+from appliance.limits import image_signatures as limits
 from appliance.settings.gates import Gate
 from appliance.store.writes.lifecycle import Block
 from bundles.oci.digest import Digest

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.control import handle_socket
 from appliance.control.handle_socket import Handle, Handles, HandleServer
@@ -25,6 +24,7 @@ from appliance.handles import giving
 from appliance.handles.giving import hand_over
 from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.handles.rights import Person
+from appliance.limits import control as limits
 from appliance.local_socket import connect_to, listen_at
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.handles.giving import hand_secret
 from appliance.handles.secrets import SEALS, is_secret, read_secret
 from appliance.jobs.params import check_accounts
+from appliance.limits import collecting as limits
 from bundles.errors import MalformedError, RefusedError, UsageError
 from tests.handles.people import NOBODY, STRANGER, needs_root
 from tests.handles.test_handing_over import Desk, descriptors, desk, folder_of, opening

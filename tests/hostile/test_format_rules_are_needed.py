@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from appliance import limits
 from appliance.archives import contents
+from appliance.limits import archives as limits
 from appliance.outgoing import closure
 from bundles.decide import sequence
 from bundles.decide.sequence import LedgerRow, ledger_verdict

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from appliance import limits as station_limits
 from appliance.image_signatures.states import Found
 from appliance.intake import signature_policy
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import Key, Looked, look
 from appliance.intake.signature_policy import lacks
+from appliance.limits import image_signatures as signature_limits
 from appliance.settings.image_policy import ImagePolicy
 from bundles import limits
 from bundles.errors import RefusedError
@@ -50,7 +50,7 @@ def test_what_an_index_names_many_times_is_read_once_evidence_too() -> None:
 
 
 def test_evidence_and_what_is_not_here_count_among_what_an_index_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_limits, "SIGNED_IMAGES", 8)
+    monkeypatch.setattr(signature_limits, "SIGNED_IMAGES", 8)
     shown = Shown()
     documents = [shown.manifest((IN_TOTO, b"%d" % n), subject=SUBJECT) for n in range(8)]
     assert len(shown.find(shown.index(*documents[:7]), KNOWN)) == 1
@@ -77,7 +77,7 @@ def test_bytes_are_counted_over_all_that_is_looked_at(monkeypatch: pytest.Monkey
     shown.find(index, KNOWN)
     before = sum(shown.reads.values())
     sizes = sum(len(shown.store.blobs[one]) * times for one, times in shown.reads.items() if one in shown.manifests)
-    monkeypatch.setattr(station_limits, "SIGNATURES_READ", sizes * 2 // 3)
+    monkeypatch.setattr(signature_limits, "SIGNATURES_READ", sizes * 2 // 3)
     shown.reads.clear()
     with pytest.raises(RefusedError, match="too much to be read"):
         shown.find(index, KNOWN)
@@ -87,9 +87,9 @@ def test_bytes_are_counted_over_all_that_is_looked_at(monkeypatch: pytest.Monkey
 def test_one_image_alone_does_not_need_all_the_bytes() -> None:
     """However much somebody attaches to it, it can be asked about."""
     carriers = (limits.IMAGE_SIGNATURES + 1) * limits.CARRIER
-    referrers = station_limits.SIGNATURE_REFERRERS * limits.UNNAMED_CARRIER
+    referrers = signature_limits.SIGNATURE_REFERRERS * limits.UNNAMED_CARRIER
     most = carriers + referrers + limits.IMAGE_SIGNATURES_SIZE + 4 * limits.OCI_MANIFEST
-    assert most < station_limits.SIGNATURES_READ
+    assert most < signature_limits.SIGNATURES_READ
 
 
 def test_a_referrer_is_read_where_it_may_bring_a_signature() -> None:
@@ -120,7 +120,7 @@ def test_a_referrer_is_read_where_it_may_bring_a_signature() -> None:
 
 
 def test_a_fallback_index_is_followed_to_its_first_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(station_limits, "SIGNATURE_REFERRERS", 4)
+    monkeypatch.setattr(signature_limits, "SIGNATURE_REFERRERS", 4)
     shown = Shown()
     image = image_in(shown)
     listed = [shown.manifest(("a/b", b"%d" % number), config=OCI_EMPTY) for number in range(12)]

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.intake import image_signers
 from appliance.intake.image_signers import signable
 from appliance.intake.release import chosen
+from appliance.limits import image_signatures as limits
 from bundles.errors import RefusedError
 from bundles.format.manifest import Artifact
 from bundles.image_signatures import notation, notation_cose

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control import policy_watch
 from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, write_of
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.standing import look
+from appliance.limits import audit as audit_limits
+from appliance.limits import image_signatures as limits
 from appliance.trust_acts import revoke
 from bundles.image_signatures.making import Form, sign_image
 from bundles.image_signatures.verdict import Subject
@@ -475,14 +477,14 @@ def test_names_are_listed_whatever_their_images_lack(held: Held) -> None:
 def test_the_audit_log_says_who_was_refused_what_and_why(held: Held) -> None:
     held.person("watcher", "reader **")
     digest = held.push(Image(), "1")
-    for _ in range(limits.AUDIT_FLOOD_FREE + 4):
+    for _ in range(audit_limits.AUDIT_FLOOD_FREE + 4):
         held.pull("manifests/1", name="watcher")
     events = [event for event in held.refusals() if event["actor"] == "watcher"]
     assert events[0]["thing"] == f"/v2/{held.team}/manifests/1"
     detail = events[0]["detail"]
     assert (detail["status"], detail["digest"]) == (403, str(digest))
     assert detail["reason"] == "rule 1 of the policy for images: signed by 0 of 1 that count"
-    assert len(events) == limits.AUDIT_FLOOD_FREE + 1
+    assert len(events) == audit_limits.AUDIT_FLOOD_FREE + 1
     assert events[-1]["detail"]["repeated"] == 4
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.jobs.queue import CARRYING, RUNNING
+from appliance.limits import jobs as job_limits
+from appliance.limits import sbom as limits
 from tests.peer_tools import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +78,7 @@ def test_a_service_has_a_ceiling_of_memory(unit: Path) -> None:
 
 def test_the_station_has_room_for_its_jobs_and_outlives_one_that_is_killed() -> None:
     found = settings(ROOT / "packaging/systemd/lockgate.service")
-    jobs = (RUNNING + CARRYING) * limits.JOB_DATA
+    jobs = (RUNNING + CARRYING) * job_limits.JOB_DATA
     assert int(found["MemoryMax"].rstrip("G")) << 30 > jobs + 2 * limits.SBOM_AT_ONCE * (1 << 30)
     assert found["OOMPolicy"] == "continue"
 

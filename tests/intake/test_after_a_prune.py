@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.intake import approvals
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.origin import Origin, write_origin
 from appliance.release_check import cut_record, log_record
 from appliance.release_check import moved_tags as tags_moved

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.release_check import changed_blocks as module
 from appliance.release_check.changed_blocks import alarms, changed_blocks
 from appliance.store.writes.lifecycle import Block, Unblock

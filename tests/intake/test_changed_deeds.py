@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.intake.approvals import _check_unused
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.release_check import changed_deeds as module
 from appliance.release_check.changed_deeds import alarms, changed_deeds
 from appliance.store.writes.custody import HandOver

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.release_check import changed_entries as module
 from appliance.release_check.changed_entries import alarms, changed_entries
 from appliance.store.reads.intake import find_entry, report_text

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.event import AuditEvent
 from appliance.audit.pulls import Pulls
 from appliance.custody import record as custody
 from appliance.custody.recall import recall
+from appliance.limits import audit as limits
 from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver
 from bundles.documents import custody_form

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import limits
+from appliance.limits import archives as limits
 from bundles.documents import report_page
 from tests.intake.test_layers import inspected, tar
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.handles.granted import Grant
 from appliance.intake.inspectors import components
 from appliance.jobs.documents import Job
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
+from appliance.limits import intake as limits
+from appliance.limits import sbom as sbom_limits
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
@@ -182,7 +183,7 @@ async def brought(root: Path, folder: Path) -> Job:
 @pytest.mark.long
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_import_with_sboms_at_their_ceilings_stays_below_the_promised_memory(tmp_path: Path, shape: str) -> None:
-    nodes, size = limits.SBOM_NODES - 10, limits.SBOM_DOCUMENT - 100
+    nodes, size = sbom_limits.SBOM_NODES - 10, sbom_limits.SBOM_DOCUMENT - 100
     while True:  # as much as is still decoded
         document = _filled(SHAPES[shape], size, nodes)
         try:

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.content import LayerFile
 from appliance.archives.listing import listed
 from appliance.control.api import CONTROL
+from appliance.limits import archives as limits
 from appliance.store.writes.registry import LinkBlob
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest

@@ -18,10 +18,10 @@ import msgspec
 import pytest
 from backports import zstd
 
-from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors import layers
 from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.limits import archives as limits
 from bundles.documents.signed import Section
 from bundles.format.manifest import Artifact
 from bundles.oci.digest import Digest
@@ -168,7 +168,7 @@ def test_a_whiteout_of_something_else_is_no_finding(name: str) -> None:
 
 
 def test_links_that_take_too_much_to_be_remembered_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.limits.LINK_TEXT", 100)
+    monkeypatch.setattr("appliance.limits.archives.LINK_TEXT", 100)
     section = inspected(tar(link("a" * 120, "/etc"), link("b", "/etc"), ("b/x", {"data": b"x"})))
     assert [entry["path"] for entry in section.details["absolute"]] == ["b"]
 
@@ -182,7 +182,7 @@ def test_what_is_laid_beneath_an_absolute_symbolic_link_is_found(name: str) -> N
 
 
 def test_links_beyond_those_that_can_be_remembered_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.limits.ABSOLUTE_LINKS", 1)
+    monkeypatch.setattr("appliance.limits.archives.ABSOLUTE_LINKS", 1)
     section = inspected(tar(link("a", "/etc"), link("b", "/etc"), ("b/x", {"data": b"x"})))
     assert [entry["path"] for entry in section.details["absolute"]] == ["b"]
 

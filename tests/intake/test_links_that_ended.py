@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as audit_limits
+from appliance.limits import lifecycle as limits
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import find_entry, read_manifest
 from appliance.store.writes.registry import BlobRow, DeleteBlob, DeleteManifest, LinkBlob, ManifestRow, PutManifest
@@ -29,7 +31,7 @@ NAME, MINE, TEAM = name_of(), "robots/mine", "team/one"
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
     """A station with a bundle of one artifact in quarantine."""
-    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    monkeypatch.setattr(audit_limits, "AUDIT_SEGMENT", 2_000)
     with Inside(tmp_path / "bravo", approvals_needed=1) as station:
         store = MemoryStore()
         made = carry(tmp_path / "medium", store, [file_artifact(store, b"content", TEAM)])

@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.archives.findings import FAILING, RuleFindings, Tally
 from appliance.intake.missing_volumes import blocked, whole_without
-from appliance.limits import FINDINGS
+from appliance.limits.archives import FINDINGS
 from appliance.store.blobs import BlobStore
 from bundles.format.manifest import Artifact, Blob, BundleManifest
 from bundles.io.strict_json import canonical

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.intake import inspectors
 from appliance.intake.content import check_content
 from appliance.intake.inspectors.port import Named, Subject, listed
+from appliance.limits import intake as limits
 from appliance.store.reads.intake import find_entry, report_text
 from bundles.decide.bundle import Opened
 from bundles.documents import signed

@@ -15,9 +15,9 @@ from typing import Any
 import py7zr
 import pytest
 
-from appliance import limits
 from appliance.archives.contents import look
 from appliance.archives.findings import Looked
+from appliance.limits import archives as limits
 from appliance.store.reads.intake import report_text
 from tests.bundles.packed_header import packed_header
 from tests.intake.inside import Inside

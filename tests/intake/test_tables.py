@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from appliance import limits
 from appliance.archives.contents import look
 from appliance.archives.table_document import Document
 from appliance.intake.content import Checked, check_content
 from appliance.intake.inspectors import layers
 from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.limits import archives as limits
 from bundles.documents.signed import Section
 from bundles.format.manifest import Artifact
 from bundles.oci.digest import Digest

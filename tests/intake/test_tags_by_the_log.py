@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from appliance.release_check import cut_record
 from appliance.release_check import moved_tags as module
 from appliance.release_check import replay as replay_module

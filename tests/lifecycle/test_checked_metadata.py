@@ -19,12 +19,13 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.checkpoints import verify_log
 from appliance.control.health import checks
 from appliance.jobs.service import Jobs
 from appliance.lifecycle.metadata_check import check
 from appliance.lifecycle.upkeep import find_missing, look_after, upkeep
+from appliance.limits import lifecycle as limits
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.station import Station, open_station
 from appliance.store import writes

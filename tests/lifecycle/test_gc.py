@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.lifecycle import gc
+from appliance.limits import lifecycle as limits
+from appliance.limits import store as store_limits
 from appliance.paths import StationPaths
 from appliance.store.collection_lock import CollectionLock, incoming_turn
 from appliance.store.database import open_writer
@@ -277,7 +279,7 @@ def test_a_push_that_waits_for_a_batch_ends_well_and_is_kept(kept: Kept) -> None
 def test_a_collection_lets_pushes_through_while_it_waits_for_a_long_one(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "GATE_WAIT", 0.1)
+    monkeypatch.setattr(store_limits, "GATE_WAIT", 0.1)
     gate = CollectionLock(kept.paths)
     long_one = gate.try_place()
     assert long_one is not None

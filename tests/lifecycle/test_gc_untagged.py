@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.lifecycle import forgotten, gc, gc_untagged
 from appliance.lifecycle.gc_untagged import UntaggedCollection
 from appliance.lifecycle.untagged import ManifestReferences, count, untagged
+from appliance.limits import lifecycle as limits
 from appliance.release_check.unexplained import unexplained
 from appliance.settings.station import Config
 from appliance.store.reads.tombstones import find

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
 from appliance.lifecycle.blob_reader import BlobExaminer
+from appliance.limits import lifecycle as limits
+from appliance.limits import registry as registry_limits
 from bundles.errors import CancelledError, IncompleteError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -86,7 +87,7 @@ def test_a_manifest_that_names_a_withdrawn_blob_is_told_to_send_it_again(kept: K
     assert kept.server.ask(*put).status == 201
 
 
-@pytest.mark.parametrize("size", [1000, limits.SMALL_BLOB, 3_000_000])
+@pytest.mark.parametrize("size", [1000, registry_limits.SMALL_BLOB, 3_000_000])
 @pytest.mark.parametrize("header", [{}, {"Range": "bytes=0-99"}])
 def test_before_it_is_found_a_reader_never_gets_wrong_bytes_to_their_end(
     kept: Kept, size: int, header: dict[str, str]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.lifecycle import upkeep
+from appliance.limits import lifecycle as limits
 from appliance.registry.errors import WireError
 from appliance.registry.services import Action, OpenAccess
 from appliance.store.reads import tombstones

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act, read_act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint
 from appliance.audit.folder_acts import recorded
 from appliance.audit.port import FileAudit
 from appliance.audit.query import Query, find_events
 from appliance.audit.reading import newest, tail
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from bundles.documents.audit_log import line_of, verify
 from bundles.errors import FailedError, UsageError

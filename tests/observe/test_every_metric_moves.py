@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.identity import Nobody
 from appliance.api.scanning import Scan, ScannedImage
@@ -29,6 +29,7 @@ from appliance.diode import standing
 from appliance.jobs.documents import Job
 from appliance.jobs.service import Jobs
 from appliance.lifecycle import gc
+from appliance.limits import store as limits
 from appliance.measures.catalogue import layout
 from appliance.measures.objectives import Objectives
 from appliance.measures.slots import Slots

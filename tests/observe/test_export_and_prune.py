@@ -14,12 +14,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from appliance import limits
 from appliance.audit import export
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.port import FileAudit
 from appliance.cli.station.audit import prune
 from appliance.cli.station.audit import verify as verify_command
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from bundles.documents.audit_cut import sign_cut
 from bundles.errors import RefusedError, UsageError

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.addresses import origin_of
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.floods import Floods
 from appliance.audit.port import FileAudit
 from appliance.audit.reading import tail
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from tests.access.site import Site, basic, bearer
 from tests.observe.station import act

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.log_lines import REQUESTS, JsonFormatter, QueuedHandler
 from appliance.measures.catalogue import RESULT
 from appliance.paths import StationPaths

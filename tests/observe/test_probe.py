@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.access.canary_manifest import daemonset
 from appliance.control.canary import secret_of
 from appliance.control.canary_pull import Door, Wanted, pull
 from appliance.control.client import ControlClient
+from appliance.limits import station as limits
 from appliance.local_socket import connect_to
 from appliance.measures.catalogue import PROBES
 from appliance.paths import StationPaths

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.door import Door
+from appliance.limits import station as limits
 from appliance.program_log import Sparing, lacking
 from bundles.errors import FailedError
 

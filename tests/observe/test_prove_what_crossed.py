@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from bundles.signing.keys import create_private
 from tests.observe.exports import Exported, export, released
 from tests.peer_tools import require

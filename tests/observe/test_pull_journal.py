@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.audit.pull_journal import PullJournal, Repeated
 from appliance.audit.pulls import Pulls
+from appliance.limits import audit as limits
 from tests.access.live import Live
 
 ONE = Repeated("robot-ci", "team/app@sha256:00", "192.0.2.7", "1", 5)

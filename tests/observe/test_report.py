@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import requests
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.report import Report
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import FileAudit
 from appliance.audit.tally import Most, Tally
 from appliance.control.report import DAYS
+from appliance.limits import station as limits
 from tests.control.test_openapi import serving
 from tests.intake.inside import make_station
 

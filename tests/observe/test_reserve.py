@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import FILLING, Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import FileAudit
 from appliance.audit.reading import tail
+from appliance.limits import audit as audit_limits
+from appliance.limits import store as limits
 from appliance.store.reserve import ReadOnlyError, Reserve, Room
 from appliance.store.writes.lifecycle import Block
 from bundles.errors import NoSpaceError
@@ -244,7 +246,7 @@ def test_pulls_go_on_where_nothing_can_be_written_and_are_counted(disk: Path) ->
 
 
 def test_pulls_of_very_many_things_are_counted_within_a_bound(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "AUDIT_FLOODS", 8)
+    monkeypatch.setattr(audit_limits, "AUDIT_FLOODS", 8)
     (disk / "audit").mkdir()
     audit = FileAudit(disk / "audit")
     audit.record(AuditEvent(Act.BLOCK, "carl", "x"))

@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint, standing_of, verify_log
 from appliance.audit.port import FileAudit
 from appliance.audit.reading import newest, own_events, tail
 from appliance.cli.station.init import init
+from appliance.limits import audit as limits
 from appliance.paths import StationPaths
 from bundles import limits as bundle_limits
 from bundles.documents.audit_checkpoint import read_checkpoint

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.audit.seals import seals_of
 from appliance.control.syslog import Shipper
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from appliance.serve.preflight import objections
 from appliance.settings.station import Config, load_config

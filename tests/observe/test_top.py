@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.api.live import LiveRequest
 from appliance.cli.station.top import lines, rates
+from appliance.limits import station as limits
 from appliance.registry.live import OTHERS, Live, LivePlace, keep
 from appliance.registry.request_log import Answered
 from appliance.tour.stage import Station

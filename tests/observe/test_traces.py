@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.acts import Act
 from appliance.control.client import ControlClient
 from appliance.jobs.documents import Job
 from appliance.jobs.trails import JobTrails, passed_on, place_of
+from appliance.limits import station as limits
 from appliance.paths import StationPaths
 from appliance.registry.services import ACTOR, OpenAccess, Passed, RegistrySettings
 from appliance.settings.station import Config

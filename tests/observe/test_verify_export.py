@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from appliance import limits
 from appliance.audit import export as audit_export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.cli.station.audit import verify as verify_command
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
 from bundles.documents.audit_findings import GENESIS
 from bundles.documents.audit_log import hash_of, line_of
 from bundles.errors import LockgateError

@@ -18,7 +18,6 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
@@ -26,6 +25,7 @@ from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.control.webhooks import Endpoint, alerts
 from appliance.jobs.service import Jobs
+from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
 from appliance.settings.webhooks import WebhookSettings
 from appliance.store.reads.accounts import Accounts

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.artifact_choice import Wish, choose, save_chosen
+from appliance.limits import collecting as limits
 from appliance.outgoing import build
 from appliance.outgoing.last_sent import carried_tags
 from appliance.reference_lists import names_in

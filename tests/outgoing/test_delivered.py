@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.jobs.kinds import PartlyDoneError
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect import job as collect
 from appliance.settings.station import Config, save_config
 from appliance.store.partials import Partials

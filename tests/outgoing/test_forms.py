@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from appliance import limits as station_limits
+from appliance.limits import archives as archives_limits
 from appliance.outgoing import build
 from appliance.outgoing.collect import job
 from appliance.outgoing.collect.tar_files import TarFiles
@@ -257,7 +257,7 @@ def test_a_compressed_layer_is_held_against_the_configuration_unpacked(
 def test_a_layer_that_cannot_be_unpacked_is_refused(
     outside: Outside, tmp_path: Path, layer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(station_limits, "LAYER_FLOOR", 100_000)
+    monkeypatch.setattr(archives_limits, "LAYER_FLOOR", 100_000)
     archive = docker_archive(tmp_path / "a.tar", layer, str(Digest.of(b"layer")))
     with pytest.raises(RefusedError, match="cannot be held against its configuration"):
         outside.collect(source(archive, "docker-archive"))

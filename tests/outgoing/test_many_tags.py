@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect import job as collect
 from appliance.outgoing.collect.dates import created_of
 from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError, RefusedError, UsageError

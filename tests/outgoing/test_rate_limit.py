@@ -9,7 +9,8 @@ from email.utils import formatdate
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.rate_limit import delay_of
 from bundles.errors import FailedError
 from tests.outgoing.asking import Asking

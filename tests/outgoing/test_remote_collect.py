@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect import job as collect
 from appliance.outgoing.collect.collector import Collector
 from appliance.store.partials import Partials

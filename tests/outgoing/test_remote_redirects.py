@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.access import HostAccess
 from appliance.outgoing.collect.host_client import HostClient, Hosts
 from appliance.outgoing.collect.opening import redirects_of

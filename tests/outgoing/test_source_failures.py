@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect import job as collect
 from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.remote import RemoteSource

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance import limits
+from appliance.limits import sbom as limits
 from appliance.outgoing.sbom.make import make_sboms
 from appliance.outgoing.sbom.syft import Scan
 from appliance.outgoing.sbom.syft_binary import Syft, open_syft, require_syft

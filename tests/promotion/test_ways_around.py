@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.clock import now
 from appliance.control.api import CONTROL
 from appliance.control.routes import promotions as route
 from appliance.image_signatures.applied import sign
+from appliance.limits import image_signatures as limits
 from appliance.settings.gates import Gate, PolicyException, Stage
 from appliance.settings.image_policy import PolicyRules
 from appliance.store.writes.jobs import CreateJob, MoveJob

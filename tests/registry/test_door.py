@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
 from appliance.addresses import origin_of
 from appliance.door import Door
+from appliance.limits import registry as limits
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.serving import make_runner

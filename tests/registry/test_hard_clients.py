@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.oci.digest import Digest
 from tests.registry_server import Server, Store
 

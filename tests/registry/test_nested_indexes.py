@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.limits import INDEX_DEPTH
 from tests.conformance.shapes import OCI_INDEX, image, index
 from tests.registry_server import Server, Store

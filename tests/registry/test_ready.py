@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from appliance import limits
+from appliance.limits import station as limits
 from appliance.local_socket import listen_at
 from appliance.readiness import Probe
 from appliance.registry.errors import WireError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance.limits import registry as limits
 
 HONEST = "127.0.0.200"
 FLOOD = 2_200

@@ -15,9 +15,9 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
+from appliance.limits import registry as limits
 from appliance.registry.conditional import Span
 from appliance.registry.sending import send_file
 from appliance.settings.station import Config

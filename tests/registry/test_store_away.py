@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import damages
 from appliance.lifecycle.upkeep import upkeep
+from appliance.limits import lifecycle as limits
 from appliance.paths import StationPaths
 from appliance.readiness import Probe
 from appliance.station import Station, open_station

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from appliance import limits
+from appliance.limits import registry as limits
 from bundles.oci.digest import Digest
 from tests.registry_server import Server, Store
 

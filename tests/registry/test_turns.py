@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.audit.acts import Act
+from appliance.limits import store as limits
 from appliance.registry.services import RegistryServices
 from appliance.store.reads.registry import Metadata
 from appliance.store.turns import Turns

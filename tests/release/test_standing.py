@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
@@ -32,6 +32,8 @@ from appliance.intake.release import prepare_withdraw
 from appliance.jobs.service import Jobs
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
+from appliance.limits import audit as limits
+from appliance.limits import store as store_limits
 from appliance.release_check import moved_tags as tags_moved
 from appliance.release_check.moved_tags import moved, moved_tags
 from appliance.release_check.unexplained import unexplained
@@ -776,7 +778,7 @@ def test_a_mounted_layer_that_was_deleted_and_that_a_withdrawal_leaves_is_explai
 def test_what_a_withdrawal_leaves_is_told_however_much_it_is(
     released: Released, monkeypatch: pytest.MonkeyPatch, told: int
 ) -> None:
-    monkeypatch.setattr(limits, "LEFT_TOLD", told)
+    monkeypatch.setattr(store_limits, "LEFT_TOLD", told)
     inside, layers = released(), sorted(TWO.named)
     push(inside, TWO)
     for layer in layers:
@@ -796,7 +798,7 @@ def test_what_a_withdrawal_leaves_is_told_however_much_it_is(
 async def test_the_control_api_tells_all_that_a_withdrawal_leaves_before_it_does_it(
     released: Released, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(limits, "LEFT_TOLD", 2)
+    monkeypatch.setattr(store_limits, "LEFT_TOLD", 2)
     inside, layers = released(), sorted(TWO.named)
     push(inside, TWO)
     for layer in layers:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.audit.reading import tail
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import registry as limits
 from appliance.registry.services import RegistrySettings
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.lifecycle import Block
@@ -95,7 +97,7 @@ def test_a_tag_that_the_primary_withholds_and_that_is_shown_here_is_no_ok(outsid
 def test_without_a_list_that_can_be_read_nothing_is_taken(
     outside: Outside, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
 ) -> None:
-    monkeypatch.setattr(limits, "REMOTE_ATTEMPTS", 1)
+    monkeypatch.setattr(collecting_limits, "REMOTE_ATTEMPTS", 1)
     with serving(SmallRegistry()) as primary:
         primary.image("team/app", "1", b"content")
         primary.fault = answers("_lockgate", status, body)

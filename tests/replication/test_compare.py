@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance import limits
+from appliance.limits import replication as limits
 from appliance.replication.compare import CONFLICTS, Verdict, compare, too_many_gone
 
 A, B, C = "sha256:a", "sha256:b", "sha256:c"

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import replication as limits
+from appliance.limits import store as store_limits
 from appliance.store.writes.registry import PutTag
 from appliance.store.writes.write import under_event
 from bundles.errors import CancelledError, FailedError, MalformedError, RefusedError, UsageError
@@ -167,11 +169,11 @@ def test_what_was_followed_is_explained_by_the_log(pair: Pair) -> None:
 
 
 def test_a_power_cut_in_the_middle_of_a_blob_goes_on_where_it_was(pair: Pair) -> None:
-    there = push(pair.primary, "team/app", "1", bytes(3 * limits.PARTIAL_LEAST))
+    there = push(pair.primary, "team/app", "1", bytes(3 * store_limits.PARTIAL_LEAST))
     context = pair.follower.context()
 
     def cut(phase: str, done: int, _: int) -> None:
-        if phase == "collect" and done > limits.PARTIAL_LEAST:
+        if phase == "collect" and done > store_limits.PARTIAL_LEAST:
             raise PowerCut
 
     context.on_progress = cut
@@ -242,7 +244,7 @@ def test_nothing_is_shown_or_let_go_that_cannot_be_recorded(pair: Pair) -> None:
 
 
 def test_a_primary_that_is_not_there_is_no_ok(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "REMOTE_ATTEMPTS", 1)
+    monkeypatch.setattr(collecting_limits, "REMOTE_ATTEMPTS", 1)
     push(pair.primary, "team/app", "1", b"content")
     pair.follower.sync()
     whole = pair.follower.stands().whole

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import collecting as limits
 from appliance.store.writes.access import DisableAccount, GrantRole, WithdrawRole
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
 from tests.access.papers import Issuer

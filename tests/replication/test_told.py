@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control.replicas import Replicas
 from appliance.jobs.service import Jobs
+from appliance.limits import replication as limits
 from appliance.replication import standing
 from appliance.replication.standing import RepositoryStanding, Standing
 from tests.outgoing.outside import Outside

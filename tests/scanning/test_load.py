@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import scanning as limits
 from appliance.scanning import load
 from appliance.scanning.exports import open_export
 from appliance.store.reads.advisories import Source, sources

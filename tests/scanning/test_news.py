@@ -150,7 +150,7 @@ def test_who_may_not_pull_is_told_of_nothing_and_of_too_many_the_most_urgent_are
     names = [record(f"PYSEC-{number}", **HIGH) for number in range(3)]
     loaded(outside, tmp_path, [*names, record("PYSEC-9", "flask", aliases=["CVE-2024-1000"])])
     loaded(outside, tmp_path, kev("CVE-2024-1000"))
-    monkeypatch.setattr("appliance.limits.SCAN_FOUND", 2)
+    monkeypatch.setattr("appliance.limits.scanning.SCAN_FOUND", 2)
     shown = new_findings(outside.station, lambda _: True)
     assert [hit.finding.id for hit in shown.items] == ["PYSEC-9", "PYSEC-0"]
     assert (shown.left_out, shown.complete) == (2, False)

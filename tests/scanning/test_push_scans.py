@@ -13,9 +13,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from appliance import limits
 from appliance.advisories.seals import index_key
 from appliance.control.push_scans import ACTOR, PushScans
+from appliance.limits import scanning as limits
 from appliance.outgoing.sbom.index import unreadable
 from appliance.scanning import scan_job
 from appliance.station import Station

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from appliance import limits
 from appliance.advisories.seals import index_key
 from appliance.api.scanning import Scan
 from appliance.control import indexing
+from appliance.limits import scanning as limits
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.scanning import load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of

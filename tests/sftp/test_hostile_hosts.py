@@ -12,8 +12,8 @@ import pytest
 from paramiko import SFTPError
 from paramiko.sftp import CMD_ATTRS, CMD_DATA, CMD_NAME, CMD_STATUS, CMD_VERSION
 
-from appliance import limits
 from appliance.jobs.kinds import Result
+from appliance.limits import transfer as limits
 from appliance.outgoing import sftp_push
 from appliance.sftp.answers import check
 from bundles.errors import FailedError, IncompleteError, RefusedError

@@ -122,7 +122,7 @@ def test_a_note_of_what_was_delivered_is_of_its_repository_and_ends(
     notes.forget(digests[0], "team/app")
     notes.forget(digests[0], "team/app")
     assert not notes.is_delivered(digests[0], "team/app")
-    monkeypatch.setattr("appliance.limits.PARTIALS_DELIVERED", 1)
+    monkeypatch.setattr("appliance.limits.store.PARTIALS_DELIVERED", 1)
     assert notes.sweep(1e12, most=0) == 1
     assert [notes.is_delivered(digest, "team/app") for digest in digests] == [False, False, True]
     assert notes.sweep(60) == 1

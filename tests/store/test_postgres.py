@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.ports import Connection

@@ -120,7 +120,7 @@ def test_a_sweep_takes_what_is_old_and_nobody_holds(sessions: UploadSessions, pa
 
 
 def test_tallies_that_were_forgotten_are_made_again(sessions: UploadSessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.limits.UPLOAD_TALLIES", 1)
+    monkeypatch.setattr("appliance.limits.store.UPLOAD_TALLIES", 1)
     first, second = started(sessions, b"first"), started(sessions, b"second")
     sessions.resume("team/app", first).commit(Digest.of(b"first"))
     sessions.resume("team/app", second).commit(Digest.of(b"second"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from appliance.store.commits import promised

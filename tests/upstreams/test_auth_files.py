@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.upstreams.accounts import Account, Accounts, keys_of, place_of
 from appliance.upstreams.auth_files import accounts_for, accounts_in, has_files
 from bundles.errors import FailedError, LockgateError, UsageError

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from appliance import limits
 from appliance.jobs.kinds import JobContext
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect import job as collect
 from appliance.outgoing.collect.access import HostAccess
 from appliance.store.files import OsFiles

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from appliance import limits
 from appliance.advisories.versions import alpine, debian, maven, nuget, packagist, pypi, rpm, rubygems, semver
 from appliance.advisories.versions.errors import NoVersionError
+from appliance.limits import scanning as limits
 
 _DEBIAN: Final = ("Debian", "Ubuntu", "Echo")
 _RPM: Final = (

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.vex.statements import (
     JUSTIFICATIONS,
     NOT_AFFECTED,
@@ -19,6 +19,7 @@ from appliance.advisories.vex.statements import (
     moment_of,
     pairs,
 )
+from appliance.limits import scanning as limits
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.VEX_TEXT)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ADVISORY_ID)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.vex.statements import (
     JUSTIFICATIONS,
     NOT_AFFECTED,
@@ -18,6 +18,7 @@ from appliance.advisories.vex.statements import (
     moment_of,
     pairs,
 )
+from appliance.limits import scanning as limits
 
 _CONTEXT: Final = "https://openvex.dev/ns"
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from appliance import limits
 from appliance.advisories.exploitation import BYTE_ORDER_MARK
 from appliance.advisories.vex.csaf import read_csaf
 from appliance.advisories.vex.openvex import read_openvex
 from appliance.advisories.vex.statements import Document, malformed
+from appliance.limits import scanning as limits
 from bundles.io import strict_json
 
 

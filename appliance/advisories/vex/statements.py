@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from appliance import limits
 from appliance.advisories import purl as purls
 from appliance.advisories.names import lookup_name
+from appliance.limits import scanning as limits
 from bundles.errors import MalformedError
 from bundles.io.display import safe
 from bundles.oci.digest import Digest

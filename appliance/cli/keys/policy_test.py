@@ -168,7 +168,7 @@ def _facts(tester: Tester, named: Any) -> ManifestFacts:
 
 def _every_tag(tester: Tester) -> Iterator[tuple[str, str, ManifestFacts]]:
     """Every tag of every repository, but for those by which things are attached."""
-    from appliance import limits
+    from appliance.limits import lifecycle as limits
     from bundles.oci.attached_tags import is_attached
 
     after = ""

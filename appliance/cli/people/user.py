@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import click
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.cli.people.user_pending import cancel, confirm, credential_line, pending, report
 from appliance.cli.people.user_review import review
@@ -23,6 +22,7 @@ from appliance.cli.shared.context import (
     table,
 )
 from appliance.cli.shared.pages import whole_list
+from appliance.limits import station as limits
 from bundles.io.display import safe
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bundles.io.display import safe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PAGE: Final = 1000
-"""The largest page that the control API gives (appliance.limits.CONTROLPAGE)."""
+"""The largest page that the control API gives (appliance.limits.control, CONTROL_PAGE)."""
 
 
 def limit_option(usual: int | None = None) -> Callable[[Command], Command]:

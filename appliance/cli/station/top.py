@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance import limits
 from appliance.cli.shared.context import call, json_option, megabytes, station_option
+from appliance.limits import station as limits
 from bundles.io.display import safe
 
 if TYPE_CHECKING:

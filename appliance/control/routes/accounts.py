@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import Known, is_good
 from appliance.access.origins import origin_of
 from appliance.access.passwords import check_password, hash_password
@@ -23,6 +23,7 @@ from appliance.control.api import Control, account, act, answer, audited, caller
 from appliance.control.callers import peer_uid
 from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.tokens import days, give_secret
+from appliance.limits import station as limits
 from appliance.patterns import EVERYTHING
 from appliance.permissions import check_pattern, check_role
 from appliance.store.reads import credentials

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.certificate_alerts import expiries
 from appliance.control import diodes
 from appliance.control.api import Control
 from appliance.control.canary_pull import Pulled
 from appliance.control.routes.status import describe
+from appliance.limits import station as limits
 from appliance.mounts import mounted_media
 from appliance.station import Station
 from appliance.store.reads import standing

@@ -12,11 +12,11 @@ from typing import BinaryIO
 import msgspec
 from aiohttp import web
 
-from appliance import limits
 from appliance.api.content import LayerFiles
 from appliance.archives.listing import listed
 from appliance.control.api import Control, get, require
 from appliance.control.request_fields import query_text
+from appliance.limits import archives as limits
 from bundles import limits as format_limits
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.display import safe

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from aiohttp import web
 from msgspec.structs import replace
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api import content
 from appliance.api.content import Blocked, Damage, Unblocked
 from appliance.api.recall import Recall
@@ -21,6 +21,7 @@ from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
 from appliance.custody.recall import recall
 from appliance.lifecycle.damage import damages, unread
+from appliance.limits import intake as limits
 from appliance.station import Station
 from appliance.store.reads.blocks import blocks_after
 from appliance.store.reads.registry import Kind

@@ -8,9 +8,10 @@ import contextlib
 import msgspec
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.live import Live, WorkerLive
 from appliance.control.api import Control, answer, get
+from appliance.limits import station as limits
 from appliance.paths import StationPaths
 from bundles.errors import LockgateError
 from bundles.io.files import read_small

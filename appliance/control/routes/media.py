@@ -9,7 +9,7 @@ from dataclasses import asdict
 import msgspec
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.bundles import Delta, MadeReceipt, Medium, VoidedBundle, Want
 from appliance.api.common import Page
 from appliance.audit.acts import Act
@@ -19,6 +19,7 @@ from appliance.control.handle_socket import peer_person
 from appliance.control.request_fields import NUMBER, body_of, query_number
 from appliance.handles.rights import READ, SEARCH
 from appliance.handles.rights import may as may_use
+from appliance.limits import intake as limits
 from appliance.mounts import mounted_media
 from appliance.store.reads.deltas import delta_streams, taken_want_lists
 from appliance.store.reads.receipts import given_receipts

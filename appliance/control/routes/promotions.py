@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from appliance import limits
 from appliance.advisories.seals import index_key, is_sealed
 from appliance.api.common import Page
 from appliance.api.promotion import Channel, PromotedGate, Promotion, PromotionDone
@@ -30,6 +29,8 @@ from appliance.control.request_fields import body_of, malformed, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import placing, turn
 from appliance.image_signatures.applied import load_applied
+from appliance.limits import intake as limits
+from appliance.limits import registry as registry_limits
 from appliance.promotion.channels import standing_channels
 from appliance.promotion.prepare import Prepared, prepare, prepare_rollback
 from appliance.promotion.summary import Summary, sign_summary, verdict_key
@@ -137,13 +138,13 @@ class _Moving:
         self, request: web.Request, act: Act, thing: str, look: Callable[[Station], Prepared]
     ) -> web.Response:
         """Judge and move, again where something changed meanwhile. A refusal is an event."""
-        for attempt in range(limits.PROMOTION_TRIES):
+        for attempt in range(registry_limits.PROMOTION_TRIES):
             looking = asyncio.to_thread(on_own_station, self.control.station, look)
             prepared: Prepared = await audited(self.control, request, act, thing, looking)
             try:
                 done = await self._make(request, act, prepared)
             except FailedError as error:
-                if error.code != CHANGED or attempt + 1 == limits.PROMOTION_TRIES:
+                if error.code != CHANGED or attempt + 1 == registry_limits.PROMOTION_TRIES:
                     raise
                 continue
             return answer(done, status=201)

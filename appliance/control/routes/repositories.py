@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import limits as station_limits
 from appliance.api.content import (
     Artifact,
     Component,
@@ -29,6 +28,8 @@ from appliance.control.retired import retired_of
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shown_prefixes, shows
 from appliance.lifecycle.untagged import ManifestReferences, Untagged, count, untagged
+from appliance.limits import archives as archives_limits
+from appliance.limits import sbom as sbom_limits
 from appliance.station import Station
 from appliance.store.reads.registry import ManifestFacts, TagFacts
 from bundles import limits
@@ -261,7 +262,7 @@ def _shown_config(raw: bytes) -> Any:
     """An image's configuration to be shown, None where it is not one that can be read."""
     try:
         return strict_json.loads(
-            raw, ceiling=limits.MIB, nodes=station_limits.CONFIG_NODES, what="the configuration", floats=True
+            raw, ceiling=limits.MIB, nodes=archives_limits.CONFIG_NODES, what="the configuration", floats=True
         )
     except MalformedError:
         return None
@@ -271,9 +272,9 @@ def _components(control: Control, sbom: Digest) -> list[Component]:
     """The components of a CycloneDX document (specification 1.6, components)."""
     manifest = parse_manifest(_blob(control, sbom, limits.OCI_MANIFEST))
     document = strict_json.loads(
-        _blob(control, manifest.layers[0].digest, station_limits.SBOM_DOCUMENT),
-        ceiling=station_limits.SBOM_DOCUMENT,
-        nodes=station_limits.SBOM_NODES,
+        _blob(control, manifest.layers[0].digest, sbom_limits.SBOM_DOCUMENT),
+        ceiling=sbom_limits.SBOM_DOCUMENT,
+        nodes=sbom_limits.SBOM_NODES,
         what="the SBOM",
         floats=True,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.content import Copied, Deleted, DeletedTag, MovedTag
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
@@ -25,6 +25,8 @@ from appliance.control.waiting_turns import turn
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.standing import Standing, look
+from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import registry as limits
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.patterns import covers
@@ -201,7 +203,7 @@ def _target(text: str, source: Reference) -> Reference:
 def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[list[DeletedTag], str | None]:
     """Tags behind `after` that a pattern covers, `limits.TAGS_DELETED` at most, and where to go on."""
     found: list[DeletedTag] = []
-    while page := station.metadata.tags(name, limits.GC_PAGE, after):
+    while page := station.metadata.tags(name, lifecycle_limits.GC_PAGE, after):
         for one in page:
             after = one.tag
             if covers(pattern, one.tag):

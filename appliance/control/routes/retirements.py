@@ -10,7 +10,7 @@ import asyncio
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.retirement import Unretired
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
@@ -18,6 +18,7 @@ from appliance.control.api import Control, act, answer, audited, caller, get, ma
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.retired import told
 from appliance.control.threads import on_own_station
+from appliance.limits import intake as limits
 from appliance.station import Station
 from appliance.store.reads.retirements import Retirement, retired, retirements
 from appliance.store.writes.retirements import Retire, Unretire

@@ -6,7 +6,6 @@ import asyncio
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.advisories.seals import index_key
 from appliance.api.common import Page
 from appliance.api.scanning import AdvisorySource
@@ -17,6 +16,7 @@ from appliance.control.request_fields import malformed, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
 from appliance.image_verdicts import Advisories
+from appliance.limits import scanning as limits
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
 from appliance.scanning.kept_damage import KeptDamage
 from appliance.scanning.new_findings import new_findings

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.api.signatures import (
     Attached,
     AttachedSignature,
@@ -40,6 +40,7 @@ from appliance.image_signatures.attaching import (
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.states import Found, worst
 from appliance.image_signatures.subjects import facts_of, subjects_of
+from appliance.limits import image_signatures as limits
 from appliance.settings.client_writes import ClientWrites
 from appliance.station import Station
 from bundles.errors import MalformedError, RefusedError

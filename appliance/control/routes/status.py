@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.api.status import (
     AdvisoriesHeld,
@@ -37,6 +37,8 @@ from appliance.control.budgets import Budget
 from appliance.control.health import checks
 from appliance.control.visibility import job_view
 from appliance.jobs.documents import Job
+from appliance.limits import intake as intake_limits
+from appliance.limits import jobs as limits
 from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
@@ -183,6 +185,6 @@ def _hit(images: int) -> list[str]:
 
 def _broken_glass(used: list[SealedKeyUse]) -> list[str]:
     """Sealed keys that were opened within a week: nobody who looks at the station may overlook it."""
-    since = clock.after(-limits.BREAK_GLASS_ALERT)
+    since = clock.after(-intake_limits.BREAK_GLASS_ALERT)
     return [f"break-glass: sealed key {one.keyid} released {one.bundle} at {one.at} ({one.actor})" for one in used
             if one.at > since]  # fmt: skip

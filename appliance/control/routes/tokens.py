@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.api.common import Page
@@ -18,6 +18,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, answer, caller, get, post
 from appliance.control.request_fields import Body, body_of
+from appliance.limits import access as limits
 from appliance.store.reads.accounts import Secret, mark_of
 from appliance.store.writes.access import AddSecret, RevokeToken
 from bundles.errors import UsageError

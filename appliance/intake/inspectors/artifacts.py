@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.port import Listing, Subject
+from appliance.limits import archives as limits
 from bundles.documents.signed import Section
 from bundles.errors import MalformedError
 from bundles.io import strict_json

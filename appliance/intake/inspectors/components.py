@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from appliance import limits
+from appliance.limits import intake as limits
+from appliance.limits import sbom as sbom_limits
 from bundles.io import strict_json
 
 Open = Callable[[], BinaryIO]
@@ -68,10 +69,10 @@ def _mark(name: str) -> bytes:
 def _named_in(document: Open) -> Iterator[str]:
     """`name version` of every component that an SBOM lists."""
     with document() as file:
-        raw = file.read(limits.SBOM_DOCUMENT + 1)
+        raw = file.read(sbom_limits.SBOM_DOCUMENT + 1)
     fields = strict_json.loads(
-        raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True,
-        memory=limits.SBOM_DECODED,
+        raw, ceiling=sbom_limits.SBOM_DOCUMENT, nodes=sbom_limits.SBOM_NODES, what="an SBOM", floats=True,
+        memory=sbom_limits.SBOM_DECODED,
     )  # fmt: skip
     del raw
     listing = fields.get("components", fields.get("packages")) if isinstance(fields, dict) else None

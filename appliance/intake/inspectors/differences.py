@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import signable
 from appliance.intake.inspectors import components
 from appliance.intake.inspectors.port import Listing, Subject, listed
+from appliance.limits import archives as archives_limits
+from appliance.limits import intake as limits
+from appliance.limits import sbom as sbom_limits
 from bundles import limits as bundle_limits
 from bundles.documents.signed import Section
 from bundles.errors import FailedError, LockgateError, MalformedError
@@ -129,13 +131,17 @@ def _brief(value: Any) -> str:
 
 
 def _configuration(subject: Subject, config: Descriptor | None) -> dict[str, Any]:
-    if config is None or config.size > limits.CONFIG_READ:
+    if config is None or config.size > archives_limits.CONFIG_READ:
         return {}
     with subject.blobs.open_blob(config.digest) as file:
-        raw = file.read(limits.CONFIG_READ)
+        raw = file.read(archives_limits.CONFIG_READ)
     try:
         fields = strict_json.loads(
-            raw, ceiling=limits.CONFIG_READ, nodes=limits.CONFIG_NODES, what="configuration", floats=True
+            raw,
+            ceiling=archives_limits.CONFIG_READ,
+            nodes=archives_limits.CONFIG_NODES,
+            what="configuration",
+            floats=True,
         )
     except LockgateError:
         return {}
@@ -158,6 +164,6 @@ def _served_sbom(subject: Subject, entry: Checked, served: Digest) -> Descriptor
 def _document(manifests: Iterable[Manifest]) -> Descriptor | None:
     """The SBOM itself: the first layer. Raises FailedError for one that is too large to look into."""
     first = next((layer for manifest in manifests for layer in manifest.layers), None)
-    if first is not None and first.size > limits.SBOM_DOCUMENT:
+    if first is not None and first.size > sbom_limits.SBOM_DOCUMENT:
         raise FailedError("an SBOM is too large to be compared", thing=f"{first.digest}, {first.size} bytes")
     return first

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from appliance import limits
 from appliance.intake.inspectors.port import Subject, listed
+from appliance.limits import intake as limits
+from appliance.limits import sbom as sbom_limits
 from appliance.sbom_tools import tools_in
 from bundles.documents.signed import Section
 from bundles.io.display import some
@@ -47,12 +48,12 @@ def _tools(subject: Subject) -> list[str]:
     """`name version` of the programs that made the SBOMs, as these say; of the first few hundred documents."""
     named = {entry.digest for entry in subject.opened.manifest.sboms}
     layers = {layer.digest: layer.size for one in subject.checked if one.artifact.digest in named
-              for layer in one.manifest.layers if layer.size <= limits.SBOM_DOCUMENT}  # fmt: skip
+              for layer in one.manifest.layers if layer.size <= sbom_limits.SBOM_DOCUMENT}  # fmt: skip
     found, left = set[str](), limits.SBOM_TOOLS_SIZE
     for digest, size in list(layers.items())[: limits.SBOM_TOOLS]:
         left -= size
         if left < 0:
             break
         with subject.blobs.open_blob(digest) as file:
-            found.update(tools_in(file.read(limits.SBOM_DOCUMENT)))
+            found.update(tools_in(file.read(sbom_limits.SBOM_DOCUMENT)))
     return sorted(found)

@@ -14,8 +14,9 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
 from appliance.archives.findings import RULES, Looked, RuleFindings
+from appliance.limits import archives as archives_limits
+from appliance.limits import intake as limits
 from appliance.mac_key import mac_key
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import layer_findings
@@ -63,7 +64,7 @@ class Notebook:
 
     def _mac(self, digest: str, found: str) -> bytes:
         """The row's authentication code: over the version of the looking, the blob and the findings."""
-        message = json.dumps(["layers_inspected", LOOK, limits.FINDINGS, digest, found]).encode()
+        message = json.dumps(["layers_inspected", LOOK, archives_limits.FINDINGS, digest, found]).encode()
         return hmac.new(self._key, message, hashlib.sha256).hexdigest().encode()
 
 

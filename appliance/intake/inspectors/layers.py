@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits
 from appliance.archives.contents import SEVEN_ZIP, look
 from appliance.archives.findings import FAILING, NOTED, Looked, RuleFindings, Tally
 from appliance.archives.tables import unmatched
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.port import Subject
+from appliance.limits import archives as limits
 from bundles.documents.signed import Section
 from bundles.errors import LockgateError
 from bundles.io.display import some

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.limits import intake as limits
 from appliance.malware.engine import Engine
 from appliance.malware.findings import Scanned
 from appliance.settings.image_policy import ImagePolicy

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from appliance import limits
 from appliance.image_signatures.states import Found
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import look, signable
 from appliance.intake.inspectors.port import Listing, Subject
 from appliance.intake.signature_policy import lacks
+from appliance.limits import image_signatures as limits
 from bundles.documents.signed import Section
 from bundles.image_signatures.verdict import Claim, Verdict
 from bundles.io import strict_json

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from appliance import limits
 from appliance.jobs.kinds import JobContext
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.choosing import Chosen
 from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.opening import Given

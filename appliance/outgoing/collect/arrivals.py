@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance import clock
-from appliance import limits as station_limits
 from appliance.image_signatures.standing import Watched
 from appliance.jobs.kinds import GONE, JobContext
+from appliance.limits import collecting as collecting_limits
+from appliance.limits import store as store_limits
 from appliance.outgoing.collect.entitled import Entitled
 from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.local import LocalSource
@@ -66,7 +67,7 @@ class Arrivals:
         self._entitled = Entitled(context.station, context.actor)
         self._policy = Watched(self._station.paths)
         self._partials = Partials(self._station.blobs)
-        self._partials.sweep(station_limits.PARTIAL_EXPIRES)
+        self._partials.sweep(store_limits.PARTIAL_EXPIRES)
         self._turns = Turns()
         self._reads = asyncio.Semaphore(_READS)
         self._known: dict[Digest, BlobRow] = {}
@@ -196,7 +197,7 @@ class Arrivals:
             return await self._fetch(blob, source, repository)
 
     async def _fetch(self, blob: Descriptor, source: RemoteSource, repository: str) -> BlobRow:
-        if blob.size < station_limits.PARTIAL_LEAST:
+        if blob.size < store_limits.PARTIAL_LEAST:
             memory = MemorySink()
             await source.fetch(blob, memory, self.meter.advance)
             crc32 = await in_thread(self._put, bytes(memory.data), blob)
@@ -252,7 +253,7 @@ class _Shown:
 
     def __init__(self, context: JobContext, blob: Descriptor, done: int) -> None:
         self._context, self._blob, self._done = context, blob, done
-        self._is_shown = blob.size >= station_limits.COLLECT_PART
+        self._is_shown = blob.size >= collecting_limits.COLLECT_PART
         self.advance(0)
 
     def advance(self, count: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits as station_limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import HostAccess
 from bundles import limits
 from bundles.io import strict_json
@@ -58,7 +58,7 @@ def basic(access: HostAccess) -> str:
 def token_in(raw: bytes) -> str | None:
     """The token in a token service's answer, None where it holds none. Raises MalformedError."""
     document: Any = strict_json.loads(
-        raw, ceiling=limits.MIB, nodes=station_limits.REMOTE_TOKEN_NODES, what="token", floats=True
+        raw, ceiling=limits.MIB, nodes=collecting_limits.REMOTE_TOKEN_NODES, what="token", floats=True
     )
     token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
     return token if isinstance(token, str) and token.isascii() and token.isprintable() else None

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance import limits
 from appliance.jobs.kinds import JobContext
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.dates import made_at
 from appliance.outgoing.collect.opening import Given, Registries, redirects_of, registry_source
 from appliance.outgoing.collect.registry_client import RegistryClient

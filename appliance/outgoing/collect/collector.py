@@ -10,11 +10,11 @@ from itertools import chain
 from typing import Any, Final
 
 from appliance import clock
-from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root
@@ -174,7 +174,7 @@ class Collector:
             return
         self._evidence += 1
         self._evidence_size += size
-        most, most_size = station_limits.COLLECT_EVIDENCE, station_limits.COLLECT_EVIDENCE_SIZE
+        most, most_size = collecting_limits.COLLECT_EVIDENCE, collecting_limits.COLLECT_EVIDENCE_SIZE
         if self._evidence > most or self._evidence_size > most_size:
             raise RefusedError(
                 "too much refers to an artifact",

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from appliance import limits as station_limits
+from appliance.limits import archives as archives_limits
 from appliance.outgoing.collect.registry_client import RegistryClient
 from bundles.errors import MalformedError, NotFoundError, RefusedError
 from bundles.io import strict_json
@@ -46,7 +46,7 @@ async def made_at(client: RegistryClient, tag: str) -> str | None:
 def created_of(config: bytes) -> str | None:
     """`created` of a configuration, in UTC; None where it says none. Raises MalformedError for what is no JSON."""
     document: Any = strict_json.loads(
-        config, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="config", floats=True
+        config, ceiling=archives_limits.CONFIG_READ, nodes=archives_limits.CONFIG_NODES, what="config", floats=True
     )
     said = document.get("created") if isinstance(document, dict) else None
     match = _CREATED.match(said) if isinstance(said, str) else None

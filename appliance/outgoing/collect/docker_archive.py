@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance import limits as station_limits
 from appliance.archives.unpacking import Members, Stream, compression_of
+from appliance.limits import archives as archives_limits
 from appliance.outgoing.collect.names import docker_name
 from appliance.outgoing.collect.sources import Root, chunks
 from appliance.outgoing.collect.tar_files import TarFiles
@@ -147,7 +147,7 @@ class DockerArchive:
 
     def _manifest_of(self, image: _Image) -> Descriptor:
         """The OCI manifest of an image, made from the bytes in the archive."""
-        config = self._files.read_small(image.config, station_limits.CONFIG_READ)
+        config = self._files.read_small(image.config, archives_limits.CONFIG_READ)
         digest = Digest.of(config)
         said = _HEX.match(image.config)
         if said is not None and said[1] != digest.hex:
@@ -168,7 +168,7 @@ class DockerArchive:
     def _diffs(self, config: bytes, image: _Image) -> list[Digest]:
         """The digests that the configuration gives the layers (config.md, rootfs). Raises RefusedError."""
         document = strict_json.loads(
-            config, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="config", floats=True
+            config, ceiling=archives_limits.CONFIG_READ, nodes=archives_limits.CONFIG_NODES, what="config", floats=True
         )
         rootfs = document.get("rootfs") if isinstance(document, dict) else None
         diffs = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
@@ -213,14 +213,14 @@ class DockerArchive:
     def _unpacked(self, name: str, size: int, form: str, algorithm: str) -> Digest:
         """The digest of a layer as runtimes unpack it: behind its one compression, within the ceilings that it will
         have to keep inside. Raises RefusedError where it cannot be unpacked so."""
-        hasher, deadline = new_hasher(algorithm), time.monotonic() + station_limits.LAYERS_TIME
-        most = max(station_limits.LAYER_FLOOR, min(station_limits.LAYER_BYTES, size * station_limits.LAYER_RATIO))
+        hasher, deadline = new_hasher(algorithm), time.monotonic() + archives_limits.LAYERS_TIME
+        most = max(archives_limits.LAYER_FLOOR, min(archives_limits.LAYER_BYTES, size * archives_limits.LAYER_RATIO))
         file = self._files.open(name)
         assert file is not None  # noqa: S101  it was read a moment ago
         try:
             with file, ExitStack() as closing:
                 packed = Stream(lambda: file.read(limits.CHUNK), size, deadline)
-                members = Members(form, packed, closing, [], station_limits.LAYER_WINDOW)
+                members = Members(form, packed, closing, [], archives_limits.LAYER_WINDOW)
                 Stream(members.next, most, deadline).pass_on(most + 1, hasher.update)
         except MalformedError as error:
             raise RefusedError(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import collecting as limits
 from appliance.station import Station
 from appliance.store.reads.upstream import asked
 from appliance.store.writes.upstream import NoteAsked

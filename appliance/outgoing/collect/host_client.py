@@ -14,8 +14,8 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from appliance import limits as station_limits
 from appliance.addresses import is_loopback
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import HostAccess
 from appliance.outgoing.collect.challenges import Challenge
 from appliance.outgoing.collect.destinations import Destinations, WayToProxy
@@ -115,7 +115,7 @@ class HostClient:
         self._require_first(url, realm=realm)
         start = url
         at_home = True
-        for _ in range(station_limits.REMOTE_REDIRECTS + 1):
+        for _ in range(collecting_limits.REMOTE_REDIRECTS + 1):
             at_home = at_home and (url == start if realm else self.is_source(url))
             sent = {**headers, "Authorization": authorization} if authorization and at_home else headers
             answer = await self._ask(method, url, sent)
@@ -126,7 +126,7 @@ class HostClient:
         raise RefusedError(
             "the registry sends on and on",
             thing=f"{self.base.raw_host} -> {url.raw_host}"[:200],
-            remedy=f"at most {some(station_limits.REMOTE_REDIRECTS, 'redirect is', 'redirects are')} followed",
+            remedy=f"at most {some(collecting_limits.REMOTE_REDIRECTS, 'redirect is', 'redirects are')} followed",
         )
 
     async def post(self, url: URL, form: Mapping[str, str]) -> aiohttp.ClientResponse:
@@ -158,7 +158,7 @@ class HostClient:
         proxy = self._destinations.proxy_of(url)
         await self.pace.turn(f"{url.raw_host}{url.raw_path}"[:200])
         connections = self._connections() if proxy is None else self._by_proxy(proxy)
-        async with asyncio.timeout(station_limits.REMOTE_ANSWER):
+        async with asyncio.timeout(collecting_limits.REMOTE_ANSWER):
             answer = await connections.request(
                 method, url, headers=headers, data=form, allow_redirects=False, proxy=proxy, ssl=context or True
             )
@@ -204,7 +204,7 @@ class Hosts:
     def __init__(
         self, back_off: float | None = None, say: Callable[[str], object] = lambda _: None, trace: str = ""
     ) -> None:
-        self._back_off = station_limits.REMOTE_BACK_OFF if back_off is None else back_off
+        self._back_off = collecting_limits.REMOTE_BACK_OFF if back_off is None else back_off
         self._say, self._trace = say, trace
         self._paces: dict[str, Pace] = {}
         self._clients: dict[Way, HostClient] = {}
@@ -233,7 +233,7 @@ def _session(way: Destinations | WayToProxy) -> aiohttp.ClientSession:
     """Connections that resolve names and make sockets as `way` permits."""
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=station_limits.REMOTE_CONNECT, sock_read=station_limits.REMOTE_IDLE
+            total=None, sock_connect=collecting_limits.REMOTE_CONNECT, sock_read=collecting_limits.REMOTE_IDLE
         ),
         auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
         connector=aiohttp.TCPConnector(resolver=way, socket_factory=way.make_socket),
@@ -244,7 +244,7 @@ def _session(way: Destinations | WayToProxy) -> aiohttp.ClientSession:
 async def read_capped(answer: aiohttp.ClientResponse, ceiling: int, what: str) -> bytes:
     """A small answer's body. Raises MalformedError beyond `ceiling` bytes, one of TRANSIENT_ERRORS."""
     raw = bytearray()
-    async with asyncio.timeout(station_limits.REMOTE_DOCUMENT):
+    async with asyncio.timeout(collecting_limits.REMOTE_DOCUMENT):
         while chunk := await answer.content.read(limits.CHUNK):
             raw += chunk
             if len(raw) > ceiling:

@@ -17,10 +17,11 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from appliance import limits
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result, lacked_memory
 from appliance.jobs.trails import passed_on
+from appliance.limits import collecting as limits
+from appliance.limits import jobs as job_limits
 from appliance.outgoing.collect import adopting
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.choosing import ManySource
@@ -251,7 +252,7 @@ class _Collect:
         traceback stands in the job's log."""
         if lacked_memory(error):
             return FailedError(
-                f"the source needs more memory than the {limits.JOB_DATA >> 20} MiB that a job may use", thing=text,
+                f"the source needs more memory than the {job_limits.JOB_DATA >> 20} MiB that a job may use", thing=text,
                 remedy="collect it alone; where that fails too, copy what is wanted of it into an OCI layout",
             )  # fmt: skip
         if isinstance(error, LockgateError):

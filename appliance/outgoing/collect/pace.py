@@ -11,7 +11,8 @@ from typing import Final
 
 import aiohttp
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.rate_limit import delay_of, left_of, limited
 from bundles.errors import FailedError
 from bundles.io.display import safe

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import collecting as limits
 from bundles.errors import FailedError
 
 LIMITED: Final = "rate-limited"

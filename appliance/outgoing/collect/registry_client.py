@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from appliance import limits as station_limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import HostAccess
 from appliance.outgoing.collect.challenges import Challenge, basic, choose, token_in
 from appliance.outgoing.collect.host_client import (
@@ -134,7 +134,7 @@ class RegistryClient:
         """Wait before the next attempt. Raises FailedError after the last one, or where another would not help."""
         is_limit = isinstance(error, aiohttp.ClientResponseError) and error.status == 429
         certificate = isinstance(error, aiohttp.ClientSSLError)
-        if certificate or (failures >= station_limits.REMOTE_ATTEMPTS and not is_limit):
+        if certificate or (failures >= collecting_limits.REMOTE_ATTEMPTS and not is_limit):
             self.host.pace.lost()
             raise self._unreachable(path, error) from None
         await self.host.pace.pause(self.where(path), failures, error)

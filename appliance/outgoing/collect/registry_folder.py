@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Final, Protocol
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from bundles import limits as bundle_limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError, UsageError
 from bundles.format.oci_layout import INDEX, LAYOUT_FILE, Layout, LayoutFolder

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from appliance import limits as station_limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import Accesses, NoAccess
 from appliance.outgoing.collect.evidence import Evidence, EvidenceMemory, NoMemory
 from appliance.outgoing.collect.host_client import Hosts
@@ -54,7 +54,7 @@ class RemoteSource:
         self._turn = asyncio.Lock()
         self._unsized: set[Digest] = set()
         """Manifests whose size only their bytes say."""
-        self._kept = kept or KeptBytes(station_limits.COLLECT_MEMORY)
+        self._kept = kept or KeptBytes(collecting_limits.COLLECT_MEMORY)
         self._told: dict[RegistryClient, tuple[int, int]] = {}
         """How many referrers and attached manifests each place has told, and in how many bytes."""
 
@@ -184,7 +184,7 @@ class RemoteSource:
             is_answered = True
             referrers |= {one.digest: one for one in found.referrers}
             tags |= found.tags
-        return Evidence(tuple(referrers.values()), tags, unasked[: station_limits.COLLECT_REASON])
+        return Evidence(tuple(referrers.values()), tags, unasked[: collecting_limits.COLLECT_REASON])
 
     async def _evidence_at(self, place: RegistryClient, digest: Digest) -> Evidence:
         """What the API lists, what the index at the fallback tag does (distribution specification, Listing Referrers: a
@@ -267,10 +267,10 @@ class RemoteSource:
             self._count(place, len(entries), len(document.raw))
             empty = 0 if entries else empty + 1
             for what, count, most in (
-                ("referrers", len(found), station_limits.REMOTE_REFERRERS),
-                ("bytes of referrers", size, station_limits.REMOTE_REFERRERS_SIZE),
-                ("pages of referrers", len(seen) + 1, station_limits.REMOTE_PAGES),
-                ("empty pages of referrers", empty, station_limits.REMOTE_PAGES_EMPTY),
+                ("referrers", len(found), collecting_limits.REMOTE_REFERRERS),
+                ("bytes of referrers", size, collecting_limits.REMOTE_REFERRERS_SIZE),
+                ("pages of referrers", len(seen) + 1, collecting_limits.REMOTE_PAGES),
+                ("empty pages of referrers", empty, collecting_limits.REMOTE_PAGES_EMPTY),
             ):
                 if count > most:
                     raise self._endless(f"too many {what}", f"at most {most} are taken")
@@ -287,8 +287,8 @@ class RemoteSource:
         count, told = self._told.get(place, (0, 0))
         self._told[place] = count, told = count + entries, told + size
         for what, found, most in (
-            ("manifests that refer to one artifact", count, station_limits.COLLECT_EVIDENCE),
-            ("bytes of what refers to one artifact", told, station_limits.COLLECT_EVIDENCE_SIZE),
+            ("manifests that refer to one artifact", count, collecting_limits.COLLECT_EVIDENCE),
+            ("bytes of what refers to one artifact", told, collecting_limits.COLLECT_EVIDENCE_SIZE),
         ):
             if found > most:
                 raise self._endless(f"too many {what}", f"at most {most} are taken")

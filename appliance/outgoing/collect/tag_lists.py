@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from appliance import limits
+from appliance.limits import collecting as limits
 from appliance.outgoing.collect.registry_client import RegistryClient
 from bundles import limits as format_limits
 from bundles.errors import MalformedError

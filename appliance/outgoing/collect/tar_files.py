@@ -11,10 +11,10 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
-from appliance import limits as station_limits
 from appliance.archives.tar_fields import BLOCK, OCTAL_SIZE, ZEROS, check_sum, number, pax_records, pax_size, text
 from appliance.archives.tar_stream import names_of
 from appliance.archives.unpacking import compression_of
+from appliance.limits import archives as archives_limits
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.io.files import failures_named, open_regular
 
@@ -157,11 +157,11 @@ class TarFiles:
         self._links[name] = _plain(target if kind == "1" else str(PurePosixPath(name).parent / target))
 
     def _check(self, count: int) -> None:
-        if count > station_limits.ARCHIVE_ENTRIES:
+        if count > archives_limits.ARCHIVE_ENTRIES:
             raise RefusedError("the archive has too many entries", thing=str(self.path))
 
     def _check_small(self, length: int) -> None:
-        if length > station_limits.LAYER_NAME:
+        if length > archives_limits.LAYER_NAME:
             raise MalformedError("a name in the archive is too long")
 
     def _strange(self, what: str) -> RefusedError:

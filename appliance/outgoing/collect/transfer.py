@@ -10,7 +10,7 @@ from typing import Protocol
 
 import aiohttp
 
-from appliance import limits as station_limits
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.host_client import TRANSIENT_ERRORS
 from appliance.outgoing.collect.registry_client import NoRangeError, RegistryClient, sent_range
 from appliance.outgoing.collect.tasks import in_thread, settled
@@ -147,7 +147,7 @@ async def transfer(client: RegistryClient, blob: Descriptor, sink: Sink, advance
             advance(-sink.offset)
             await sink.restart()  # the count of failures goes on: what was there before does not count twice
         except TRANSIENT_ERRORS as error:
-            failures = 1 if sink.offset - mark >= station_limits.REMOTE_ADVANCE else failures + 1
+            failures = 1 if sink.offset - mark >= collecting_limits.REMOTE_ADVANCE else failures + 1
             mark = sink.offset
             await client.pause(path, failures, error)
 
@@ -223,7 +223,7 @@ class _Writing:
 async def _read(client: RegistryClient, answer: aiohttp.ClientResponse, blob: Descriptor, writing: _Writing) -> None:
     clock = asyncio.get_running_loop().time
     room = blob.size - (sent_range(answer)[0] if answer.status == 206 else 0)
-    ends, brought = clock() + station_limits.REMOTE_STALL, 0
+    ends, brought = clock() + collecting_limits.REMOTE_STALL, 0
     while True:
         piece, is_end = await answer.content.readchunk()  # as it came, without a copy
         if not piece:
@@ -238,7 +238,7 @@ async def _read(client: RegistryClient, answer: aiohttp.ClientResponse, blob: De
             await writing.start()
         brought += len(piece)
         if clock() > ends:
-            if brought < station_limits.REMOTE_STALL_LEAST:
+            if brought < collecting_limits.REMOTE_STALL_LEAST:
                 raise TimeoutError("it stalls")
-            ends, brought = clock() + station_limits.REMOTE_STALL, 0
+            ends, brought = clock() + collecting_limits.REMOTE_STALL, 0
     await writing.flush()

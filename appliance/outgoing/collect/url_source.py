@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import aiohttp
 from yarl import URL
 
-from appliance import limits as station_limits
 from appliance.file_url import check_file_url
+from appliance.limits import collecting as collecting_limits
 from appliance.outgoing.collect.access import Accesses, HostAccess
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.host_client import TRANSIENT_ERRORS, HostClient, Hosts
@@ -139,10 +139,10 @@ class _FileClient(RegistryClient):
                 "the server does not say how long the file is", thing=_shown(self._url),
                 remedy="fetch it by other means, and collect it with file:PATH",
             )  # fmt: skip
-        if size > station_limits.URL_FILE:
+        if size > collecting_limits.URL_FILE:
             raise RefusedError(
                 "the file is too large", thing=f"{_shown(self._url)} ({size} bytes)",
-                remedy=f"at most {station_limits.URL_FILE} bytes",
+                remedy=f"at most {collecting_limits.URL_FILE} bytes",
             )  # fmt: skip
         return size
 

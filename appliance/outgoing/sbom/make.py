@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from appliance import clock
-from appliance import limits as station_limits
 from appliance.advisories.seals import index_key
 from appliance.archives.contents import look
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
+from appliance.limits import archives as archives_limits
+from appliance.limits import sbom as sbom_limits
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.sbom.index import index_write
 from appliance.outgoing.sbom.syft import Sbom, Scan, UndescribedError
@@ -72,7 +73,7 @@ def describe(
     total, done = sum(sizes.values()), 0
     try:
         while waiting or running:
-            while waiting and len(running) < station_limits.SBOM_AT_ONCE:
+            while waiting and len(running) < sbom_limits.SBOM_AT_ONCE:
                 digest = waiting.pop(0)
                 folder = context.folder / f"sbom-{digest.hex[:16]}"
                 running.append(Scan(station.blobs, station.paths, syft, folder, digest))
@@ -131,18 +132,18 @@ def _faulty_layer(station: Station, image: Digest) -> str:
     with station.blobs.open_blob(image) as file:
         manifest = parse_manifest(file.read(limits.OCI_MANIFEST))
     config = manifest.config
-    if config is not None and config.size <= station_limits.CONFIG_READ:
+    if config is not None and config.size <= archives_limits.CONFIG_READ:
         try:
             with station.blobs.open_blob(config.digest) as file:
-                raw = file.read(station_limits.CONFIG_READ)
+                raw = file.read(archives_limits.CONFIG_READ)
             told = strict_json.loads(
-                raw, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="it", floats=True
+                raw, ceiling=archives_limits.CONFIG_READ, nodes=archives_limits.CONFIG_NODES, what="it", floats=True
             )
         except LockgateError as error:
             return f"{config.digest} (the configuration; {error.what})"
         if not isinstance(told, dict):
             return f"{config.digest} (the configuration; it is no JSON object)"
-    deadline = time.monotonic() + station_limits.LAYERS_TIME
+    deadline = time.monotonic() + archives_limits.LAYERS_TIME
     for layer in manifest.layers:
         if not station.blobs.has_blob(layer.digest):
             return f"{layer.digest} (a foreign layer that is not held)"

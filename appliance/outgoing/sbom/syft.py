@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import limits as station_limits
+from appliance.limits import sbom as sbom_limits
 from appliance.outgoing.collect.sources import chunks
 from appliance.outgoing.sbom.syft_binary import Syft
 from appliance.paths import StationPaths
@@ -91,21 +91,21 @@ class Scan:
         self._folder = folder
         self._out = folder / "sbom.json"
         self._errors = folder / "errors"
-        self._deadline = time.monotonic() + station_limits.SBOM_TIME
+        self._deadline = time.monotonic() + sbom_limits.SBOM_TIME
         shutil.rmtree(folder, ignore_errors=True)
         with failures_named(folder, "the SBOM cannot be made"):
             self._unread = _link_layout(blobs, paths, folder, digest)
             with blobs.open_blob(digest) as file:
                 size = sum(blob.size for blob in parse_manifest(file.read(limits.OCI_MANIFEST)).blobs)
-            self._room = max(station_limits.SBOM_FLOOR, station_limits.SBOM_RATIO * size)
+            self._room = max(sbom_limits.SBOM_FLOOR, sbom_limits.SBOM_RATIO * size)
             self._process = self._start()
 
     def _start(self) -> start.Child:
         temporary = self._folder / "temporary"
         temporary.mkdir()
         bounds = start.Bounds(
-            address_space=station_limits.SBOM_MEMORY, data=station_limits.SBOM_DATA, file=self._room,
-            cpu=station_limits.SBOM_CPU, nice=_NICE, network=False,
+            address_space=sbom_limits.SBOM_MEMORY, data=sbom_limits.SBOM_DATA, file=self._room,
+            cpu=sbom_limits.SBOM_CPU, nice=_NICE, network=False,
         )  # fmt: skip
         command = start.bounded(
             f"fd:{self._syft.descriptor}", "scan", f"oci-dir:{self._folder}",
@@ -136,19 +136,19 @@ class Scan:
             if status in _BOUND:
                 raise self._failed(f"syft met a bound of {_BOUND[status]}", _INSTEAD)
             raise self._failed(lines[-1] if lines else f"syft ended with {status}", _DAMAGED)
-        if self._out.stat().st_size > station_limits.SBOM_DOCUMENT:
-            raise self._failed(f"it is larger than {station_limits.SBOM_DOCUMENT} bytes", _INSTEAD)
-        raw = read_small(self._out, station_limits.SBOM_DOCUMENT)
+        if self._out.stat().st_size > sbom_limits.SBOM_DOCUMENT:
+            raise self._failed(f"it is larger than {sbom_limits.SBOM_DOCUMENT} bytes", _INSTEAD)
+        raw = read_small(self._out, sbom_limits.SBOM_DOCUMENT)
         return _normal(raw, self.digest, self._unread, self._syft.sha256)
 
     def _watch(self) -> None:
         if time.monotonic() > self._deadline:
-            raise self._failed(f"syft took longer than {station_limits.SBOM_TIME:.0f} s", _INSTEAD)
+            raise self._failed(f"syft took longer than {sbom_limits.SBOM_TIME:.0f} s", _INSTEAD)
         if (kept := _kept_in(self._folder)) > self._room:
             raise self._failed(f"syft keeps {kept} bytes on the station's disk, and may keep {self._room}", _INSTEAD)
         usage = os.statvfs(self._folder)
-        if usage.f_bavail * usage.f_frsize < station_limits.SBOM_ROOM:
-            raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk", _FREE)
+        if usage.f_bavail * usage.f_frsize < sbom_limits.SBOM_ROOM:
+            raise self._failed(f"less than {sbom_limits.SBOM_ROOM} bytes stay free on the station's disk", _FREE)
 
     def _failed(self, reason: str, remedy: str) -> FailedError:
         error = FailedError if remedy == _FREE else UndescribedError

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import limits as station_limits
+from appliance.limits import sbom as sbom_limits
 from appliance.settings.scanner import SbomSettings
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
@@ -88,8 +88,8 @@ def require_syft(syft: Syft, folder: Path) -> Said:
     """Go on only where the program says that it is syft; it runs in `folder`, within a scan's bounds. Any other would
     fail at every image, and each image would get the blame. Blocking. Raises FailedError."""
     bounds = start.Bounds(
-        address_space=station_limits.SBOM_MEMORY, data=station_limits.SBOM_DATA, file=limits.MIB,
-        cpu=station_limits.SBOM_CPU, network=False,
+        address_space=sbom_limits.SBOM_MEMORY, data=sbom_limits.SBOM_DATA, file=limits.MIB,
+        cpu=sbom_limits.SBOM_CPU, network=False,
     )  # fmt: skip
     command = start.bounded(f"fd:{syft.descriptor}", "--version", bounds=bounds)
     environment = start.environment(HOME=str(folder), SYFT_CHECK_FOR_APP_UPDATE="false")
@@ -112,7 +112,7 @@ def _run(command: list[str], environment: dict[str, str], folder: Path, descript
         process = start.start(
             command, env=environment, cwd=folder, stdout=out.fileno(), stderr=out.fileno(), pass_fds=(descriptor,)
         )
-        end = time.monotonic() + station_limits.SYFT_VERSION
+        end = time.monotonic() + sbom_limits.SYFT_VERSION
         while (status := process.poll()) is None and time.monotonic() < end:
             time.sleep(_LOOK)
         with contextlib.suppress(ProcessLookupError):  # what it started, too
@@ -179,7 +179,7 @@ def _opened(path: Path) -> Syft:
 
 def _require_file(descriptor: int, path: Path) -> None:
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > station_limits.SYFT_BINARY:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > sbom_limits.SYFT_BINARY:
         raise FailedError(
             "syft is no regular file, or larger than a binary is", thing=str(path), remedy="name the binary itself"
         )
@@ -189,7 +189,7 @@ def _copied(source: int, folder: Path) -> int:
     """A descriptor of a copy that has no name, and that nobody has open for writing (execve(2), ETXTBSY)."""
     target, name = tempfile.mkstemp(prefix=f".{_NAME}-", dir=folder)
     try:
-        left = station_limits.SYFT_BINARY
+        left = sbom_limits.SYFT_BINARY
         while left > 0 and (chunk := os.read(source, min(limits.CHUNK, left))):
             left -= len(chunk)
             view = memoryview(chunk)

@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.postgres.dialect import translate
 from appliance.store.postgres.faults import PostgresConflictError, PostgresDamagedError, PostgresError, fault
 from appliance.store.postgres.faults import PostgresLostCommitError as LostCommitError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import islice
 
-from appliance import limits
+from appliance.limits import store as limits
 
 _KEY = 16
 """Bytes that stand for a repository and a digest: nobody finds two things with the same ones."""

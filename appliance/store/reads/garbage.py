@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from appliance import limits
+from appliance.limits import lifecycle as limits
 from appliance.store.ports import Reader
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest

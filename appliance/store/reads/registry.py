@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from appliance import limits
+from appliance.limits import registry as registry_limits
+from appliance.limits import store as limits
 from appliance.store.database import open_reader
 from appliance.store.engine import Source, engine_of
 from appliance.store.placement import Placement
@@ -313,7 +314,9 @@ class Metadata:
 
         return [digest for digest in digests if not is_shown(str(digest))]
 
-    def shown_anywhere(self, digest: Digest, kind: Kind = "blob", limit: int = limits.MOUNT_SOURCES) -> list[str]:
+    def shown_anywhere(
+        self, digest: Digest, kind: Kind = "blob", limit: int = registry_limits.MOUNT_SOURCES
+    ) -> list[str]:
         """Repositories that show the digest, at most `limit` (-1: all). Grows with that number alone. A damaged row
         shows nothing."""
         text = str(digest)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import NamedTuple
 
-from appliance import limits
+from appliance.limits import admission as limits
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.ports import Reader
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.local_socket import connect_to
 from appliance.store.writer import messages
 from appliance.store.writes.write import LostAnswerError, Write

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store import writes
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError

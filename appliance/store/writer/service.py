@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from appliance import clock, limits
+from appliance import clock
+from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import in_memory, open_writer

@@ -6,8 +6,8 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from appliance import limits
 from appliance.api.states import FINAL_STATES
+from appliance.limits import scanning as limits
 from appliance.store.ports import Connection
 from appliance.store.writes.access import bump
 from appliance.store.writes.write import Write

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.ports import Connection
 from appliance.store.rows import Rows
 from appliance.store.writes.write import Write

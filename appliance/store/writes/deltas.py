@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import intake as limits
 from appliance.store.ports import Connection
 from appliance.store.reads.outgoing import void_and_inside
 from appliance.store.reads.voiding import require_voidable

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import control as limits
 from appliance.store.ports import Connection
 from appliance.store.reads import credentials
 from appliance.store.reads.credentials import Credential

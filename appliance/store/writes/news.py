@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from appliance import limits
+from appliance.limits import scanning as limits
 from appliance.store.ports import Connection
 from appliance.store.writes.advisories import require_load
 from appliance.store.writes.write import Write

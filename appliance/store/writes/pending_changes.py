@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from appliance import limits
+from appliance.limits import control as limits
 from appliance.permissions import check_role, is_guarded
 from appliance.store.ports import Reader
 from appliance.store.reads import credentials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-from appliance import limits
+from appliance.limits import forwarding as limits
 from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance import limits
+from appliance.limits import store as limits
 from appliance.store.ports import Reader
 from appliance.store.writes.claims import Claim, claims_of, last_entries
 from appliance.store.writes.registry import repository_id

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from appliance import limits
+from appliance.limits import admission as limits
 from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 
