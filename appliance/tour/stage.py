@@ -16,7 +16,7 @@ from bundles.errors import FailedError
 from bundles.processes import start
 
 _CLI: Final = "appliance.cli.main"
-_PASSED: Final = ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PASSED: Final = ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _START_UP: Final = 20
 """Seconds a station may take on the slowest machine; it is ready in about one."""
@@ -55,7 +55,7 @@ def lockgate(*arguments: str | Path, expect: int = 0, passphrase: str | None = N
         descriptors = (reading,)
     started = time.monotonic()
     try:
-        ended = start.run(start.python_module(_CLI, *words), env=start.environment(*_PASSED), pass_fds=descriptors)
+        ended = start.run(start.python_module(_CLI, *words), env=start.environment(*PASSED), pass_fds=descriptors)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -81,7 +81,7 @@ class Station:
     def __enter__(self) -> Station:
         serve = start.python_module(_CLI, "serve", "-C", str(self.folder.absolute()), "--listen", "127.0.0.1:0")
         with (self.folder / "serve.log").open("wb") as log:
-            self.process = start.start(serve, env=start.environment(*_PASSED), stdout=start.PIPE, stderr=log)
+            self.process = start.start(serve, env=start.environment(*PASSED), stdout=start.PIPE, stderr=log)
         assert self.process.stdout is not None  # noqa: S101  it was asked for above
         ready = re.search(r"http://\S+", self.process.stdout.readline().decode())
         if ready is None:

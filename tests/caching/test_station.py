@@ -14,7 +14,6 @@ from appliance.serve.preflight import objections, require_apart_from_caches
 from appliance.settings.caches import CacheSettings
 from appliance.store.database import open_reader
 from appliance.store.reads.caches import in_the_way, is_cached
-from appliance.tour.stage import Station
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.caching.site import HERE, THERE, CacheSite
@@ -23,6 +22,7 @@ from tests.outgoing.outside import Outside
 from tests.outgoing.small_registry import SmallRegistry
 from tests.peers.stock import Layout
 from tests.registry_server import Store
+from tests.stage import Station
 
 LARGE = bytes(range(256)) * 8192
 

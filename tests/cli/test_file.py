@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.store.file import _mode, _name
-from appliance.tour.stage import Station
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import FILE_TYPE
 from tests.peers.stock import Layout
+from tests.stage import Station
 
 MODE = "vnd.lockgate.file.mode"
 TITLE = "org.opencontainers.image.title"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.tour.stage import Station
 from tests.cli.conftest import Ended, Run
 from tests.cli.test_remedies import unparsed, wrong
+from tests.stage import Station
 
 A_DIGEST = "sha256:" + "a" * 64
 KEYID = "0123456789abcdef"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.tour.stage import Station
 from tests.cli.conftest import Ended, Run
 from tests.peers.stock import Layout
 from tests.scanning.exploitation import epss, kev
 from tests.scanning.exports import dist_info, image_of, record, zipped
 from tests.scanning.vex import openvex, said
+from tests.stage import Station
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from appliance.access.policy_snippets import SIGNED_HERE, Signer, containers, ru
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
 from appliance.settings.image_policy import ImageRule
-from appliance.tour.stage import Station
 from bundles.image_signatures.predicates import VERIFICATION_SUMMARY
 from bundles.image_signatures.verdict import SIGN_PREDICATE
 from bundles.signing.keys import create_private, save_private
@@ -25,6 +24,7 @@ from tests.cli.conftest import Ended, Run
 from tests.image_signatures.signer import DATA, INDEX, PROVENANCE, Layout, certify
 from tests.peer_tools import find_go_peer, require
 from tests.softhsm import PIN, inserted
+from tests.stage import Station
 
 CHILDREN = [str(child.digest) for child in Layout("legacy").manifests[INDEX].manifests]
 AT = f"team/app@{INDEX}"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.tour.stage import Station
 from tests.cli.conftest import Ended, Run
 from tests.image_signatures.signer import DATA, INDEX, Layout
+from tests.stage import Station
 
 LEGACY, NOTATION = Layout("legacy"), Layout("notation")
 CHILDREN = [child.digest for child in LEGACY.manifests[INDEX].manifests]

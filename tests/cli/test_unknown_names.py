@@ -13,9 +13,9 @@ import pytest
 
 from appliance.cli.main import lockgate
 from appliance.cli.shared.near import meant
-from appliance.tour.stage import Station
 from tests.cli.conftest import Run
 from tests.cli.test_remedies import unparsed, wrong
+from tests.stage import Station
 
 A_DIGEST = "sha256:" + "a" * 64
 KEYID = "0123456789abcdef"

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from appliance.tour.stage import Station
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
+from tests.stage import Station
 
 WORDS = "correct horse battery"
 """The passphrase of every person's key here."""

@@ -11,8 +11,8 @@ from appliance.api.people import Account, HeldRole, Who
 from appliance.api.status import Status
 from appliance.api.trust import OwnKey, TrustedKey
 from appliance.clock import now
-from appliance.tour.stage import Station
 from tests.console.real import Live, live
+from tests.stage import Station
 from tui.guides.first_run import steps
 from tui.guides.steps import GuideFacts, SettingUp
 from tui.shell.console import LockgateConsole

@@ -12,11 +12,11 @@ from appliance.api.errors import ErrorDocument
 from appliance.api.intake import ClockFloor, LedgerRow, Stream
 from appliance.api.jobs import Job
 from appliance.api.trust import TrustRule
-from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
 from tests.console.real import live
 from tests.intake.inside import carry
+from tests.stage import Station
 from tui.wording.streams import MEANINGS, standing, standing_out
 
 NOW = "2026-05-04T14:00:00Z"

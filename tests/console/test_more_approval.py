@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
 from tests.console.real import live
 from tests.intake.inside import carry, name_of
+from tests.stage import Station
 
 WAITING = "alpha.bravo-000007"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from appliance.api.audit import Checked
 from appliance.api.status import Head
-from appliance.tour.stage import Station
 from tests.console.doubles import audit as demo_audit
 from tests.console.real import live
+from tests.stage import Station
 from tui.wording.audit import chain_lines
 
 

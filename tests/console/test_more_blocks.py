@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from appliance.tour.stage import Station
 from tests.console.real import live
+from tests.stage import Station
 from tui.screens.content.artifact import ArtifactScreen
 
 

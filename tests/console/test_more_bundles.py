@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from appliance.api.bundles import OutgoingBundle
-from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.real import live
 from tests.intake.inside import carry
+from tests.stage import Station
 from tui.wording.bundles import outgoing
 
 ALL = ("to-sign", "signed", "unfinished", "written", "superseded", "voided", "quarantined", "approved", "released",

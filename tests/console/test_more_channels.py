@@ -8,10 +8,10 @@ from typing import Any
 from appliance.image_signatures.applied import sign
 from appliance.settings.gates import Stage
 from appliance.settings.image_policy import PolicyRules
-from appliance.tour.stage import Station
 from bundles.signing.keys import create_private
 from bundles.signing.trust import trust_key
 from tests.console.real import live
+from tests.stage import Station
 
 
 async def test_each_channel_says_what_stands_and_what_is_wrong_with_it(drive: Any) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from appliance.tour.stage import Station
 from tests.console.real import live
 from tests.intake.inside import name_of, small_bundle
+from tests.stage import Station
 
 BUNDLE = "alpha.bravo-000006"
 

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from appliance.audit.reading import tail
 from appliance.cli.station.init import init
-from appliance.tour.stage import Station
 from bundles.errors import LockgateError
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder, trust_key
 from tests.console.doubles import data
 from tests.console.real import live
+from tests.stage import Station
 from tui.station.station_folder import FolderDesk, Grant
 from tui.wording.fingerprints import word_lines
 

@@ -12,12 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance.api.signatures import ImageSignature, Signatures, SignedImage
-from appliance.tour.stage import Station
 from bundles.errors import UsageError
 from bundles.signing.fingerprint_words import spoken
 from bundles.signing.keys import PublicKey, create_private, save_private
 from tests.console.real import live
 from tests.softhsm import PIN, Card, inserted
+from tests.stage import Station
 from tui.decisions.signing import named_key, secret_of
 from tui.screens.content.artifact import ArtifactScreen
 from tui.station.keyring import FolderKeyring

@@ -9,11 +9,11 @@ import pytest
 
 from appliance.api.jobs import Job
 from appliance.api.transfers import DropFolder, DroppedBundle
-from appliance.tour.stage import Station
 from tests.console.real import Live, live
 from tests.intake.inside import small_bundle
 from tests.sftp.ssh_server import ssh_server
 from tests.sftp.station import files_of
+from tests.stage import Station
 from tui.wording.transfers import carried, in_drops, on_host, rate_of, rates, sparkline
 
 NAME = "alpha.bravo-000001"

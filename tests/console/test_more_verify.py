@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from appliance.tour.stage import Station
 from bundles.decide.bundle import RULES
 from bundles.errors import CancelledError
 from tests.console.doubles import data
 from tests.console.real import live
 from tests.intake.inside import small_bundle
+from tests.stage import Station
 from tui.wording.fingerprints import word_lines
 
 

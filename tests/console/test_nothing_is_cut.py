@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.tour.stage import Station
 from tests.console.real import live
+from tests.stage import Station
 from tui.widgets.line_rows import LineRows
 from tui.widgets.rows import RowList
 

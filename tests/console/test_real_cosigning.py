@@ -15,11 +15,11 @@ import pytest
 from appliance.audit.reading import tail
 from appliance.clock import now
 from appliance.cosigning import CoSigned
-from appliance.tour.stage import Station
 from bundles.ports import Progress
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.console.real import Live
+from tests.stage import Station
 from tui.shell.console import LockgateConsole
 from tui.station.control_socket import ControlStation
 from tui.station.keyring import FolderKeyring

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from appliance.audit.reading import tail
-from appliance.tour.stage import Station
 from bundles.errors import UsageError
 from bundles.signing.keys import load_private
 from tests.console.real import Live, live
+from tests.stage import Station
 from tui.screens.trust.acts import check_key_name
 
 WORDS = "correct horse battery"

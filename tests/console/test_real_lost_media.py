@@ -9,10 +9,10 @@ import pytest
 from msgspec import UNSET
 
 from appliance.api.bundles import TakenStatement
-from appliance.tour.stage import Station
 from bundles.signing.keys import load_private
 from bundles.signing.trust import trust_key
 from tests.console.real import Live, live
+from tests.stage import Station
 from tui.decisions.building import check_medium
 from tui.wording.statements import taken_statement
 

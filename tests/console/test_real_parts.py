@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from appliance.api.intake import IntakeDetail, ReleaseAnswer
-from appliance.tour.stage import Station
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.real import live
 from tests.console.stations import WORDS
 from tests.intake.inside import carry
+from tests.stage import Station
 from tui.decisions.deciding import artifacts_of, released
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.real import live
 from tests.intake.inside import carry
+from tests.stage import Station
 from tui.widgets.table import Table
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
-from appliance.tour.stage import Station
 from bundles.errors import LockgateError
+from tests.stage import Station
 
 
 def _damage(database: Path, table: str) -> None:

@@ -14,7 +14,6 @@ import pytest
 from appliance.control.client import ControlClient
 from appliance.mounts import bundles_on
 from appliance.paths import StationPaths
-from appliance.tour.stage import lockgate
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key
@@ -23,6 +22,7 @@ from tests.bundles.small import MemoryStore, file_artifact
 from tests.control.powered import Powered, stamp, wait_for
 from tests.intake.inside import carry, make_station
 from tests.main_job.gap import random_file
+from tests.stage import lockgate
 
 VOLUME = 100_000
 FILES = 150

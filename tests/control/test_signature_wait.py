@@ -23,13 +23,13 @@ from appliance.jobs import signatures
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
-from appliance.tour.stage import lockgate
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.control.powered import Powered, wait_for
 from tests.control.test_interrupted_jobs import alpha
 from tests.intake.inside import make_station
 from tests.main_job.gap import random_file
+from tests.stage import lockgate
 
 __all__ = ["alpha"]
 

@@ -20,10 +20,10 @@ from appliance.demo import content
 from appliance.demo.begin import Demo
 from appliance.demo.people import PASSWORD
 from appliance.demo.place import new_place
-from appliance.tour.stage import lockgate
 from tests.console.conftest import Seconds
 from tests.console.doubles.station import demo_pair
 from tests.console.real_station import Console
+from tests.stage import lockgate
 from tui.shell.console import LockgateConsole
 from tui.station.control_socket import ControlStation
 from tui.station.keyring import FolderKeyring

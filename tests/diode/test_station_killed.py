@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.diode import standing
-from appliance.tour.stage import Station
 from bundles.signing.keys import load_public
 from bundles.signing.trust import trust_key
 from tests.diode.udp import Sending, free_port, relay, symbol_of
 from tests.intake.inside import Inside, small_bundle
 from tests.sftp.station import files_of
+from tests.stage import Station
 
 BUNDLE = "alpha.bravo-000001"
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
-from appliance.tour.stage import Station, lockgate
 from bundles.errors import FailedError
 from tests.conformance.shapes import image
 from tests.control.powered import wait_for
 from tests.registry_server import Client
+from tests.stage import Station, lockgate
 
 
 def client_of(station: Station) -> Client:

@@ -16,13 +16,13 @@ from appliance.audit.reading import tail
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
 from appliance.store.reserve import Reserve, Room
-from appliance.tour.stage import Station, lockgate
 from bundles.errors import NoSpaceError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image
 from tests.control.powered import wait_for
 from tests.faults.disks import fill_bytes, fill_inodes, mounted
 from tests.registry_server import Client
+from tests.stage import Station, lockgate
 
 BODY = b"a layer that finds no room"
 UPLOADS = "/v2/team/app/blobs/uploads/"

@@ -16,12 +16,12 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.noted_head import forget_head, lost_head, note_head, noted_head
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
-from appliance.tour.stage import Station, lockgate
 from bundles.documents.audit_log import CHECKPOINTS, LANES, head_name
 from tests.conformance.shapes import image
 from tests.control.powered import wait_for
 from tests.intake.inside import Inside
 from tests.registry_server import Client
+from tests.stage import Station, lockgate
 
 
 def remove_content(paths: StationPaths) -> None:

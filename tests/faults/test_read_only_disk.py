@@ -9,10 +9,10 @@ from pathlib import Path
 from appliance.control.health import checks
 from appliance.paths import StationPaths
 from appliance.store.writable import unwritable
-from appliance.tour.stage import lockgate
 from tests.faults.disks import mounted
 from tests.intake.inside import Inside
 from tests.peer_tools import cannot
+from tests.stage import lockgate
 
 
 def test_a_disk_that_takes_no_more_writes_fails_health_and_refuses_a_start(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
 from appliance.station import listens_at
-from appliance.tour.stage import Station, lockgate
 from tests.conformance.shapes import image
 from tests.control.powered import wait_for
 from tests.registry_server import Client
+from tests.stage import Station, lockgate
 
 
 async def test_a_station_whose_folder_of_sockets_is_removed_listens_again(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from appliance.audit.acts import Act
 from appliance.audit.reading import tail
 from appliance.paths import StationPaths
 from appliance.store.presence import Presence
-from appliance.tour.stage import Station, lockgate
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image
 from tests.control.powered import wait_for
 from tests.faults.disks import mounted
 from tests.registry_server import Client
+from tests.stage import Station, lockgate
 
 
 def client_of(station: Station) -> Client:

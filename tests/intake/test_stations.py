@@ -12,11 +12,11 @@ from urllib.request import urlopen
 import pytest
 
 from appliance.audit.reading import tail
-from appliance.tour.stage import Outcome, Station, lockgate
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PublicKey, create_private, save_private
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact
 from tests.intake.inside import Carried, carry, name_of, small_bundle
+from tests.stage import Outcome, Station, lockgate
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from appliance.store.writer import LocalWriter
 from appliance.store.writer.service import WriterService
 from appliance.store.writes.ledger import EnterReceipt
 from appliance.store.writes.outgoing import SignBundle, TakeSequence
-from appliance.tour.stage import lockgate
 from bundles.documents.audit_log import segments
 from bundles.errors import RefusedError
 from bundles.oci.digest import Digest
@@ -32,6 +31,7 @@ from bundles.signing.trust import trust_key
 from tests.access.test_station import PASSWORD, Live
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.stage import lockgate
 
 STREAM = "alpha.bravo"
 NAMES = ("ada", "cora", "anna", "bo")

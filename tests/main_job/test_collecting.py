@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance.tour.pull import pull
-from appliance.tour.stage import Station
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from tests.charts.test_charts import CHART, packed
 from tests.peers.stock import Layout, docker_registry_in, run
+from tests.stage import Station
 
 
 @pytest.fixture(scope="module")

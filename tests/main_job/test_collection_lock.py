@@ -17,11 +17,11 @@ import pytest
 
 from appliance.reference_lists import names_in
 from appliance.tour.pull import pull
-from appliance.tour.stage import Station
 from bundles.errors import UsageError
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from bundles.oci.reference import Reference
 from tests.outgoing.small_registry import SmallRegistry, serving
+from tests.stage import Station
 
 
 @pytest.fixture(scope="module")

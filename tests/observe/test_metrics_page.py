@@ -16,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
-from appliance.tour.stage import Station
 from tests.conformance.shapes import image
 from tests.faults.test_full_station import children_of
 from tests.observe.counted import parse
 from tests.registry_server import Client
+from tests.stage import Station
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/metrics.md"
 _ROW = re.compile(r"^\| ((?:`lockgate_\w+`(?:, )?)+) \|([^|]*)\| (counter|gauge|histogram) \|", re.MULTILINE)

@@ -17,9 +17,9 @@ from appliance.cli.station.top import lines, rates
 from appliance.limits import station as limits
 from appliance.registry.live import OTHERS, Live, LivePlace, keep
 from appliance.registry.request_log import Answered
-from appliance.tour.stage import Station
 from tests.conformance.shapes import image
 from tests.registry_server import Client, Store
+from tests.stage import Station
 
 
 def seen(account: str = "ada", reason: str = "ok", address: str = "10.0.0.1", length: int = 5) -> Answered:

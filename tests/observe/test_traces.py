@@ -23,7 +23,6 @@ from appliance.registry.services import ACTOR, OpenAccess, Passed, RegistrySetti
 from appliance.settings.station import Config
 from appliance.settings.traces import TraceSettings
 from appliance.store.reserve import Reserve
-from appliance.tour.stage import Station
 from appliance.tracing.context import TraceContext
 from appliance.tracing.files import SpanFiles, clear
 from appliance.tracing.spans import Resource, Span
@@ -32,6 +31,7 @@ from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.observe.otlp import Read, read
 from tests.registry_server import Server, Store
+from tests.stage import Station
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SENT = f"00-{TRACE}-{SPAN}-01"

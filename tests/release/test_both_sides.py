@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.tour.stage import Station
+from tests.stage import Station
 
 
 def test_a_receipt_makes_one_custody_record_of_both_sides(tmp_path: Path) -> None:

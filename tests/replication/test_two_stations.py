@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from appliance.tour.stage import Station
 from tests.registry_server import Client
 from tests.replication.following import NAME, push, size_of
 from tests.sftp.relay import relay
+from tests.stage import Station
 
 
 def port_of(station: Station) -> int:

@@ -20,7 +20,6 @@ from appliance.outgoing.sbom.index import unreadable
 from appliance.scanning import scan_job
 from appliance.station import Station
 from appliance.store.reads.components import sboms_of
-from appliance.tour.stage import Station as Running
 from bundles.errors import FailedError
 from bundles.oci.kinds import CYCLONEDX
 from tests.outgoing.conftest import layout as layout  # noqa: PLC0414  fixtures
@@ -28,6 +27,7 @@ from tests.outgoing.conftest import outside as outside  # noqa: PLC0414
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 from tests.scanning.exports import cyclonedx, dist_info, image_of, sbom_of
+from tests.stage import Station as Running
 
 
 def switched_on(station: Station) -> Station:

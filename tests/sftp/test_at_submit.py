@@ -8,7 +8,7 @@ import click
 import pytest
 
 from appliance.cli.completion import HOST
-from appliance.tour.stage import Station
+from tests.stage import Station
 
 FINGERPRINT = "SHA256:" + "A" * 42 + "E"
 

@@ -16,9 +16,9 @@ import pytest
 from appliance.control.drop_folders import DropFolder, DropFolders, _look
 from appliance.intake.drop_folder import list_folder, look
 from appliance.limits import transfer as limits
-from appliance.tour.stage import Station
 from tests.intake.inside import Inside, small_bundle
 from tests.sftp.station import files_of
+from tests.stage import Station
 
 NAME = "alpha.bravo-000001"
 

@@ -7,10 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-from appliance.tour.stage import Station
 from tests.intake.inside import small_bundle
 from tests.sftp.ssh_server import ssh_server
 from tests.sftp.station import files_of
+from tests.stage import Station
 
 NAME = "alpha.bravo-000001"
 
