@@ -136,10 +136,19 @@ class ObjectiveState(Shape, frozen=True, kw_only=True):
     burn: dict[str, float] = {}
 
 
+class QuarantinedSource(Shape, frozen=True, kw_only=True):
+    """A source's bundles that nobody has decided about: their bytes, and how many they may have (0: any number)."""
+
+    source: str
+    bytes: int
+    quota: int = 0
+
+
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status. `hidden` names what this account may not see, and what is None or empty here for that reason.
-    `to_sign` and `unfinished` name what waits for people; `job` is the one that runs. `revision` is another text
-    whenever what the station holds was changed: its rows, its pinned keys, its own keys."""
+    `to_sign` and `unfinished` name what waits for people; `job` is the one that runs. `quarantined` has each source
+    with undecided bundles, and each with a quota of its own. `revision` is another text whenever what the station holds
+    was changed: its rows, its pinned keys, its own keys."""
 
     site: str
     side: str
@@ -151,6 +160,7 @@ class Status(Shape, frozen=True, kw_only=True):
     read_only: ReadOnly | None = None
     jobs: JobCounts = JobCounts()
     quarantine: int = 0
+    quarantined: tuple[QuarantinedSource, ...] = ()
     account_changes: int = 0
     last_import: LastImport | None = None
     advisories: AdvisoriesHeld = AdvisoriesHeld()

@@ -21,6 +21,7 @@ from appliance.access.rate_limits import Buckets
 from appliance.api.states import FINAL_STATES
 from appliance.handles.granted import Grant
 from appliance.intake.drop_folder import ACTOR, Dropped, Listed, list_folder, look
+from appliance.intake.room import beyond_quota
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
 from appliance.limits import transfer as limits
@@ -66,7 +67,7 @@ class DropFolders:
     """The drop folders of the station."""
 
     def __init__(self, station: Station, jobs: Jobs) -> None:
-        self._reader, self._jobs = station.reader, jobs
+        self._reader, self._jobs, self._quarantine = station.reader, jobs, station.config.quarantine
         settings = station.config.drop_folders
         self.folders = [DropFolder(name, Path(os.path.realpath(one.path))) for name, one in sorted(settings.items())]
         self._kept = station.paths.drop_folders
@@ -93,6 +94,8 @@ class DropFolders:
         entry = find_by_digest(self._reader, dropped.digest)
         if entry is not None and entry.state != "receiving":
             return
+        if self._beyond(dropped):
+            return  # until somebody decides about others of its source
         folder.live = {job for job in folder.live if self._job(job)[0] == _LIVE}
         if len(folder.live) >= limits.DROP_AT_ONCE or self._rate.take(folder.name) is not None:
             return  # it has its turn at a later look
@@ -131,8 +134,17 @@ class DropFolders:
         elif begun is not None and begun.seal == dropped.seal:
             state, why, job_id, at = *self._job(begun.job), begun.job, begun.at
         elif dropped.digest:
-            why = "it is whole, and is imported next"
+            beyond = self._beyond(dropped)
+            quota = f"its source's quota is used up ({beyond}); decide about the others: lockgate intake list"
+            why = quota if beyond else "it is whole, and is imported next"
         return {"id": dropped.name, "state": state, "why": why, "job": job_id, "at": at}
+
+    def _beyond(self, dropped: Dropped) -> str:
+        """Why a bundle is not begun that its import would refuse for its source's quota; "" where it would not. What
+        is larger than the quota by itself is begun, and refused with the remedy."""
+        if dropped.size > self._quarantine.quota(dropped.source):
+            return ""
+        return beyond_quota(self._reader, self._quarantine, dropped.source, dropped.size, dropped.digest)
 
     def _job(self, job_id: str) -> tuple[str, str]:
         """How an import stands: its state, and what speaks against it."""

@@ -23,7 +23,7 @@ from bundles import limits
 from bundles.decide.bundle import SIGNATURE_NAME, SmallFiles, consistent
 from bundles.errors import LockgateError
 from bundles.format import sums
-from bundles.format.manifest import volume_path
+from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.files import read_small
 from bundles.oci.digest import Digest
 
@@ -38,12 +38,15 @@ _SMALL: Final = (
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """A bundle's folder: `seal` changes with any of its files, `digest` is that of SHA256SUMS where the bundle is
-    whole, and else `why` says what it waits for."""
+    whole, and else `why` says what it waits for. `source` and `size` (the volumes' bytes) are what a whole one says of
+    itself, unverified."""
 
     name: str
     seal: str
     digest: str = ""
     why: str = ""
+    source: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,11 @@ def look(folder: Path, before: Dropped | None = None) -> Dropped:
         return before
     try:
         files = _read(folder)
-        return Dropped(folder.name, seal, digest=_whole(folder, files))
+        manifest = _whole(folder, files)
     except LockgateError as error:
         return Dropped(folder.name, seal, why=error.what + (f": {error.thing}" if error.thing else ""))
+    size = sum(volume.size for volume in manifest.volumes)
+    return Dropped(folder.name, seal, str(Digest.of(files.sums)), source=manifest.source, size=size)
 
 
 def _seal(folder: Path) -> str:
@@ -117,8 +122,8 @@ def _read(folder: Path) -> SmallFiles:
     return SmallFiles(found[sums.NAME], found[sums.MANIFEST], found[sums.README], dict.fromkeys(signed, b""))
 
 
-def _whole(folder: Path, files: SmallFiles) -> str:
-    """The digest of a bundle that is whole. Raises LockgateError naming what is missing."""
+def _whole(folder: Path, files: SmallFiles) -> BundleManifest:
+    """The manifest of a bundle that is whole. Raises LockgateError naming what is missing."""
     manifest = consistent(files)
     for keyid in manifest.signers:
         if not any(name.startswith(f"{sums.NAME}.{keyid}.") for name in files.signatures):
@@ -133,4 +138,4 @@ def _whole(folder: Path, files: SmallFiles) -> str:
             raise LockgateError("not a regular file; links are not followed", thing=name)
         if status.st_size != volume.size:
             raise LockgateError("it has not come whole", thing=f"{name}, {status.st_size} of {volume.size} bytes")
-    return str(Digest.of(files.sums))
+    return manifest

@@ -29,7 +29,7 @@ from appliance.intake.inspection import make_report, record
 from appliance.intake.ledger_by_log import require_rows_of_log
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.intake.overrides import stream_now, trusted_now
-from appliance.intake.room import require_room
+from appliance.intake.room import require_quota, require_room
 from appliance.intake.store_sink import StoreSink
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
@@ -227,10 +227,10 @@ class _Receiving:
     def begin(self, *, partial: bool) -> None:
         """Check the base and the space, then say that the bundle is coming in."""
         manifest = self.manifest
+        require_quota(self.context, manifest, self.digest)
         require_base(self.context, manifest, self.digest)
         self._check_space(self.bundle.volumes.keys() if partial else self.ranges.keys())
-        # One that goes on was recorded when it began.
-        is_new = find_by_digest(self.station.reader, str(self.digest)) is None
+        is_new = find_by_digest(self.station.reader, str(self.digest)) is None  # else it was recorded when it began
         with self._acting(Act.INTAKE_RECEIVE, {"job": self.context.job_id}) if is_new else under_event():
             self.station.writer.submit(BeginIntake(
                 digest=str(self.digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,

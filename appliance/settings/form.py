@@ -29,6 +29,7 @@ from appliance.settings.cache_form import CACHES, wrong_caches
 from appliance.settings.directory import DIRECTORY, missing_in
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.malware import MALWARE
+from appliance.settings.quarantine import QUARANTINE
 from appliance.settings.redirects import check_hosts
 from appliance.settings.traces import TRACES
 from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, REPLICAS, TRANSFER_HOSTS, wrong_transfers
@@ -186,6 +187,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                             text(lambda value: value == "" or _SHA256.match(value) is not None)),
         "sbom.on_push": FLAG,
         **MALWARE,
+        **QUARANTINE,
         **ADMISSION,
         **DIRECTORY,
         **TRACES,
@@ -247,7 +249,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
 _TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
 _TABLES_OF_TABLES: Final = (
     "access.role_addresses", "collect.redirects", "upstreams", "transfer_hosts", "drop_folders", "diodes",
-    "workload_issuers", "caches", "replicas",
+    "workload_issuers", "caches", "replicas", "quarantine.sites",
 )  # fmt: skip
 
 

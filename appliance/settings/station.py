@@ -19,6 +19,7 @@ from appliance.settings.form import Fault, faults
 from appliance.settings.log import LogSettings
 from appliance.settings.malware import MalwareSettings
 from appliance.settings.probe import ProbeSettings
+from appliance.settings.quarantine import QuarantineSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.replicas import ReplicaSettings
 from appliance.settings.scanner import SbomSettings
@@ -61,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
     malware: MalwareSettings = MalwareSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
     admission: AdmissionSettings = AdmissionSettings()
     upstreams: dict[str, UpstreamSettings] = {}
     transfer_hosts: dict[str, TransferHostSettings] = {}
@@ -192,6 +194,13 @@ command = {command}
 command_seconds = {command_seconds}
 # A file or folder of YARA rules that each file is held against, too, as "/srv/yara"; empty: none.
 yara = {yara}
+
+[quarantine]
+# Bytes of a source's bundles that nobody has decided about at most, on an inside station; 0: any number.
+source_bytes = {source_bytes}
+# For single sites in the place of it:
+#   [quarantine.sites.alpha]
+#   bytes = 500000000000
 
 [upstreams]
 # How a registry is reached, a table for each, for example:
@@ -344,5 +353,6 @@ def save_config(path: Path, config: Config) -> None:
         "command": json.dumps(config.malware.command),
         "yara": json.dumps(config.malware.yara),
         "command_seconds": str(config.malware.command_seconds),
+        "source_bytes": str(config.quarantine.source_bytes),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance.intake import import_job
+from appliance.intake.room import beyond_quota
+from appliance.settings.quarantine import QuarantineSettings, SiteSettings
 from appliance.store.reads.intake import describe, find_entry, history, volumes_of
 from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
 from bundles.format.manifest import volume_path
 from bundles.oci.digest import Digest
+from bundles.signing.trust import trust_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
 
@@ -189,6 +192,44 @@ def test_a_second_copy_of_a_volume_is_held_to_its_signature_too(
     flip(copy / volume_path(2), 40)
     with pytest.raises(RefusedError):
         inside.bring(bundle.folder, copy)
+
+
+@pytest.mark.parametrize("actor", ["station", "carl(7)"])
+def test_a_source_has_no_more_in_quarantine_than_its_quota(tmp_path: Path, bundle: SmallBundle, actor: str) -> None:
+    """Whoever brings it: refused before a byte is written, until somebody decides about what is there."""
+    size = sum(path.stat().st_size for path in (bundle.folder / "volumes").iterdir())
+    inside = Inside(tmp_path / "quota", quarantine=QuarantineSettings(source_bytes=2 * size - 1))
+    again = small_bundle(tmp_path / "again", sequence=2, previous=str(Digest.of(bundle.signed.sums)))
+    other = small_bundle(tmp_path / "other", stream="charlie.bravo")
+    inside.trust(bundle.key.public)
+    inside.trust(again.key.public)
+    trust_key(inside.station.paths.trust, other.key.public, purpose="bundle", owner="Engineering", sites=["charlie"])
+
+    def come(folder: Path) -> None:
+        context = inside.context(paths=[str(folder)])
+        context.actor = actor
+        import_job.run(context)
+
+    come(bundle.folder)
+    before = inside.everything()
+    with pytest.raises(RefusedError, match="quota of alpha"):
+        come(again.folder)
+    assert inside.everything() == before
+    come(other.folder)
+    with pytest.raises(RefusedError, match="replay"):
+        come(bundle.folder)  # it is there already, and refused as what it is
+    inside.decide(name_of(), inside.officer(), "reject", "too much of it")
+    come(again.folder)
+
+
+def test_a_sites_own_quota_goes_before_that_of_all(inside: Inside) -> None:
+    of_all = QuarantineSettings(source_bytes=5, sites={"alpha": SiteSettings(bytes=10), "delta": SiteSettings()})
+    sizes = {"alpha": 10, "bravo": 5, "delta": 1 << 60}
+    for source, size in sizes.items():
+        assert not beyond_quota(inside.station.reader, of_all, source, size, "")
+    for source in ("alpha", "bravo"):
+        assert beyond_quota(inside.station.reader, of_all, source, sizes[source] + 1, "")
+    assert not beyond_quota(inside.station.reader, QuarantineSettings(), "alpha", 1 << 60, "")
 
 
 def test_what_nobody_brought_leaves_room_for_other_sources(

@@ -38,6 +38,7 @@ from appliance.mounts import mounted_media
 from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import OpenAccess, RegistryServices
 from appliance.settings.diodes import DiodeSettings
+from appliance.settings.quarantine import QuarantineSettings
 from appliance.settings.syslog import SyslogSettings
 from appliance.settings.webhooks import WebhookSettings
 from appliance.store.blobs import BlobStore
@@ -90,6 +91,7 @@ class Watched:
             self.inside.station.config,
             diodes={"gap": DiodeSettings(address="127.0.0.1:7416")},
             webhooks={"deploy": WebhookSettings(url="https://hooks.example", acts=["block"], addresses=["10.0.0.1"])},
+            quarantine=QuarantineSettings(source_bytes=10**9),
             syslog=SyslogSettings(host="logs.example:6514", ca="ca.pem"),
         )
         self.station = dataclasses.replace(self.inside.station, config=config)
@@ -246,8 +248,8 @@ def keep_a_reserve(on: Watched) -> None:
 
 
 @moves(
-    "quarantined_bundles", "intake_bundles", "stream_sequence", "stream_last_timestamp_seconds",
-    "stream_waiting_seconds", "stream_carried_seconds",
+    "quarantined_bundles", "quarantined_bytes", "quarantine_quota_bytes", "intake_bundles", "stream_sequence",
+    "stream_last_timestamp_seconds", "stream_waiting_seconds", "stream_carried_seconds",
 )  # fmt: skip
 def bring_and_release(on: Watched) -> Iterator[None]:
     bundle = small_bundle(on.inside.root.parent / "carried", created=clock.after(-100))

@@ -16,7 +16,10 @@ import pytest
 from appliance.control.drop_folders import DropFolder, DropFolders, _look
 from appliance.intake.drop_folder import list_folder, look
 from appliance.limits import transfer as limits
-from tests.intake.inside import Inside, small_bundle
+from appliance.settings.drop_folders import DropFolderSettings
+from appliance.settings.quarantine import QuarantineSettings
+from appliance.settings.station import Config
+from tests.intake.inside import Inside, name_of, small_bundle
 from tests.sftp.station import files_of
 from tests.stage import Station
 
@@ -91,7 +94,7 @@ async def test_a_look_that_fails_is_told_and_the_next_one_comes(
         def find(self, job: str) -> Any:
             return SimpleNamespace(state="running", error=None)
 
-    config = SimpleNamespace(drop_folders={"incoming": SimpleNamespace(path=str(drop))})
+    config = Config(site="bravo", side="inside", drop_folders={"incoming": DropFolderSettings(path=str(drop))})
     station = SimpleNamespace(reader=inside.station.reader, config=config, paths=inside.station.paths)
     drops = DropFolders(cast(Any, station), cast(Any, Begins()))
     looking = asyncio.create_task(drops.keep_looking())
@@ -105,6 +108,31 @@ async def test_a_look_that_fails_is_told_and_the_next_one_comes(
         await asyncio.sleep(0)
     assert (looking.done(), begun) == (False, [str(drop / NAME)])
     looking.cancel()
+
+
+async def test_a_bundle_beyond_its_sources_quota_waits_and_is_not_begun(tmp_path: Path) -> None:
+    inside, drop = Inside(tmp_path / "bravo"), tmp_path / "drop"
+    first = small_bundle(tmp_path / "first")
+    inside.trust(first.key.public)
+    inside.bring(*first.folders)
+    for sequence in (2, 3):
+        again = small_bundle(tmp_path / str(sequence), sequence=sequence)
+        shutil.copytree(again.folder, drop / again.folder.name)
+    quota = QuarantineSettings(source_bytes=look(drop / "alpha.bravo-000002").size)
+    folders = {"incoming": DropFolderSettings(path=str(drop))}
+    config = Config(site="bravo", side="inside", drop_folders=folders, quarantine=quota)
+    station = SimpleNamespace(reader=inside.station.reader, config=config, paths=inside.station.paths)
+    drops = DropFolders(cast(Any, station), cast(Any, None))  # who would submit a job fails
+    folder = drops.folders[0]
+    for _ in range(2):
+        for dropped in _look(folder):
+            await drops._begin(folder, dropped)
+    assert [(one["id"], one["state"]) for one in drops.bundles(folder)] == [
+        ("alpha.bravo-000002", "waits"), ("alpha.bravo-000003", "waits"),
+    ]  # fmt: skip
+    assert all("quota" in one["why"] for one in drops.bundles(folder))
+    inside.decide(name_of(), inside.officer(), "reject", "too much of it")
+    assert not any("quota" in one["why"] for one in drops.bundles(folder))
 
 
 async def test_a_folder_that_is_changed_without_end_keeps_no_other_out_and_fills_no_log(
@@ -130,10 +158,9 @@ async def test_a_folder_that_is_changed_without_end_keeps_no_other_out_and_fills
         def find(self, job: str) -> Any:
             return SimpleNamespace(state="refused" if job in ended else "running", error=None)
 
-    folders = {one.name: SimpleNamespace(path=str(one)) for one in (hostile, honest)}
-    station = SimpleNamespace(
-        reader=inside.station.reader, config=SimpleNamespace(drop_folders=folders), paths=inside.station.paths
-    )
+    folders = {one.name: DropFolderSettings(path=str(one)) for one in (hostile, honest)}
+    config = Config(site="bravo", side="inside", drop_folders=folders)
+    station = SimpleNamespace(reader=inside.station.reader, config=config, paths=inside.station.paths)
     drops = DropFolders(cast(Any, station), cast(Any, Begins()))
     looking = asyncio.create_task(drops.keep_looking())
 

@@ -9,8 +9,10 @@ import click
 
 from appliance.api.states import ENTRY_STATES, SUPERSEDED
 from appliance.cli.intake.decide import count
-from appliance.cli.shared.context import json_option, megabytes, show, station_option, table
+from appliance.cli.shared.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.shared.pages import whole_list
+from appliance.cli.station.status import quota_lines
+from bundles.io.display import safe
 
 _STATES: Final = (*ENTRY_STATES[:4], SUPERSEDED, *ENTRY_STATES[4:])
 """Superseded entries follow released ones: they are."""
@@ -34,7 +36,12 @@ def list_(root: Path | None, state: str | None, as_json: bool) -> None:
         for entry in document["items"]
     ]  # fmt: skip
     heads = ("ID", "STATE", "SINCE", "ARTIFACTS", "SIZE", "APPROVALS", "RECEIVED", "WHY")
-    show(document, as_json, lambda: table(rows, heads))
+    show(document, as_json, lambda: "\n".join([table(rows, heads), *_quotas(root)]))
+
+
+def _quotas(root: Path | None) -> list[str]:
+    """What sources with a quota have in quarantine."""
+    return [safe(line) for line in quota_lines(call(root, lambda client: client.status())["quarantined"])]
 
 
 def _state(entry: dict[str, Any]) -> str:

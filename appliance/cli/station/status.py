@@ -33,12 +33,19 @@ def _text(document: dict[str, Any]) -> str:
         *_collected(store["collected"]),
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
+        *(f"             {line}" for line in quota_lines(document["quarantined"])),
         f"last import  {_last_import(document)}",
         *_advisories(document["advisories"]),
         *_objectives(document["objectives"]),
         f"health       {_health(document)}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
+
+
+def quota_lines(sources: list[dict[str, Any]]) -> list[str]:
+    """What the sources that have a quota have in quarantine of it."""
+    return [f"{one['source']}: {megabytes(one['bytes'])} of a quota of {megabytes(one['quota'])}"
+            for one in sources if one["quota"]]  # fmt: skip
 
 
 def _last_import(document: dict[str, Any]) -> str:

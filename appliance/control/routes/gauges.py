@@ -8,6 +8,7 @@ import msgspec
 
 from appliance import clock
 from appliance.access.certificate_alerts import expiries
+from appliance.api.status import Status
 from appliance.control import diodes
 from appliance.control.api import Control
 from appliance.control.canary_pull import Pulled
@@ -51,6 +52,7 @@ def gauges(control: Control) -> dict[str, tuple[str, Values]]:
         "lockgate_signatures_waiting": _one("Jobs that wait for a signature", len(status.to_sign)),
         "lockgate_account_changes_waiting": _one("Changes of accounts that wait", status.account_changes),
         "lockgate_quarantined_bundles": _one("Bundles in quarantine", status.quarantine),
+        **dict(_quarantined(status)),
         "lockgate_alerts": _one("Lines of alerts in lockgate status", len(status.alerts)),
         "lockgate_audit_events": _one("Events in the audit log since it began (M10)", control.follower.count),
         **dict(_budgets(control)),
@@ -121,6 +123,14 @@ def _budgets(control: Control) -> Iterator[tuple[str, tuple[str, Values]]]:
         "lockgate_slo_budget_left_ratio",
         ("Share of the error budget that is left (M12)", {by[one.key]: one.left for one in slo}),
     )
+
+
+def _quarantined(status: Status) -> Iterator[tuple[str, tuple[str, Values]]]:
+    sources = status.quarantined[: limits.METRIC_STREAMS]
+    held: Values = {(("source", one.source),): float(one.bytes) for one in sources}
+    yield "lockgate_quarantined_bytes", ("Bytes of undecided bundles", held)
+    quotas: Values = {(("source", one.source),): float(one.quota) for one in sources if one.quota}
+    yield "lockgate_quarantine_quota_bytes", ("The most that a source may have of them", quotas)
 
 
 def _probes(control: Control) -> Iterator[tuple[str, tuple[str, Values]]]:

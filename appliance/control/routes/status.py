@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
@@ -25,6 +26,7 @@ from appliance.api.status import (
     JobToSign,
     LastImport,
     ObjectiveState,
+    QuarantinedSource,
     ReadOnly,
     Status,
     StoreUse,
@@ -39,10 +41,11 @@ from appliance.control.visibility import job_view
 from appliance.jobs.documents import Job
 from appliance.limits import intake as intake_limits
 from appliance.limits import jobs as limits
+from appliance.station import Station
 from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
-from appliance.store.reads.intake import count_in_quarantine, last_received
+from appliance.store.reads.intake import count_in_quarantine, last_received, undecided_bytes
 from appliance.store.reads.news import hit_images
 from appliance.store.reads.revision import revision
 from appliance.store.reads.sealed import count_damaged
@@ -116,6 +119,7 @@ def describe(control: Control) -> Status:
         read_only=None if read_only is None else ReadOnly(**read_only),
         jobs=JobCounts(**control.jobs.counts()),
         quarantine=count_in_quarantine(station.reader),
+        quarantined=tuple(quarantined(station)),
         account_changes=pending_changes.count_waiting(station.reader),
         last_import=LastImport(id=last[0], at=last[1]) if last else None,
         advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit, damaged=damaged_sources),
@@ -140,6 +144,13 @@ def describe(control: Control) -> Status:
         audit=msgspec.convert(last_checkpoint(station.paths.audit), Head),
         revision=_revision(control),
     )
+
+
+def quarantined(station: Station) -> Iterator[QuarantinedSource]:
+    """Each source with undecided bundles, and each with a quota of its own, by name."""
+    held, settings = undecided_bytes(station.reader), station.config.quarantine
+    for source in sorted({*held, *settings.sites}):
+        yield QuarantinedSource(source=source, bytes=held.get(source, 0), quota=settings.quota(source))
 
 
 def _revision(control: Control) -> str:

@@ -161,6 +161,21 @@ def has_undecided(reader: Reader, stream: str, digest: str) -> bool:
     return row is not None
 
 
+def undecided_bytes(reader: Reader, besides: str = "") -> dict[str, int]:
+    """Source -> bytes of its bundles that have come or are coming in, and that nobody has decided about; the whole of
+    each, as signed, but for the one of the digest `besides`."""
+    rows = reader.execute(
+        "SELECT i.stream, sum(v.size) FROM intake i JOIN intake_volumes v ON v.digest = i.digest"
+        " WHERE i.state IN ('receiving', 'quarantined', 'approved') AND i.digest <> ? GROUP BY i.stream",
+        (besides,),
+    )
+    found: dict[str, int] = {}
+    for stream, size in rows:
+        source = stream.partition(".")[0]
+        found[source] = found.get(source, 0) + int(size)
+    return found
+
+
 def previous_of(reader: Reader, stream: str, sequence: int) -> Entry | None:
     """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
     row = reader.execute(
