@@ -54,6 +54,46 @@ POSTGRES_PREPARED: Final = 500
 POSTGRES_ASKED: Final = 10.0
 """Seconds for which a server that went during a commit is asked what became of it."""
 
+S3_SINGLE_PUT: Final = 5 * 1024 * MIB
+"""Bytes that one PUT takes, and one copy on the server's side: S3's own ceiling. A larger blob goes in parts."""
+
+S3_PARTS: Final = 10_000
+"""Parts of one object: S3's own ceiling."""
+
+S3_PART: Final = 64 * MIB
+"""Bytes of a part, unless a larger one is needed for the object to have `S3_PARTS` at most."""
+
+S3_PARTS_AT_ONCE: Final = 2
+"""Parts of one object under way, each in memory."""
+
+S3_PIECE: Final = MIB
+"""Bytes of an object that are read at a time. A reader that goes forward by less reads on, without a request."""
+
+S3_CONNECT: Final = 5
+"""Seconds for a connection to an S3 server."""
+
+S3_SILENCE: Final = 30
+"""Seconds for which an S3 server may send nothing while it is read from."""
+
+S3_SLOWEST: Final = MIB
+"""Bytes a second below which a PUT is given up, beside `S3_SILENCE` for the answer."""
+
+S3_RETRIES: Final = 4
+"""Times that a request is sent again which a server answered with 5xx, or that no server took; within `S3_PATIENCE`."""
+
+S3_PATIENCE: Final = 30
+"""Seconds within which a request may be sent again."""
+
+S3_PAUSES: Final = (0.1, 5.0)
+"""Seconds before the first further attempt, and at most before a later one; each is twice the one before."""
+
+S3_LOOKS: Final = 6
+"""Times that what was put is looked for where the bucket does not show it, with `S3_PAUSES` between them: about three
+seconds. Amazon's S3 shows it at once."""
+
+S3_NOTE: Final = 4096
+"""Bytes of a small object of the layout: the mark, and the note of a blob in parts."""
+
 LEFT_TOLD: Final = 10_000
 """Links that stay after a withdrawal, of those that one event names: 1 MB of the 8 MiB of a line of the audit log. What
 is more goes into further events."""

@@ -15,7 +15,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
@@ -58,13 +58,25 @@ class Tally:
 _NO_FILE: Final = "something that is no file is in its place"
 
 
+class Intake(Protocol):
+    """What a writer needs of the store that its blob is for: a file to write to, and where it goes once it is whole."""
+
+    files: Files
+
+    def upload_path(self, kind: str) -> Path: ...
+
+    def create(self, path: Path, size: int = ...) -> int: ...
+
+    def place(self, fd: int, path: Path, digest: Digest) -> None: ...
+
+
 class FileBlobWriter:
     """A blob on its way in (bundles.ports.BlobWriter), for blocking callers: jobs and tests.
 
     `crc32` and `size` may be read after commit.
     """
 
-    def __init__(self, store: BlobStore, digest: Digest, size: int) -> None:
+    def __init__(self, store: Intake, digest: Digest, size: int) -> None:
         self._store = store
         self._digest = digest
         self._size = size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,10 +12,15 @@ from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader, open_writer
 from appliance.store.engine import Source
-from appliance.store.ports import Connection, Reader
+from appliance.store.ports import Blobs, Connection, Reader
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import LocalWriter
+from bundles.oci.digest import Digest
+from tests import s3_server
 from tests.postgres_server import PostgresServer, running_server
+
+if TYPE_CHECKING:
+    from appliance.store.s3.place import S3Place
 
 
 @pytest.fixture
@@ -25,6 +31,43 @@ def paths(tmp_path: Path) -> StationPaths:
 @pytest.fixture
 def blobs(paths: StationPaths) -> BlobStore:
     return BlobStore(paths)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[s3_server.S3Server]:
+    """One server for the tests of this process."""
+    with s3_server.running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_place(s3: s3_server.S3Server) -> S3Place:
+    """A bucket of this test's own."""
+    return s3.new_place()
+
+
+@pytest.fixture(params=["files", pytest.param("s3", marks=pytest.mark.s3)])
+def held_in(request: pytest.FixtureRequest) -> str:
+    """What holds the blobs of this test: each test that takes `stored` runs over both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, held_in: str, blobs: BlobStore) -> Blobs:
+    """The blobs of a station, in files or in a bucket of a real server; what arrives is below `paths.uploads`."""
+    if held_in == "files":
+        return blobs
+    return s3_server.make_s3_blobs(request.getfixturevalue("s3_place"), blobs)
+
+
+@pytest.fixture
+def file_of(request: pytest.FixtureRequest, held_in: str, paths: StationPaths) -> Callable[[Digest], Path]:
+    """Where the bytes of a blob of `stored` are, for who damages them."""
+    if held_in == "files":
+        return paths.blob
+    server: s3_server.S3Server = request.getfixturevalue("s3")
+    place: S3Place = request.getfixturevalue("s3_place")
+    return lambda digest: server.file_of(place, f"blobs/{digest.algorithm}/{digest.hex}")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""The port of blobs: what it promises holds for the store's files, and for a store without any (docs/adr/0037)."""
+"""The port of blobs: what it promises holds for files, for a bucket of a real server, and for a store in memory
+(docs/adr/0037, 0077)."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from bundles.errors import NotFoundError, RefusedError
 from bundles.oci.digest import Digest
+from tests.s3_server import make_s3_blobs
 
 RAW = b'{"schemaVersion": 2}'
 DIGEST = Digest.of(RAW)
@@ -67,9 +69,17 @@ class MemoryWriter:
         self._data.clear()
 
 
-@pytest.fixture(params=["files", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return BlobStore(StationPaths(tmp_path)) if request.param == "files" else MemoryBlobs()
+@pytest.fixture(params=["files", "memory", pytest.param("s3", marks=pytest.mark.s3)])
+def held_in(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def blobs(paths: StationPaths, held_in: str, request: pytest.FixtureRequest) -> Blobs:
+    """The blobs of each implementation."""
+    if held_in == "s3":
+        return make_s3_blobs(request.getfixturevalue("s3").new_place(), BlobStore(paths))
+    return BlobStore(paths) if held_in == "files" else MemoryBlobs()
 
 
 def put(blobs: Blobs, data: bytes, digest: Digest) -> None:

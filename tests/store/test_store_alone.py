@@ -21,9 +21,11 @@ STATEMENT = re.compile(rf"\s*({BEGINS})\s+([^\s/]|$)")
 """A method and a path (`DELETE /v1/…`) are none."""
 MENTION = re.compile(rf"execute|\b({BEGINS})\b")
 RUNS = {"execute", "executemany", "executescript"}
-DRIVERS = {"sqlite3", "sqlite_utils", "psycopg"}
+DRIVERS = {"sqlite3", "sqlite_utils", "psycopg", "obstore"}
 POSTGRES = STORE / "postgres" / "connection.py"
 """The module that knows psycopg: an appliance on one machine has none."""
+BUCKET = STORE / "s3" / "bucket.py"
+"""The module that knows obstore, which such an appliance has not either."""
 
 
 def modules() -> Iterator[Path]:
@@ -47,7 +49,7 @@ def statements(source: str) -> list[tuple[int, str]]:
 
 def drivers(source: str) -> list[tuple[int, str]]:
     """The line and name of each import of an engine's driver, by name or by text."""
-    if "sqlite" not in source and "psycopg" not in source:
+    if not any(name in source for name in ("sqlite", "psycopg", "obstore")):
         return []
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -68,7 +70,7 @@ def test_no_module_outside_the_store_holds_or_runs_a_statement() -> None:
 
 
 def test_drivers_are_imported_by_the_modules_of_the_store_that_know_them_and_by_no_other() -> None:
-    known = {STORE / name for name in ENGINE} | {POSTGRES}
+    known = {STORE / name for name in ENGINE} | {POSTGRES, BUCKET}
     found = {
         str(path.relative_to(ROOT)): lines
         for path in modules()
@@ -78,8 +80,9 @@ def test_drivers_are_imported_by_the_modules_of_the_store_that_know_them_and_by_
     assert set(found) - steps == set()
     assert {name for step in steps for _, name in found[step]} == {"sqlite_utils"}
     assert all(drivers(path.read_text()) for path in known)
-    assert {name.partition(".")[0] for _, name in drivers(POSTGRES.read_text())} == {"psycopg"}
-    assert not any(name.startswith("psycopg") for path in known - {POSTGRES} for _, name in drivers(path.read_text()))
+    for only, driver in ((POSTGRES, "psycopg"), (BUCKET, "obstore")):
+        assert {name.partition(".")[0] for _, name in drivers(only.read_text())} == {driver}
+        assert not any(name.startswith(driver) for path in known - {only} for _, name in drivers(path.read_text()))
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,7 @@ def test_prose_and_methods_are_no_statements(source: str) -> None:
     [
         "import sqlite3", "import os, sqlite3", "from sqlite3 import Connection", "import sqlite3.dbapi2 as db",
         "from sqlite_utils import Database", "importlib.import_module('sqlite3')", "from psycopg.rows import dict_row",
+        "import obstore",
     ],
 )  # fmt: skip
 def test_a_driver_is_found_however_it_is_imported(source: str) -> None:

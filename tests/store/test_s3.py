@@ -1,0 +1,298 @@
+"""Blobs in a bucket: what a server, the network and whoever else writes to it can do (docs/adr/0077-blobs-in-s3.md)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from appliance.limits import store as limits
+from appliance.paths import StationPaths
+from appliance.store.blobs import BlobStore
+from appliance.store.s3.place import S3Credentials, S3Place
+from bundles.errors import FailedError, LockgateError
+from bundles.limits import MIB
+from bundles.oci.digest import Digest
+from tests.s3_proxy import Fault, FaultyWay
+from tests.s3_server import CREDENTIALS, S3Server, make_s3_blobs
+
+pytestmark = pytest.mark.s3
+RAW = random.Random(7).randbytes(3 * MIB + 17)
+DIGEST = Digest.of(RAW)
+
+
+@pytest.fixture(autouse=True)
+def no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried again as often, and sooner."""
+    monkeypatch.setattr(limits, "S3_PAUSES", (0.01, 0.02))
+
+
+@pytest.fixture
+def way(s3: S3Server) -> Iterator[FaultyWay]:
+    with FaultyWay(s3.port) as way:
+        yield way
+
+
+def put(blobs: object, data: bytes, digest: Digest) -> None:
+    writer = blobs.begin_blob(digest, len(data))
+    writer.write(data)
+    writer.commit()
+
+
+def objects(server: S3Server, where: S3Place) -> list[str]:
+    """The keys of every object in a bucket, from the server's own folder."""
+    root = server.file_of(where, "")
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_a_blob_is_one_object_under_its_digest_beside_the_mark(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore
+) -> None:
+    put(make_s3_blobs(s3_place, blobs), RAW, DIGEST)
+    assert objects(s3, s3_place) == [f"blobs/sha256/{DIGEST.hex}", "lockgate-store"]
+    assert list(blobs.uploads.iterdir()) == []
+
+
+def test_a_range_is_read_without_what_is_before_it(s3_place: S3Place, blobs: BlobStore) -> None:
+    store = make_s3_blobs(s3_place, blobs)
+    put(store, RAW, DIGEST)
+    with store.open_blob(DIGEST) as file:
+        for start, count in ((2 * MIB, 100), (5, 7), (3 * MIB, 1000), (len(RAW), 1), (len(RAW) + 9, 1), (0, MIB + 1)):
+            file.seek(start)
+            assert file.read(count) == RAW[start : start + count]
+        assert file.seek(-17, os.SEEK_END) == 3 * MIB
+        assert file.read() == RAW[-17:]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [RAW[:-1] + bytes([RAW[-1] ^ 1]), bytes([RAW[0] ^ 1]) + RAW[1:], RAW[:-1], RAW + b"x", b""],
+    ids=["last", "first", "shorter", "longer", "empty"],
+)
+def test_other_bytes_are_never_given_out_whole(s3: S3Server, s3_place: S3Place, blobs: BlobStore, other: bytes) -> None:
+    store = make_s3_blobs(s3_place, blobs)
+    put(store, RAW, DIGEST)
+    s3.file_of(s3_place, f"blobs/sha256/{DIGEST.hex}").write_bytes(other)
+    got = bytearray()
+    with store.open_blob(DIGEST) as file, pytest.raises(FailedError) as refused:
+        got.extend(itertools.chain.from_iterable(iter(lambda: file.read(64 * 1024), b"")))
+    assert refused.value.code == "s3-damaged"
+    assert len(got) < max(len(other), 1)
+
+
+def test_a_blob_that_one_put_does_not_take_goes_in_parts_under_a_key_of_its_own(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore
+) -> None:
+    store = make_s3_blobs(s3_place, blobs, single_put=MIB)
+    for _ in range(2):  # the second is put, read back and named as the first one was
+        put(store, RAW, DIGEST)
+        (parts,) = [key for key in objects(s3, s3_place) if key.startswith("parts/")]
+        assert objects(s3, s3_place) == [f"large/sha256/{DIGEST.hex}", "lockgate-store", parts]
+    assert (store.has_blob(DIGEST), store.size(DIGEST), list(store.list_blobs())) == (True, len(RAW), [DIGEST])
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+    store.remove(DIGEST)
+    assert (store.has_blob(DIGEST), objects(s3, s3_place)) == (False, ["lockgate-store"])
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"lockgate large blob 1\n5\n../../x\n", b"x" * (limits.S3_NOTE + 1)], ids=["empty", "way-out", "long"]
+)
+def test_a_note_that_is_none_is_damage_and_is_healed(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore, note: bytes
+) -> None:
+    store = make_s3_blobs(s3_place, blobs, single_put=MIB)
+    put(store, RAW, DIGEST)
+    s3.file_of(s3_place, f"large/sha256/{DIGEST.hex}").write_bytes(note)
+    with pytest.raises(FailedError) as refused:
+        store.open_blob(DIGEST)
+    assert refused.value.code == "s3-damaged"
+    put(store, RAW, DIGEST)
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+
+
+def test_a_bucket_of_another_store_is_refused_and_nothing_is_called_missing(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore
+) -> None:
+    store = make_s3_blobs(s3_place, blobs)
+    put(store, RAW, DIGEST)
+    mark = s3.file_of(s3_place, "lockgate-store")
+    for other in (b"lockgate store 1\n" + b"6" * 32 + b"\n", b"", b"\xff" * 9000):
+        mark.write_bytes(other)
+        for ask in (store.claim, store.require_here, lambda: store.has_blob(Digest.of(b"never"))):
+            with pytest.raises(FailedError) as refused:
+                ask()
+            assert refused.value.code == "s3-away"
+    mark.unlink()
+    with pytest.raises(FailedError):  # there are blobs, and no mark: it is not made
+        store.claim()
+    assert not mark.exists()
+
+
+def wrong(s3: S3Server, where: S3Place) -> dict[str, tuple[S3Place, S3Credentials]]:
+    made = lambda **new: S3Place(**{**{name: getattr(where, name) for name in S3Place.__slots__}, **new})  # noqa: E731
+    return {
+        "s3-no-bucket": (made(bucket="no-such-bucket"), CREDENTIALS),
+        "s3-credentials": (where, S3Credentials(CREDENTIALS.key_id, "another secret")),
+        "s3-tls": (made(endpoint=s3.endpoint.replace("http:", "https:")), CREDENTIALS),
+        "s3-unreachable": (made(endpoint="http://127.0.0.1:9"), CREDENTIALS),
+    }
+
+
+@pytest.mark.parametrize("code", ["s3-no-bucket", "s3-credentials", "s3-tls", "s3-unreachable"])
+def test_what_is_wrong_with_the_way_to_a_bucket_is_said_in_one_line(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore, code: str
+) -> None:
+    from appliance.store.s3.blobs import S3Blobs
+    from appliance.store.s3.bucket import Bucket
+
+    where, credentials = wrong(s3, s3_place)[code]
+    store = S3Blobs(Bucket(where, credentials), blobs, "5" * 32)
+    asked: list[Callable[[], object]] = [
+        store.claim, lambda: store.has_blob(DIGEST), lambda: store.size(DIGEST), lambda: store.open_blob(DIGEST),
+        lambda: list(store.list_blobs()), lambda: put(store, RAW, DIGEST), lambda: store.remove(DIGEST),
+    ]  # fmt: skip
+    for ask in asked:
+        with pytest.raises(LockgateError) as refused:
+            ask()
+        bare = code == "s3-credentials" and refused.value.code == "s3-denied"  # an answer to HEAD has no words
+        assert (bare or refused.value.code == code, refused.value.diagnostics().count("\n")) == (True, 0)
+        assert refused.value.remedy
+        assert "another secret" not in refused.value.diagnostics()
+    assert list(blobs.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [Fault.BUSY, Fault.LOST, Fault.CLOSED])
+@pytest.mark.parametrize("single", [limits.S3_SINGLE_PUT, MIB])
+def test_a_put_whose_answer_is_lost_or_late_ends_with_the_blob_whole(
+    s3: S3Server, way: FaultyWay, blobs: BlobStore, kind: Fault, single: int
+) -> None:
+    where = s3.new_place(endpoint=way.endpoint)
+    store = make_s3_blobs(where, blobs, single_put=single)
+    way.fail(kind, times=2, method="PUT")
+    put(store, RAW, DIGEST)
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+    assert way.failed == 2
+
+
+def test_a_server_that_stays_broken_is_an_error_and_leaves_nothing_here(
+    s3: S3Server, way: FaultyWay, blobs: BlobStore
+) -> None:
+    store = make_s3_blobs(s3.new_place(endpoint=way.endpoint), blobs)
+    way.fail(Fault.BUSY, times=10_000)
+    for ask in (lambda: put(store, RAW, DIGEST), lambda: store.has_blob(DIGEST), lambda: store.open_blob(DIGEST)):
+        before = way.failed
+        with pytest.raises(FailedError) as refused:
+            ask()
+        assert refused.value.code == "s3-busy"
+        assert way.failed - before <= 4 * (limits.S3_RETRIES + 1)
+    assert list(blobs.uploads.iterdir()) == []
+
+
+def test_a_reader_goes_on_where_the_server_broke_off(s3: S3Server, way: FaultyWay, blobs: BlobStore) -> None:
+    store = make_s3_blobs(s3.new_place(endpoint=way.endpoint), blobs)
+    put(store, RAW, DIGEST)
+    way.fail(Fault.TORN, times=2, method="GET")
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+    assert way.failed == 2
+
+
+def test_what_a_bucket_takes_and_does_not_show_is_not_acknowledged(
+    s3: S3Server, way: FaultyWay, blobs: BlobStore
+) -> None:
+    store = make_s3_blobs(s3.new_place(endpoint=way.endpoint), blobs)
+    way.fail(Fault.UNSHOWN, times=10_000, method="GET")
+    with pytest.raises(FailedError) as refused:
+        put(store, RAW, DIGEST)
+    assert refused.value.code == "s3-not-shown"
+
+
+def test_a_server_that_says_done_and_keeps_other_bytes_is_found_out(
+    s3: S3Server, way: FaultyWay, blobs: BlobStore
+) -> None:
+    where = s3.new_place(endpoint=way.endpoint)
+    store = make_s3_blobs(where, blobs)
+    way.fail(Fault.ALTERED, times=10_000, method="GET")
+    with pytest.raises(FailedError) as refused:
+        put(store, RAW, DIGEST)
+    assert refused.value.code == "s3-damaged"
+
+
+def test_a_blob_that_is_put_over_while_it_is_read_is_an_error_and_no_mixture(
+    s3: S3Server, s3_place: S3Place, blobs: BlobStore
+) -> None:
+    from appliance.store.s3.bucket import Bucket
+
+    store = make_s3_blobs(s3_place, blobs)
+    put(store, RAW, DIGEST)
+    with store.open_blob(DIGEST) as file:
+        file.read(10)
+        Bucket(s3_place, CREDENTIALS).put_over(f"blobs/sha256/{DIGEST.hex}", RAW[::-1], len(RAW))
+        file.seek(2 * MIB + 1)
+        with pytest.raises(FailedError):
+            file.read(10)
+
+
+def test_the_servers_environment_does_not_say_where_the_bucket_is(
+    s3_place: S3Place, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    with pytest.raises(FailedError) as refused:
+        make_s3_blobs(s3_place, blobs)
+    assert refused.value.thing == "AWS_ENDPOINT_URL_S3"
+
+
+def test_a_child_of_a_process_that_used_a_bucket_fails_instead_of_waiting(s3_place: S3Place, blobs: BlobStore) -> None:
+    store = make_s3_blobs(s3_place, blobs)
+    child = os.fork()
+    if not child:
+        try:
+            store.has_blob(DIGEST)
+        except FailedError:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_large_blob_takes_no_memory_of_its_size(s3: S3Server, s3_place: S3Place, paths: StationPaths) -> None:
+    """In a process of its own, whose anonymous memory is counted: what is mapped from files is given back."""
+    import subprocess
+    import sys
+
+    code = """
+import sys
+from pathlib import Path
+from appliance.paths import StationPaths
+from appliance.store.blobs import BlobStore
+from bundles.oci.digest import Digest, new_hasher
+from tests.s3_server import make_s3_blobs
+from appliance.store.s3.place import place
+def anonymous():
+    text = Path("/proc/self/status").read_text()
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
+store = make_s3_blobs(place(sys.argv[1], sys.argv[2], "us-east-1"), BlobStore(StationPaths(Path(sys.argv[3]))))
+piece, hasher = bytes(1 << 20), new_hasher("sha256")
+for _ in range(96):
+    hasher.update(piece)
+digest, before = Digest("sha256", hasher.hexdigest()), anonymous()
+writer = store.begin_blob(digest, 96 << 20)
+for _ in range(96):
+    writer.write(piece)
+writer.commit()
+most = anonymous()
+with store.open_blob(digest) as file:
+    while file.read(1 << 20):
+        most = max(most, anonymous())
+print((most - before) // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, s3_place.url, s3_place.endpoint, str(paths.root)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 40
