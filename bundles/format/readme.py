@@ -27,7 +27,8 @@ takes them."""
 
 
 def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
-    """The file's bytes; `algorithms` gives each signer's key algorithm, by key id. The same on every medium."""
+    """The file's bytes; `algorithms` gives each signer's key algorithm, by key id, "" or nothing where it is not known:
+    such a signer may sign by a certificate (CMS). The same on every medium."""
     sections = [_head(manifest), _checking(manifest, algorithms)]
     if manifest.volumes[-1].medium > 1:
         sections.append(_media(manifest.volumes))
@@ -63,6 +64,8 @@ def _checking(manifest: BundleManifest, algorithms: Mapping[str, str]) -> str:
         for keyid in manifest.signers
     )
     keys = "pub.pem is the signer's public key" if alone else "KEYID.pem is each signer's public key"
+    if not all(algorithms.get(keyid) for keyid in manifest.signers):
+        keys += ", and root.crt\nthe root certificate of a signer who has one"
     return f"""TO CHECK IT with stock tools, in this folder:
 
 {checks}
@@ -76,8 +79,15 @@ manifest.json, README.txt and each volume here are the files that were signed.
 
 
 def check_command(keyid: str, algorithm: str, key: str) -> str:
-    """The command that checks one signature; an algorithm that is not known is taken for the default."""
+    """The command that checks one signature. Where the algorithm is not known it looks which form lies there: by a
+    certificate (`root.crt` is the pinned root), or by a key of the default algorithm."""
     signature = f"SHA256SUMS.{keyid}.sig"
+    if not algorithm:
+        certified = f"SHA256SUMS.{keyid}.cms"
+        checked = f"openssl cms -verify -binary -inform PEM -in {certified} -content SHA256SUMS"
+        believed = "-CAfile root.crt -purpose any -out /dev/null"
+        default = f"openssl dgst -sha256 -verify {key} -signature {signature} SHA256SUMS"
+        return f"if [ -e {certified} ]; then {checked} {believed}; else {default}; fi"
     if algorithm in ssh_keys.ALGORITHMS:
         signature = f"SHA256SUMS.{keyid}.sshsig"
         allowed = f"printf '%s %s\\n' {keyid} \"$(cat {key})\" > allowed_signers"
@@ -85,8 +95,7 @@ def check_command(keyid: str, algorithm: str, key: str) -> str:
         return f"{allowed} && {verify} < SHA256SUMS"
     if algorithm == "ed25519":
         return f"openssl pkeyutl -verify -pubin -inkey {key} -rawin -in SHA256SUMS -sigfile {signature}"
-    digest = _DIGESTS.get(algorithm, "sha256")
-    return f"openssl dgst -{digest} -verify {key} -signature {signature} SHA256SUMS"
+    return f"openssl dgst -{_DIGESTS.get(algorithm, 'sha256')} -verify {key} -signature {signature} SHA256SUMS"
 
 
 def _media(volumes: Sequence[Volume]) -> str:

@@ -103,6 +103,18 @@ def signed(run: Run, folder: Path, files: Path) -> Path:
     return folder / f"SHA256SUMS.{keyid_of(ANNA)}.cms"
 
 
+def test_readme_txt_checks_the_co_signature_with_stock_tools(original: SmallBundle, signed: Path, files: Path) -> None:
+    require("openssl")
+    lines = [line.strip() for line in (signed.parent / "README.txt").read_text().splitlines()]
+    [line] = [line for line in lines if signed.name in line]
+    shutil.copy(files / "root.crt", signed.parent)
+    for changed, status in ((False, True), (True, False)):
+        if changed:
+            (signed.parent / "SHA256SUMS").write_bytes(b"0" * 64 + b"  README.txt\n")
+        ended = subprocess.run(["bash", "-euc", line], cwd=signed.parent, check=False, capture_output=True)
+        assert (ended.returncode == 0) is status
+
+
 def refused(run: Run, folder: Path, trust: Path, why: str) -> None:
     ended = run("bundle", "verify", folder, "--trust", trust)
     assert (ended.status, why in ended.err) == (3, True), ended.err
