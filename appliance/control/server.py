@@ -45,6 +45,7 @@ from appliance.control.handle_socket import Handles, HandleServer
 from appliance.control.listeners import admit_group, monitoring
 from appliance.control.log_follower import Events
 from appliance.control.measuring import ControlMeasures
+from appliance.control.promotion_rules import PromotionRules
 from appliance.control.routes import (
     access_review,
     account_changes,
@@ -308,6 +309,7 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield indexing.keep_looking(control)
     yield budget_keeper.keep_looking(control)
     yield webhooks.keep_telling(control)
+    yield PromotionRules(control).keep_looking()
     if not control.station.config.open:
         yield renewal.keep_renewing(control)
     if control.station.config.syslog.host:

@@ -71,6 +71,9 @@ TAGS_DELETED: Final = 200
 COPY_LINKS: Final = 10_000
 """Manifests and blobs that a copy shows, each an event: 16 platforms of an image with evidence are a few hundred."""
 
+PROMOTION_RULES_EVERY: Final = 60.0
+"""Seconds between two looks at what the policy's rules of promotion would do."""
+
 PROMOTION_TRIES: Final = 5
 """How often a promotion is judged anew because something changed meanwhile: under a steady stream of pushes it gives
 up and says so."""

@@ -16,7 +16,7 @@ from appliance.image_signatures.tested import Tested, Tester
 from appliance.patterns import covers
 from appliance.promotion.reached import Reached, reached
 from appliance.release_check.changed_promotions import Proved, proved
-from appliance.release_check.log_record import read_log
+from appliance.release_check.log_record import LogRecord, read_log
 from appliance.release_check.promotion_record import ABOUT
 from appliance.scanning.images import images_of, is_image
 from appliance.settings.caches import Caches
@@ -135,11 +135,16 @@ def _history(station: Station, repository: str, tag: str) -> tuple[Chain, Proved
     chain = chain_of(
         key, promotions.of_tag(station.reader, repository, tag), promotions.head_of(station.reader, repository, tag)
     )
-    log = read_log(station.paths, station.config.site, acts=(*ABOUT, Act.RESTORE))
-    found = proved(station, log, key, repository, tag)
+    found = proved(station, promotions_log(station), key, repository, tag)
     if found.found:
         raise _damaged(f"{repository}:{tag}", found.found[0][1])
     return chain, found
+
+
+def promotions_log(station: Station) -> LogRecord:
+    """What the audit log says of promotions, by which `proved` holds the rows of a channel. Blocking. Raises
+    FailedError."""
+    return read_log(station.paths, station.config.site, acts=(*ABOUT, Act.RESTORE))
 
 
 def _damaged(channel: str, how: str) -> RefusedError:

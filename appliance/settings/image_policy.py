@@ -24,6 +24,7 @@ from appliance.settings.gates import (
     check_stages,
     stage_holding,
 )
+from appliance.settings.promotion_rules import PromotionRule, check_promotion_rules
 from bundles import limits
 from bundles.documents.signed import IMAGE_POLICY_TYPE
 from bundles.errors import LockgateError, MalformedError, UsageError
@@ -39,7 +40,7 @@ _RULES_MOST: Final = 256
 _PEOPLE_MOST: Final = 16
 _LIST_MOST: Final = 64
 _TEXT_MOST: Final = 300
-_UNWRITTEN: Final = frozenset({"gate", "stage", "exception"})
+_UNWRITTEN: Final = frozenset({"gate", "stage", "exception", "promotion"})
 """Lists that are not written where they are empty."""
 _RULE_UNWRITTEN: Final = frozenset({"builders", "sources", "signed_days", "attested_days"})
 """Fields of a rule that are not written where they ask for nothing."""
@@ -77,12 +78,14 @@ class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a `policy.toml` asks for: rules about signatures, gates, stages, and exceptions from gates."""
+    """What a `policy.toml` asks for: rules about signatures, gates, stages, exceptions from gates, and what is
+    promoted by itself."""
 
     image: list[ImageRule] = []
     gate: list[Gate] = []
     stage: list[Stage] = []
     exception: list[PolicyException] = []
+    promotion: list[PromotionRule] = []
 
     def check(self) -> None:
         """Raises UsageError naming what is wrong."""
@@ -90,12 +93,13 @@ class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         check_gates(self.gate)
         check_stages(self.stage)
         check_exceptions(self.exception)
+        check_promotion_rules(self.promotion, self.stage)
 
 
 class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The document that two people sign: for a site, numbered, each number applied once. A list of gates, stages or
-    exceptions that is empty is not written, nor what a rule does not ask for of what came later, so that what earlier
-    versions signed stays the same bytes."""
+    """The document that two people sign: for a site, numbered, each number applied once. A list of gates, stages,
+    exceptions or promotions that is empty is not written, nor what a rule does not ask for of what came later, so that
+    what earlier versions signed stays the same bytes."""
 
     type: str = IMAGE_POLICY_TYPE
     site: str
@@ -104,18 +108,22 @@ class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     gate: list[Gate] = []
     stage: list[Stage] = []
     exception: list[PolicyException] = []
+    promotion: list[PromotionRule] = []
 
     @classmethod
     def of(cls, asked: PolicyRules, site: str, number: int) -> ImagePolicy:
         """The document that asks for these."""
         return cls(
-            site=site, number=number, image=asked.image, gate=asked.gate, stage=asked.stage, exception=asked.exception
-        )
+            site=site, number=number, image=asked.image, gate=asked.gate, stage=asked.stage, exception=asked.exception,
+            promotion=asked.promotion,
+        )  # fmt: skip
 
     @property
     def asked(self) -> PolicyRules:
         """What it asks for."""
-        return PolicyRules(image=self.image, gate=self.gate, stage=self.stage, exception=self.exception)
+        return PolicyRules(
+            image=self.image, gate=self.gate, stage=self.stage, exception=self.exception, promotion=self.promotion
+        )
 
     def rules(self, repository: str) -> list[tuple[int, ImageRule]]:
         """The rules about a repository, with their numbers from 1."""
@@ -153,7 +161,9 @@ def read_rules(path: Path) -> PolicyRules:
 
 def _fields_of(reason: str) -> str:
     """Which fields the part has that a reason names."""
-    parts: Mapping[str, type[msgspec.Struct]] = {"gate": Gate, "stage": Stage, "exception": PolicyException}
+    parts: Mapping[str, type[msgspec.Struct]] = {
+        "gate": Gate, "stage": Stage, "exception": PolicyException, "promotion": PromotionRule,
+    }  # fmt: skip
     name, part = next(((name, part) for name, part in parts.items() if f"$.{name}" in reason), ("image", ImageRule))
     keys = ", ".join(one.encode_name for one in msgspec.structs.fields(part))
     return f"it is [[{name}]] with: {keys}"

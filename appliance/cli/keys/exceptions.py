@@ -126,9 +126,9 @@ def approve(root: Path | None, name: str, key_name: str, passphrase_fd: int | No
     _show(sign(station, after, load_key(station, key_name, passphrase_fd)), name, as_json)
 
 
-def _apart(rules: PolicyRules) -> tuple[Any, Any, Any]:
+def _apart(rules: PolicyRules) -> tuple[Any, ...]:
     """What rules ask for, without exceptions."""
-    return rules.image, rules.gate, rules.stage
+    return rules.image, rules.gate, rules.stage, rules.promotion
 
 
 def _show(signed: Signed, name: str, as_json: bool) -> None:

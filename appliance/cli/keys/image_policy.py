@@ -99,8 +99,8 @@ def _ending(paths: Any, rules: PolicyRules, now: str) -> list[PolicyException]:
 @folder_option
 @json_option
 def explain(root: Path | None, reference: str, as_json: bool) -> None:
-    """The rules, gates, stages and exceptions in force, or those about a repository, and what waits for a second
-    person."""
+    """The rules, gates, stages, exceptions and rules of promotion in force, or those about a repository, and what waits
+    for a second person."""
     from appliance import clock
     from appliance.image_signatures.applied import load_applied, proposed
     from appliance.paths import StationPaths

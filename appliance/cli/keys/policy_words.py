@@ -29,13 +29,13 @@ def rules_of(policy: ImagePolicy | PolicyRules | None, repository: str) -> list[
 
 
 def further(policy: ImagePolicy | PolicyRules | None, repository: str, now: str) -> dict[str, list[dict[str, Any]]]:
-    """Gates, stages and exceptions, or those about a repository, as fields."""
+    """Gates, stages, exceptions and rules of promotion, or those about a repository, as fields."""
     import msgspec
 
     from appliance.permissions import matches
 
     if policy is None:
-        return {"gates": [], "stages": [], "exceptions": []}
+        return {"gates": [], "stages": [], "exceptions": [], "promotions": []}
     gates = [one for one in enumerate(policy.gate, 1) if not repository or one[1].names(repository)]
     stages = [one for one in policy.stage if not repository or one.holds(repository)]
     exceptions = [
@@ -43,10 +43,16 @@ def further(policy: ImagePolicy | PolicyRules | None, repository: str, now: str)
         for one in policy.exception
         if not repository or any(matches(pattern, repository) for pattern in one.repositories)
     ]
+    promotions = [
+        one
+        for one in policy.promotion
+        if not repository or any(matches(pattern, repository) for pattern in one.repositories)
+    ]
     return {
         "gates": [{"gate": number, "asks": asked(gate), **msgspec.to_builtins(gate)} for number, gate in gates],
         "stages": [{**msgspec.to_builtins(stage), "prefix": stage.root} for stage in stages],
         "exceptions": exceptions_of(exceptions, now),
+        "promotions": msgspec.to_builtins(promotions),
     }
 
 
@@ -71,7 +77,7 @@ def asked(gate: Gate) -> str:
 
 
 def lines(rules: list[dict[str, Any]], more: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """A line for each rule, gate, stage and exception."""
+    """A line for each rule, gate, stage, exception and rule of promotion."""
     found = [f"rule {one['rule']} ({one['mode']}) {', '.join(one['repositories'])}: {one['asks']}" for one in rules]
     found += [
         f"gate {one['gate']} ({one['mode']}) {', '.join(one['repositories'])} at {', '.join(one['at'])}: {one['asks']}"
@@ -79,6 +85,7 @@ def lines(rules: list[dict[str, Any]], more: dict[str, list[dict[str, Any]]]) ->
     ]
     found += [_stage(one) for one in more["stages"]]
     found += [exception_line(one) for one in more["exceptions"]]
+    found += [_promotion(one) for one in more["promotions"]]
     return [safe(line) for line in found]
 
 
@@ -88,6 +95,16 @@ def _stage(one: dict[str, Any]) -> str:
     sources = f"from {', '.join(one['from'])}" if one["from"] else "from any repository"
     entry = "by promotion and release alone" if one["entry"] == "promotion" else "by any way"
     return f"stage {one['name']}: {one['prefix']}/**, {sources}, {entry}, {tags}"
+
+
+def _promotion(one: dict[str, Any]) -> str:
+    wait = f"after {some(one['after_hours'], 'hour')}" if one["after_hours"] else "at once"
+    at = f" at {one['tag']}" if one["tag"] else ""
+    back = ", and rolled back where it would not pass any more" if one["roll_back"] else ""
+    return (
+        f"promotion {one['name']}: {', '.join(one['tags'])} of {', '.join(one['repositories'])} to {one['to']}{at}, "
+        f"by itself {wait}{back}"
+    )
 
 
 def exception_line(one: dict[str, Any]) -> str:
