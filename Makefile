@@ -12,7 +12,7 @@ OWN := build/appliance
 # Twice as many as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
-.PHONY: demo test test-engines test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release bench-sftp bench-diode bench-repositories manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-engines test-long check lint bench bench-access bench-pulls bench-collect bench-media bench-console bench-release bench-sftp bench-diode bench-repositories soak manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -112,6 +112,10 @@ bench-repositories: $(STAMP)
 
 bench-diode: $(STAMP)
 	$(BIN)/python -m tests.bench.diode
+
+# Ten minutes of 200 clients and a storm of 500 nodes; SOAK="--kill 7 --clients 30" kills processes meanwhile.
+soak: $(STAMP)
+	$(BIN)/python -m tests.bench.soak $(SOAK)
 
 bench-sftp: $(STAMP)
 	$(BIN)/python -m tests.bench.sftp
