@@ -10,7 +10,7 @@ from appliance.archives.findings import RULES
 from appliance.image_signatures.evidence import holds_documents
 from appliance.intake.content import read_manifest
 from appliance.intake.entry_log import came_while_open
-from appliance.intake.inspectors import malware
+from appliance.intake.inspectors import content, malware
 from appliance.intake.missing_volumes import whole_without
 from appliance.settings.approvals import UNKNOWN_KIND, BundleFacts, Demand, Policy, check_found, demand, one_more
 from appliance.station import Station
@@ -84,8 +84,9 @@ def _found(report: str) -> Mapping[str, int]:
     counts: dict[str, int] = {rule: _count(layers, rule) for rule in RULES if rule in layers}
     if "misnamed" in counts:
         counts["misnamed"] += _count(artifacts, "kinds_differ")
-    scanned = sections.get("malware", {})
-    counts |= {rule: _count(scanned, rule) for rule in malware.RULES if rule in scanned}
+    for name, rules in (("malware", malware.RULES), ("content", content.RULES)):
+        found = sections.get(name, {})
+        counts |= {rule: _count(found, rule) for rule in rules if rule in found}
     return counts
 
 

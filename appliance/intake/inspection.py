@@ -74,6 +74,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
         image_policy_error=image_policy_error,
         malware=station.config.malware,
         folder=station.paths.jobs,
+        salt=index_key(station.paths),
         rotations=_rotations(station, whole),
     )
     report = inspectors.inspect(

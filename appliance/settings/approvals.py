@@ -30,9 +30,10 @@ Separation = Literal["importer-approver", "importer-releaser", "approver-release
 Refusable = Literal[
     "misnamed", "escaping", "ambiguous", "mislisted", "unread",
     "capabilities", "devices", "setuid", "absolute", "opaque", "malware", "uninspected",
+    "content_findings", "content_unlooked",
 ]  # fmt: skip
-"""What a rule may refuse: the rules of the inspection of layers (appliance.archives.findings) and of malware
-(appliance.intake.inspectors.malware)."""
+"""What a rule may refuse: the rules of the inspection of layers (appliance.archives.findings) of malware
+(appliance.intake.inspectors.malware) and of the content rules (appliance.intake.inspectors.content)."""
 UNKNOWN_KIND: Final = "unknown"
 """Among a bundle's kinds: there is an artifact whose kind cannot be told. It counts as any."""
 _INSPECTOR: Final = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")

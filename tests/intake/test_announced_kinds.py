@@ -11,7 +11,7 @@ import pytest
 
 from appliance.archives.findings import RULES
 from appliance.intake.approval_rules import demand_of, facts_of
-from appliance.intake.inspectors import malware
+from appliance.intake.inspectors import content, malware
 from appliance.settings.approvals import Refusable, load_policy
 from appliance.store.reads.intake import find_entry
 from bundles.errors import LockgateError, RefusedError, UsageError
@@ -183,4 +183,4 @@ def test_a_word_that_is_no_finding_is_a_slip_in_the_rules(tmp_path: Path) -> Non
 
 
 def test_every_finding_may_be_refused() -> None:
-    assert set(Refusable.__args__) == {*RULES, *malware.RULES}  # type: ignore[attr-defined]
+    assert set(Refusable.__args__) == {*RULES, *malware.RULES, *content.RULES}  # type: ignore[attr-defined]

@@ -73,6 +73,7 @@ def test_a_report_is_about_one_bundle_at_one_site(inside: Inside, bundle: SmallB
         "signatures",
         "layers",
         "malware",
+        "content",
     ]
 
 

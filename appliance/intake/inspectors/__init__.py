@@ -15,6 +15,7 @@ import msgspec
 from appliance.intake.inspectors import (
     artifacts,
     changes,
+    content,
     differences,
     evidence,
     integrity,
@@ -42,6 +43,7 @@ INSPECTORS: Final[tuple[Named, ...]] = (
     Named("signatures", signatures.inspect),
     Named("layers", layers.inspect),
     Named("malware", malware.inspect, always=False),
+    Named("content", content.inspect),
 )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from appliance.content_rules.registry import RuleSet, rule_set
+from appliance.content_rules.watching import BlobLook
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.layer_cache import Notebook
 from appliance.limits import intake as limits
@@ -36,11 +38,12 @@ class Subject:
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
     Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
     `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write, `owners` gives
-    the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
-    this station believes for images, `image_policy` the policy for images that two people applied,
-    `image_policy_error` why it cannot be read. `malware` names the engine that looks for malware, `folder` is where
-    files without a name may be, and `scans` takes in what the engine said of each blob. `rotations` are the source's
-    key rotations, each with its state here (appliance.rotations.accepting.describe).
+    the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that this
+    station believes for images, `image_policy` the policy for images that two people applied, `image_policy_error` why
+    it cannot be read. `malware` names the engine that looks for malware, `folder` is where files without a name may be,
+    and `scans` takes in what the engine said of each blob. `rules` are the content rules of the policy, `looked` takes
+    in what they said of each blob, and `salt` is the station's, for fingerprints of secrets. `rotations` are the
+    source's key rotations, each with its state here (appliance.rotations.accepting.describe).
     """
 
     opened: Opened
@@ -59,6 +62,9 @@ class Subject:
     malware: MalwareSettings = field(default_factory=MalwareSettings)
     folder: Path | None = None
     scans: list[tuple[Engine, Digest, Scanned]] = field(default_factory=list)
+    rules: RuleSet = field(default_factory=rule_set)
+    salt: bytes = b""
+    looked: dict[Digest, BlobLook] = field(default_factory=dict)
     rotations: Sequence[dict[str, str]] = ()
 
 
