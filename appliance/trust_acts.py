@@ -18,7 +18,8 @@ from appliance.paths import STATION_KEYS, StationPaths
 from bundles.errors import UsageError
 from bundles.signing.keys import check_keyid, check_name, save_private
 from bundles.signing.pinned_key import change_key, untrust_key
-from bundles.signing.trust import TrustFolder, revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
+from bundles.signing.trust import TrustFolder
 
 if TYPE_CHECKING:
     from bundles.signing.ceremony import FirstTrust
@@ -37,7 +38,7 @@ def pin(
     not_before: str | None = None,
     not_after: str | None = None,
 ) -> TrustRecord:
-    """Believe a key for a purpose, of these sites, within wire times. Raises as `bundles.signing.trust.trust_key`,
+    """Believe a key for a purpose, of these sites, within wire times. Raises as `bundles.signing.pinning.trust_key`,
     FailedError where the audit log cannot be written."""
     detail = {"purpose": purpose, "owner": owner, "sites": list(sites)}
     with recorded(station, Act.KEY_TRUST, key.keyid, detail):
@@ -61,7 +62,7 @@ def pin_heard(station: Path, first: FirstTrust, heard: str) -> None:
 
 def revoke(station: Path, keyid: str, why: str) -> TrustRecord:
     """Stop believing a pinned key, at once. Raises UsageError for what is no key's id, and as
-    `bundles.signing.trust.revoke_key`; FailedError where the audit log cannot be written."""
+    `bundles.signing.pinning.revoke_key`; FailedError where the audit log cannot be written."""
     check_keyid(keyid)
     with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
         return revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())

@@ -40,7 +40,7 @@ from appliance.registry.plain_head import PlainFields
 from appliance.registry.receiving import InterruptedBodyError, read_small
 from appliance.registry.services import Action, Passed
 from appliance.store.reads.accounts import Account, Refresh
-from appliance.store.writes.access import AddRefresh, RotateRefresh
+from appliance.store.writes.tokens import AddRefresh, RotateRefresh
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import UsageError
 

@@ -21,10 +21,12 @@ from appliance.settings.caches import Cached
 from appliance.settings.gates import require_entry
 from appliance.store.blobs import BlobStore
 from appliance.store.partials import PartialBlob, Partials
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.caches import CacheBlob, CacheManifest, NoteCachedTag
-from appliance.store.writes.registry import BlobRow, ClientWrite, DeleteTag
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import ClientWrite, DeleteTag
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import LockgateError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest

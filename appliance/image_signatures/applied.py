@@ -25,8 +25,9 @@ from bundles.errors import LockgateError, MalformedError, RefusedError, UsageErr
 from bundles.io.files import failures_named, make_folder, read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
+from bundles.signing.pinning import locked
 from bundles.signing.signature_files import by_key, files_of, join
-from bundles.signing.trust import TrustFolder, TrustRecord, locked, site_of
+from bundles.signing.trust import TrustFolder, TrustRecord, site_of
 
 _APPLIED: Final = "policy.json"
 _PROPOSED: Final = "proposed.json"

@@ -17,8 +17,9 @@ from appliance.image_signatures.search import Search
 from appliance.image_signatures.subjects import facts_of, read_manifest, require_unblocked
 from appliance.limits import image_signatures as signature_limits
 from appliance.store.blobs import BlobStore
-from appliance.store.reads.registry import ManifestFacts, Metadata
-from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.signatures import AttachedTag, AttachSignatures
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError

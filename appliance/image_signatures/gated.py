@@ -20,8 +20,9 @@ from appliance.limits import image_signatures as signature_limits
 from appliance.paths import StationPaths
 from appliance.settings.gates import Gate, PolicyException
 from appliance.store.ports import Blobs, Reader
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.reads.left_out import left_out_platform
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.registry import Metadata
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.oci.digest import Digest

@@ -12,7 +12,8 @@ from appliance.image_signatures.evidence import is_evidence
 from appliance.image_signatures.states import Found
 from appliance.limits import image_signatures as signature_limits
 from appliance.store.ports import Blobs
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError
 from bundles.image_signatures.carriers import Carrier, is_carrier, may_carry, read_of, verify_all

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from appliance.image_signatures.evidence import is_evidence
 from appliance.limits import image_signatures as signature_limits
 from appliance.store.ports import Blobs
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
 from bundles import limits
 from bundles.errors import NotFoundError, RefusedError
 from bundles.oci.digest import Digest

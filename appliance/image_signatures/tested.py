@@ -13,7 +13,8 @@ from appliance.image_signatures.states import Found
 from appliance.settings.gates import Mode, Place
 from appliance.settings.image_policy import ImagePolicy
 from appliance.store.ports import Blobs, Reader
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
 from bundles.image_signatures.pins import Pins
 
 

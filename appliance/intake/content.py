@@ -10,8 +10,8 @@ from typing import Final
 from appliance.limits import intake as intake_limits
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.decisions import Released
-from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.format.manifest import Artifact, BundleManifest

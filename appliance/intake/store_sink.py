@@ -15,7 +15,7 @@ from appliance.station import Station
 from appliance.store.blobs import BlobStore, FileBlobWriter, Tally
 from appliance.store.files import explain
 from appliance.store.reading import Attend, unattended
-from appliance.store.writes.registry import BlobRow
+from appliance.store.writes.content import BlobRow
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.format.manifest import BundleManifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,6 +78,22 @@ class Job:
         else:
             self.parts[part["name"]] = part
 
+    def take_signature(self, keyid: str) -> None:
+        """Ask for that key's signature no more; the job runs on where that was the last."""
+        if self.to_sign is None:
+            return
+        missing = [one for one in self.to_sign["keyids"] if one != keyid]
+        self.to_sign = {**self.to_sign, "keyids": missing} if missing else None
+        if self.to_sign is None:
+            self.state = "running"
+
+    def stand_aside(self, paths: list[dict[str, Any]], waits: Mapping[str, str]) -> None:
+        """Wait until a client hands `paths` over again; `waits`: the `path` that is missing, and `why`."""
+        self.waits_for = paths
+        self.state, self.done, self.total, self.to_sign = "waiting", 0, 0, None
+        self.phase = f"waits for {waits['path']} ({waits['why']}): lockgate job resume {self.id}"
+        self.parts.clear()
+
     @property
     def rate(self) -> float | None:
         """Bytes a second over the window, or None where nothing can be said yet."""
@@ -130,6 +147,29 @@ def find_job(reader: Reader, job_id: str) -> Job | None:
     """The job of that id, or None."""
     stored = stored_job(reader, job_id)
     return None if stored is None else _job(stored)
+
+
+def count_states(jobs: Iterable[Job]) -> dict[str, int]:
+    """How many jobs run (or wait for a signature), are queued, and wait for a client's paths."""
+    states = [job.state for job in jobs if not job.ended]
+    queued, waiting = states.count("queued"), states.count("waiting")
+    return {"running": len(states) - queued - waiting, "queued": queued, "waiting": waiting}
+
+
+def jobs_with_live(reader: Reader, live: Mapping[str, Job], limit: int, after: str = "", state: str = "") -> list[Job]:
+    """As `list_jobs`, those of `live` as they stand there. Fewer than `limit` are all that are left in that `state`."""
+    if not state:
+        return [live.get(job.id, job) for job in list_jobs(reader, limit, after)]
+    before = find_job(reader, after) if after else None
+    if after and before is None:
+        return []
+    in_state = sorted((job for job in live.values() if job.state == state), key=lambda job: job.number, reverse=True)
+    found = [job for job in in_state if before is None or job.number < before.number][:limit]
+    if state in FINAL_STATES:  # of some that ended the metadata could not be told yet
+        known = {job.id for job in found}
+        found += [job for job in list_jobs(reader, limit, after, state) if job.id not in known]
+        found = sorted(found, key=lambda job: job.number, reverse=True)[:limit]
+    return found
 
 
 def list_jobs(reader: Reader, limit: int, after: str = "", state: str = "") -> list[Job]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import builtins
 import contextlib
 import json
 import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,23 +27,23 @@ from appliance.audit.folder_acts import recording_async
 from appliance.handles.granted import load_grants
 from appliance.jobs import cosignature, end_record
 from appliance.jobs import process as job_process
-from appliance.jobs.documents import Job, find_job, list_jobs
+from appliance.jobs.documents import Job, count_states, find_job, jobs_with_live, list_jobs
 from appliance.jobs.end import Ended, append_line, cancelled, how_it_ended, wire
 from appliance.jobs.forms import check_size
 from appliance.jobs.handed import Handed
 from appliance.jobs.keeper import JobKeeper
 from appliance.jobs.process import JobStarter, Process
 from appliance.jobs.queue import JobQueue
-from appliance.jobs.signatures import PAYLOAD, keep_signature, waits_since
+from appliance.jobs.signatures import check_signature, keep_signature, waits_since
 from appliance.jobs.trails import JobTrails, Place, place_of
 from appliance.jobs.unfinished_numbers import with_numbers
-from appliance.known_keys import find_public_key
+from appliance.jobs.watching import Watching
 from appliance.limits import jobs as limits
 from appliance.station import Station
 from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncWriter
 from appliance.tracing.context import HEADER, TraceContext
-from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
+from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 
 _log: Final = logging.getLogger(__name__)
 
@@ -63,10 +61,9 @@ class Jobs:
         ended: Callable[[Job], object] = lambda _: None,
         trails: JobTrails | None = None,
     ) -> None:
-        """`starter` starts their processes. `lease` is the descriptor of
-        `appliance.station.jobs_lease`, which each job's process inherits; `token` what it shows the writer, which takes
-        acts of this control process's jobs alone; `ended` is told of each job's end; `trails` records
-        them as spans."""
+        """`starter` starts their processes. `lease` is the descriptor of `appliance.station.jobs_lease`, which each
+        job's process inherits; `token` what it shows the writer, which takes acts of this control process's jobs alone;
+        `ended` is told of each job's end; `trails` records them as spans."""
         self._starter = starter
         self._token, self._ended, self._trails = token, ended, trails or JobTrails()
         self._station, self._writer = station, writer
@@ -75,8 +72,8 @@ class Jobs:
         self._queue = JobQueue(self._live)
         self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._changed: dict[str, asyncio.Event] = {}
-        self._keeper = JobKeeper(station.paths, writer, self._notify)
+        self._watching = Watching(self._trails.changed)
+        self._keeper = JobKeeper(station.paths, writer, self._watching.changed)
         self._cancelled: set[str] = set()
         self._handed: dict[str, list[tuple[str, bool, int]]] = {}
         self._stopping, self._taken_up = False, asyncio.Event()
@@ -94,7 +91,8 @@ class Jobs:
                     job.state, job.phase = "queued", ""
                     self._trails.begin(job, await asyncio.to_thread(place_of, self._station.paths.job(job.id)))
                     self._live[job.id] = job
-        self._queue.waiting = [job.id for job in self._by_number() if job.state == "queued"]
+        queued = (job for job in self._live.values() if job.state == "queued")
+        self._queue.waiting = [job.id for job in sorted(queued, key=lambda job: job.number)]
         self._taken_up.set()
         self._schedule()
 
@@ -125,8 +123,7 @@ class Jobs:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for job_id in list(self._handed):
             self._close_handed(job_id)
-        for event in self._changed.values():
-            event.set()
+        self._watching.wake_all()
 
     async def submit(
         self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None,
@@ -208,32 +205,16 @@ class Jobs:
     def list(self, limit: int, after: str = "", state: str = "") -> list[Job]:
         """Jobs, newest first, those before the id `after` where it is given; live ones as they stand now. Fewer than
         `limit` are all that are left in that `state`."""
-        if not state:
-            return [self._live.get(job.id, job) for job in list_jobs(self._station.reader, limit, after)]
-        before = find_job(self._station.reader, after) if after else None
-        if after and before is None:
-            return []
-        live = (job for job in self._by_number(reverse=True) if job.state == state)
-        found = list(islice((job for job in live if before is None or job.number < before.number), limit))
-        if state in FINAL_STATES:  # of some that ended the metadata could not be told yet
-            known = {job.id for job in found}
-            found += [job for job in list_jobs(self._station.reader, limit, after, state) if job.id not in known]
-            found = sorted(found, key=lambda job: job.number, reverse=True)[:limit]
-        return found
+        return jobs_with_live(self._station.reader, self._live, limit, after, state)
 
     def counts(self) -> dict[str, int]:
         """How many jobs run (or wait for a signature), and how many are queued."""
-        states = [job.state for job in self._live.values() if not job.ended]
-        queued, waiting = states.count("queued"), states.count("waiting")
-        return {"running": len(states) - queued - waiting, "queued": queued, "waiting": waiting}
+        return count_states(self._live.values())
 
     def current(self) -> Job | None:
         """The job that runs, the oldest where there are several."""
-        return next((job for job in self._by_number() if job.state in ("running", "to-sign")), None)
-
-    def _by_number(self, *, reverse: bool = False) -> builtins.list[Job]:
-        """The live jobs in the order in which they were made: ids are named by a clock that may have been wrong."""
-        return sorted(self._live.values(), key=lambda job: job.number, reverse=reverse)
+        running = (job for job in self._live.values() if job.state in ("running", "to-sign"))
+        return min(running, key=lambda job: job.number, default=None)
 
     async def cancel(self, job_id: str, actor: str) -> Job:
         """Stop a job within a second of its being taken up. Raises UsageError where it has ended."""
@@ -252,7 +233,7 @@ class Jobs:
         if process is not None:  # one that starts is ended by whoever starts it
             await job_process.ask_to_stop(process)
         while not job.ended:
-            await self._wait(job_id, 1.0)
+            await self._watching.wait(job_id, 1.0)
         return job
 
     async def sign(self, job_id: str, keyid: str, signature: bytes, actor: str) -> Job:
@@ -272,70 +253,20 @@ class Jobs:
             raise UsageError(
                 "the job waits for no signature", thing=f"{job_id} is {job.state}", remedy="see: lockgate job list"
             )
-        if keyid not in job.to_sign["keyids"]:
-            raise RefusedError(
-                "the job waits for another key's signature",
-                thing=keyid,
-                remedy="sign with the key that is named (lockgate bundle sign --job ID --key KEY)",
-            )
-        payload = await asyncio.to_thread((self._station.paths.job(job_id) / PAYLOAD).read_bytes)
-        key = await asyncio.to_thread(find_public_key, self._station.paths, keyid)
-        if not key.verify(payload, signature):
-            raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
+        payload = await check_signature(self._station.paths, job, keyid, signature)
         message = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
         async with recording_async(self._record, event):
             await asyncio.to_thread(keep_signature, self._station.paths.job(job_id), payload, keyid, signature)
-            self._signed(job, keyid)
+            job.take_signature(keyid)
+            self._watching.changed(job)
             with contextlib.suppress(ConnectionError):  # it has died: whoever goes on with it finds what was kept
                 process.stdin.write(json.dumps(message).encode() + b"\n")
                 await process.stdin.drain()
         return job
 
-    def _signed(self, job: Job, keyid: str) -> None:
-        """Ask for that key's signature no more."""
-        if job.to_sign is None:
-            return
-        missing = [one for one in job.to_sign["keyids"] if one != keyid]
-        job.to_sign = {**job.to_sign, "keyids": missing} if missing else None
-        if job.to_sign is None:
-            job.state = "running"
-        self._notify(job)
-
-    async def watch(self, job_id: str, every: float) -> AsyncIterator[Job | None]:
+    def watch(self, job_id: str, every: float) -> AsyncIterator[Job | None]:
         """The job at each change until it has ended; None where `every` seconds passed without one."""
-        job = self.find(job_id)
-        while True:
-            # As it is yielded: it may change, or end, while the caller is busy with it.
-            ended, seen = job.ended, job.version
-            yield job
-            if ended or self._stopping:
-                return
-            while job.version == seen:
-                told = await self._wait(job_id, every)
-                if self._stopping:
-                    if told:
-                        break
-                    return
-                if job.version == seen and (latest := self.find(job_id)) is not job:
-                    job = latest  # it was as the metadata had it, before it was taken up again
-                    break
-                if not told:
-                    yield None
-
-    async def _wait(self, job_id: str, seconds: float) -> bool:
-        event = self._changed.setdefault(job_id, asyncio.Event())
-        try:
-            await asyncio.wait_for(event.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
-    def _notify(self, job: Job) -> None:
-        job.version += 1
-        self._trails.changed(job)
-        event = self._changed.pop(job.id, None)
-        if event is not None:
-            event.set()
+        return self._watching.watch(job_id, every, self.find, lambda: self._stopping)
 
     def _schedule(self) -> None:
         while self._queue.waiting and not self._stopping:
@@ -422,7 +353,7 @@ class Jobs:
             await self._keeper.keep(job)
         else:
             ending.update(message)
-        self._notify(job)
+        self._watching.changed(job)
 
     async def _finish(self, job: Job, ending: dict[str, Any], folder: Path, returncode: int | None) -> None:
         was_cancelled = job.id in self._cancelled
@@ -445,10 +376,7 @@ class Jobs:
         if job.id in self._cancelled:
             await self._end(job, cancelled(job))
             return
-        job.waits_for = [{"path": one.path, "root": one.root, "writes": one.writes} for one in grants]
-        job.state, job.done, job.total, job.to_sign = "waiting", 0, 0, None
-        job.phase = f"waits for {waits['path']} ({waits['why']}): lockgate job resume {job.id}"
-        job.parts.clear()
+        job.stand_aside([{"path": one.path, "root": one.root, "writes": one.writes} for one in grants], waits)
         await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), job.phase)
         await self._keeper.keep(job)
 

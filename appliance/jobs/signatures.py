@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from hashlib import sha256
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from appliance import clock
+from appliance.jobs.documents import Job
 from appliance.known_keys import find_public_key
 from appliance.paths import StationPaths
 from bundles import limits
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, RefusedError
 from bundles.io.files import read_small, write_atomic
 
 PAYLOAD: Final = "to-sign"
@@ -57,3 +59,19 @@ def kept_signatures(paths: StationPaths, folder: Path, payload: bytes, keyids: l
         except (LockgateError, ValueError, KeyError, TypeError):
             continue
     return found
+
+
+async def check_signature(paths: StationPaths, job: Job, keyid: str, signature: bytes) -> bytes:
+    """The bytes that a job in `to-sign` asks to be signed, where it waits for this key and its signature holds. Raises
+    RefusedError; UsageError where the station does not know the key."""
+    if keyid not in (job.to_sign or {"keyids": ()})["keyids"]:
+        raise RefusedError(
+            "the job waits for another key's signature",
+            thing=keyid,
+            remedy="sign with the key that is named (lockgate bundle sign --job ID --key KEY)",
+        )
+    payload = await asyncio.to_thread((paths.job(job.id) / PAYLOAD).read_bytes)
+    key = await asyncio.to_thread(find_public_key, paths, keyid)
+    if not key.verify(payload, signature):
+        raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
+    return payload

@@ -20,8 +20,8 @@ from appliance.station import Station
 from appliance.store.reads.links import is_linked_as_manifest
 from appliance.store.reads.manifest_facts import differences, facts_of
 from appliance.store.rows import WrongRowError
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.lifecycle import DescribeManifest
-from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits as format_limits
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest

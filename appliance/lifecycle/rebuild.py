@@ -8,24 +8,21 @@ moment, the next run goes on, and blobs that were read are not read again. The l
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
-from os import scandir
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.lifecycle.forgotten import Forgotten
 from appliance.lifecycle.log_replay import LOST_JOB, Logged, RepositoryByLog, note_bundle, replay
+from appliance.lifecycle.rebuild_blobs import BlobFiles, Progress
 from appliance.lifecycle.rebuild_file import begin, remove, take_place
-from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
-from appliance.store.blobs import BlobStore, Tally
 from appliance.store.database import open_writer
 from appliance.store.database_file import write_log_back
 from appliance.store.ports import Connection
@@ -33,9 +30,9 @@ from appliance.store.presence import Presence
 from appliance.store.repair import repair
 from appliance.store.rows import CRC_UNKNOWN
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.lifecycle import Block, Unblock
-from appliance.store.writes.outgoing import RecordBlobs
 from appliance.store.writes.rebuild import (
     BundleRow,
     DamagedRow,
@@ -46,30 +43,17 @@ from appliance.store.writes.rebuild import (
     RestoreStream,
     TagRow,
     account_names,
-    held_blobs,
     is_described,
     newest_job,
     shown_links,
 )
-from appliance.store.writes.registry import BlobRow, ManifestRow
 from appliance.store.writes.sites import RestoreSites
 from appliance.store.writes.write import Guarded, under_event
-from bundles import limits
 from bundles.documents.signed import StreamHead
-from bundles.errors import FailedError, LockgateError, MalformedError
+from bundles.errors import FailedError, LockgateError
 from bundles.io.display import some
 from bundles.io.files import failures_named, write_atomic
-from bundles.oci.digest import ALGORITHMS, Digest
-from bundles.oci.manifest import OCI_MANIFEST, Manifest, parse_manifest
-
-Progress = Callable[[str, int, int], object]
-"""Is told a phase, the bytes that are done and those in all."""
-
-_CHUNK: Final = limits.MIB
-_PAUSES: Final = (0.1, 0.5)
-"""Seconds before a blob is read again that could not be read."""
-_BATCH: Final = 200
-"""Blobs that are recorded at a time: so many are read again after a kill."""
+from bundles.oci.manifest import OCI_MANIFEST
 
 
 @dataclass(slots=True)
@@ -135,20 +119,18 @@ class _Rebuild:
         self, paths: StationPaths, config: Config, db: Connection, heads: Sequence[StreamHead],
         progress: Progress, *, dry_run: bool,
     ) -> None:  # fmt: skip
-        self._dry_run = dry_run
-        self._rotten: dict[str, int] = {}
         self._lost_manifest = False
-        self._unread: set[str] = set()
         self._paths, self._config, self._db, self._heads, self._progress = paths, config, db, heads, progress
         self._writer = Guarded(LocalWriter(db))
-        self._held: dict[str, tuple[int, int]] = {}
         self._found = Rebuilt()
+        self._blobs = BlobFiles(paths, db, self._writer, self._found.cannot, progress, dry_run=dry_run)
 
     def run(self) -> Rebuilt:
         as_of, known = newest_job(self._db), account_names(self._db)
-        self._read_blobs()
+        self._blobs.read()
+        self._found.blobs = len(self._blobs.held)
         self._progress("read the audit log", 0, 0)
-        log = replay(self._paths, self.manifest)
+        log = replay(self._paths, self._blobs.manifest)
         for name, shown in sorted(log.repositories.items()):
             self._restore(name, shown)
         self._restore_streams(log)
@@ -161,99 +143,6 @@ class _Rebuild:
         self._name_what_is_lost(log, as_of, known)
         return self._found
 
-    # Blobs
-
-    def _read_blobs(self) -> None:
-        """Read every blob that the file does not know yet, and record those whose bytes have their digest."""
-        self._held = held_blobs(self._db)
-        blobs = [(digest, size) for digest, size in self._files()]
-        there = {digest for digest, _ in blobs}
-        total, done, rows = sum(size for _, size in blobs), 0, list[BlobRow]()
-        for digest, size in blobs:
-            if self._held.get(digest, (-1, 0))[0] != size:
-                try:
-                    row = self._read_patiently(digest)
-                except FailedError as error:
-                    self._found.cannot.append(
-                        f"blob {digest}: {error.what}; rebuild again once the disk is whole, or push it again"
-                    )
-                    there.discard(digest)
-                    self._unread.add(digest)
-                    continue
-                if row is None:
-                    self._found.cannot.append(f"blob {digest}: its bytes have another digest; push or collect it again")
-                    there.discard(digest)
-                    self._rotten[digest] = size
-                    if not self._dry_run:
-                        BlobStore(self._paths).set_aside(Digest.parse(digest))
-                else:
-                    rows.append(row)
-                    self._held[digest] = (row.size, row.crc32)
-            done += size
-            self._progress("read blobs", done, total)
-            if len(rows) == _BATCH:
-                self._record(rows)
-        self._record(rows)
-        self._held = {digest: facts for digest, facts in self._held.items() if digest in there}
-        self._found.blobs = len(self._held)
-
-    def _record(self, rows: list[BlobRow]) -> None:
-        self._writer.submit(RecordBlobs(blobs=tuple(rows), at=clock.now()))
-        rows.clear()
-
-    def _files(self) -> Iterator[tuple[str, int]]:
-        """The blobs by their files, and their sizes. What else stands in a blob's place is said, and not opened: a pipe
-        has no end."""
-        for algorithm in ALGORITHMS:
-            with suppress(FileNotFoundError), scandir(self._paths.blobs / algorithm) as entries:
-                for entry in entries:
-                    with suppress(MalformedError):
-                        digest = str(Digest(algorithm, entry.name))
-                        if entry.is_file(follow_symlinks=False):
-                            yield digest, entry.stat(follow_symlinks=False).st_size
-                        else:
-                            self._unread.add(digest)
-                            self._found.cannot.append(
-                                f"blob {digest}: something that is no file is in its place; push or collect it again"
-                            )
-
-    def _read_patiently(self, digest: str) -> BlobRow | None:
-        """As `_read_blob`: what a disk does not give is asked for again."""
-        for pause in _PAUSES:
-            try:
-                return self._read_blob(digest)
-            except FailedError:
-                time.sleep(pause)
-        return self._read_blob(digest)
-
-    def _read_blob(self, digest: str) -> BlobRow | None:
-        """The blob's facts, None where its bytes are not its own. Raises FailedError where it cannot be read."""
-        wanted = Digest.parse(digest)
-        tally, path = Tally(wanted.algorithm), self._paths.blob(wanted)
-        with failures_named(path, "a blob cannot be read"), path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                tally.update(chunk)
-        return BlobRow(digest=digest, size=tally.size, crc32=tally.crc32) if tally.digest == wanted else None
-
-    def manifest(self, digest: str) -> Manifest | None:
-        """A manifest whose bytes are held whole, None for anything else."""
-        found = self._manifest(digest)
-        return None if found is None else found[0]
-
-    def _manifest(self, digest: str) -> tuple[Manifest, ManifestRow] | None:
-        size, crc32 = self._held.get(digest, (limits.OCI_MANIFEST + 1, 0))
-        if size > limits.OCI_MANIFEST:
-            return None
-        try:
-            wanted = Digest.parse(digest)
-            raw = self._paths.blob(wanted).read_bytes()
-            manifest = parse_manifest(raw)
-        except (LockgateError, OSError):
-            return None
-        if Digest.of(raw, wanted.algorithm) != wanted:
-            return None
-        return manifest, manifest_row(wanted, raw, manifest, crc32)
-
     # Repositories
 
     def _restore(self, name: str, shown: RepositoryByLog) -> None:
@@ -264,16 +153,16 @@ class _Rebuild:
         lost_blobs, lost_manifests = list[LinkRow](), list[LinkRow]()
         tagged = {digest for digest, _ in shown.tags.values()}
         for (digest, kind), at in shown.links.items():
-            if digest not in self._held:
-                if kind == "blob" and digest not in self._unread:
+            if digest not in self._blobs.held:
+                if kind == "blob" and digest not in self._blobs.unread:
                     lost_blobs.append(LinkRow(digest, kind, at))
-                elif digest not in self._unread and (digest in self._rotten or digest in tagged):
+                elif digest not in self._blobs.unread and (digest in self._blobs.rotten or digest in tagged):
                     lost_manifests.append(LinkRow(digest, kind, at))
                 else:
                     self._found.cannot.append(f"{name}@{digest}: its bytes are gone; push or collect it again")
                 continue
             if kind == "manifest":
-                read = self._manifest(digest)
+                read = self._blobs.described(digest)
                 if read is None:
                     self._found.cannot.append(f"{name}@{digest}: not a manifest that can be read")
                     continue
@@ -318,10 +207,10 @@ class _Rebuild:
         ]  # fmt: skip
 
     def _size_of(self, lost: str, sizes: dict[str, int]) -> int:
-        return sizes.get(lost, self._rotten.get(lost, 0))
+        return sizes.get(lost, self._blobs.rotten.get(lost, 0))
 
     def _withdrawn(self, name: str, lost: LinkRow, sizes: dict[str, int]) -> DamagedRow:
-        why = "rotted" if lost.digest in self._rotten else "missing"
+        why = "rotted" if lost.digest in self._blobs.rotten else "missing"
         self._found.cannot.append(
             f"{name}@{lost.digest}: its bytes are {why}; it is shown as withdrawn, push or collect it again"
         )

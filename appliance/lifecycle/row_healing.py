@@ -30,8 +30,8 @@ from appliance.store.raw_rows import RawLink, RawRow, RawTag, unflipped, unflipp
 from appliance.store.reading import UnreadableError, facts_of
 from appliance.store.reads import row_repair as reads
 from appliance.store.rows import as_text
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.outgoing import RecordBlobs
-from appliance.store.writes.registry import BlobRow
 from appliance.store.writes.row_repair import (
     REMADE,
     DescribeAnew,

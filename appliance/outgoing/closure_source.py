@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from appliance.limits import collecting as collecting_limits
 from appliance.store.ports import Blobs
-from appliance.store.reads.registry import ManifestFacts, Metadata
+from appliance.store.reads.blocks import why_blocked
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.reads.registry import Metadata
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
 from bundles.io.display import safe
@@ -24,7 +26,7 @@ class StationShown:
         metadata.keep_pages(collecting_limits.PLAN_PAGES)
 
     def resolve(self, reference: Reference) -> Descriptor | None:
-        """As Shown.resolve."""
+        """As RepositoryContent.resolve."""
         if reference.digest is not None:
             facts = self._metadata.linked_manifest(reference.repository, reference.digest)
         else:
@@ -32,18 +34,18 @@ class StationShown:
         return None if facts is None else _descriptor(facts)
 
     def sizes(self, repository: str, digests: Sequence[Digest]) -> list[int | None]:
-        """As Shown.sizes. Raises RefusedError for one that people have blocked."""
+        """As RepositoryContent.sizes. Raises RefusedError for one that people have blocked."""
         for digest in digests:
             self._require_unblocked(digest)
         return self._metadata.linked_sizes(repository, digests)
 
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
-        """As Shown.referrers."""
+        """As RepositoryContent.referrers."""
         return [_descriptor(facts) for facts in self._metadata.referrers(repository, digest, limits.CLOSURE_NODES)]
 
     def read(self, digest: Digest, most: int) -> bytes:
-        """As Shown.read. Raises FailedError where the stored bytes are not the digest's, RefusedError for one that
-        people have blocked."""
+        """As RepositoryContent.read. Raises FailedError where the stored bytes are not the digest's, RefusedError for
+        one that people have blocked."""
         self._require_unblocked(digest)
         with self._blobs.open_blob(digest) as file:
             raw = file.read(most + 1)
@@ -54,7 +56,7 @@ class StationShown:
     def _require_unblocked(self, digest: Digest) -> None:
         """A block shows a digest to nobody, and so it is not carried to another site either."""
         if self._blocked is None:
-            self._blocked = self._metadata.every_block()
+            self._blocked = why_blocked(self._metadata.connection)
         if (why := self._blocked.get(str(digest))) is not None:
             raise RefusedError(
                 f"blocked content is not carried ({safe(why)[:120]})",

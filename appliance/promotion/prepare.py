@@ -24,8 +24,8 @@ from appliance.settings.gates import Stage, in_stage
 from appliance.station import Station
 from appliance.store.reads import promotions
 from appliance.store.reads.components import is_tried
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.reads.jobs import active_params
-from appliance.store.reads.registry import ManifestFacts
 from appliance.store.reads.retirements import retired
 from appliance.store.writes.copies import Item
 from appliance.store.writes.promotions import Promote

@@ -9,8 +9,8 @@ from typing import Final
 from appliance.image_signatures.applied import Applied
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
-from appliance.store.reads.registry import ManifestFacts
-from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.reads.content import ManifestFacts
+from appliance.store.writes.content import BlobRow, ManifestRow
 from bundles.errors import FailedError, LockgateError
 from bundles.image_signatures.making import Form, attest
 from bundles.image_signatures.placing import layer_of, notes_of, referrer

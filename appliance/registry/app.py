@@ -31,7 +31,7 @@ from appliance.registry import (
     uploads,
     version_check,
 )
-from appliance.registry.call import Call, Worker
+from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.lane import Lane
 from appliance.registry.live import keep as keep_live
@@ -41,6 +41,7 @@ from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import LANE, handler_args
 from appliance.registry.watch import phase
+from appliance.registry.worker import Worker
 from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError

@@ -20,7 +20,7 @@ from appliance.registry.services import BROKEN
 from appliance.registry.verified_files import Identity, identity_of
 from appliance.registry.watch import phase
 from appliance.store.reading import UnreadableError, Verdict
-from appliance.store.reads.registry import BlobFacts
+from appliance.store.reads.content import BlobFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import DeleteBlob
 from bundles.errors import LockgateError, NotFoundError

@@ -15,6 +15,7 @@ from aiohttp import web
 from appliance.limits import registry as limits
 from appliance.registry.call import Call
 from appliance.registry.routes import BLOCKS
+from appliance.store.reads.blocks import why_blocked
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
@@ -22,7 +23,7 @@ from bundles.oci.digest import Digest
 async def list_blocks(call: Call) -> web.StreamResponse:
     """GET: this station's side, and digests in bytewise order after `last`, with why; `Link` where there are more."""
     call.require("list")
-    every, after = call.services.metadata.every_block(), call.request.query.get("last", "")
+    every, after = why_blocked(call.services.metadata.connection), call.request.query.get("last", "")
     told = (digest for digest in sorted(every) if digest > after and _may_be_told(call, digest))
     found = list(islice(told, limits.PAGE + 1))
     page = found[: limits.PAGE]

@@ -18,7 +18,7 @@ from appliance.registry.passing_on import pass_on
 from appliance.registry.pull_through import Outcome
 from appliance.registry.watch import fetching
 from appliance.store.reads.caches import tag_asked
-from appliance.store.reads.registry import BlobFacts, ManifestFacts
+from appliance.store.reads.content import BlobFacts, ManifestFacts
 from appliance.store.writes.rows import Kind
 from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from appliance.limits import registry as limits
 from appliance.limits import store as store_limits
-from appliance.store.reads.registry import BlobFacts, ManifestFacts, Metadata
+from appliance.store.reads.content import BlobFacts, ManifestFacts
+from appliance.store.reads.registry import Metadata
 
 _NAME: Final = 1024
 """Characters of a target whose page is kept, at most."""

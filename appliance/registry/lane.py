@@ -18,13 +18,13 @@ from aiohttp.helpers import rfc822_formatted_time
 
 from appliance.limits import registry as limits
 from appliance.limits import store as store_limits
-from appliance.registry.call import Worker
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.plain_head import PlainHead
 from appliance.registry.routes import Target, parse
+from appliance.registry.worker import Worker
 from appliance.store.errors import EngineError
-from appliance.store.reads.registry import BlobFacts, ManifestFacts
+from appliance.store.reads.content import BlobFacts, ManifestFacts
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_tag

@@ -17,7 +17,8 @@ from appliance.registry.manifests import parse_reference
 from appliance.registry.receiving import InterruptedBodyError, read_small
 from appliance.registry.watch import phase
 from appliance.settings.gates import staying
-from appliance.store.writes.registry import BlobRow, Condition, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import Condition, PutManifest
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.limits import INDEX_DEPTH, OCI_MANIFEST
 from bundles.oci.digest import Digest

@@ -15,7 +15,7 @@ from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import Known, RottedError, known
 from appliance.registry.watch import phase
-from appliance.store.reads.registry import ManifestFacts
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag
 from bundles.errors import LockgateError, MalformedError, NotFoundError

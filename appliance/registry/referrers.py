@@ -21,8 +21,8 @@ from appliance.limits import registry as limits
 from appliance.limits import store as store_limits
 from appliance.registry.call import Call
 from appliance.registry.manifests import bytes_of
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.reads.manifest_facts import as_the_bytes_say
-from appliance.store.reads.registry import ManifestFacts
 from bundles.oci.manifest import OCI_INDEX
 
 _DESCRIPTOR: Final = 512

@@ -23,7 +23,8 @@ from appliance.registry.verified_files import identity_of
 from appliance.registry.watch import phase
 from appliance.store.blobs import Tally
 from appliance.store.uploads import BusyError, UploadSession
-from appliance.store.writes.registry import BlobRow, LinkBlob, MountBlob
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import LinkBlob, MountBlob
 from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.limits import CHUNK
 from bundles.oci.digest import ALGORITHMS, Digest

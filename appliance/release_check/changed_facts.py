@@ -11,9 +11,9 @@ from typing import Any, Final
 from appliance.limits import lifecycle as limits
 from appliance.release_check.replay import read_bytes
 from appliance.station import Station
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.reads.links import linked_manifest_rows
 from appliance.store.reads.manifest_facts import differences, facts_of
-from appliance.store.reads.registry import ManifestFacts
 from bundles.errors import MalformedError
 from bundles.io.display import safe
 from bundles.oci.digest import Digest

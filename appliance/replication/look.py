@@ -22,8 +22,8 @@ from appliance.settings.caches import Caches
 from appliance.settings.replicas import ReplicaSettings
 from appliance.station import Station
 from appliance.store.errors import EngineError
+from appliance.store.reads.content import ManifestFacts
 from appliance.store.reads.left_out import left_out_platform
-from appliance.store.reads.registry import ManifestFacts
 from appliance.store.reads.replicas import followed_repositories, followed_tags
 from bundles import limits as format_limits
 from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError

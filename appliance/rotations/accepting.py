@@ -34,8 +34,9 @@ from bundles.documents.signed import ROTATION_ACCEPTANCE_TYPE, check_signature
 from bundles.errors import GAP, LockgateError, RefusedError, UsageError
 from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey
+from bundles.signing.pinning import locked, save_record
 from bundles.signing.signature_files import files_of, join
-from bundles.signing.trust import TrustFolder, TrustRecord, locked, save_record
+from bundles.signing.trust import TrustFolder, TrustRecord
 
 PEOPLE: Final = 2
 """How many people accept a key rotation, on an open station too: what it changes outlasts the trying out."""

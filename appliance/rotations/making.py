@@ -20,8 +20,9 @@ from bundles.documents.rotation_carried import CarriedRotation
 from bundles.documents.rotation_verdict import signature_holds
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, PublicKey
+from bundles.signing.pinning import locked
 from bundles.signing.signature_files import files_of, parse_name
-from bundles.signing.trust import locked, site_of
+from bundles.signing.trust import site_of
 
 OVERLAP_DAYS: Final = 30
 """Days that the old key counts beside the new one, unless asked otherwise: what is on its way still comes in."""

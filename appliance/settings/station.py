@@ -15,7 +15,7 @@ from appliance.settings.caches import CacheSettings
 from appliance.settings.diodes import DiodeSettings
 from appliance.settings.directory import DirectorySettings
 from appliance.settings.drop_folders import DropFolderSettings
-from appliance.settings.form import Fault, faults
+from appliance.settings.faults import Fault, faults
 from appliance.settings.log import LogSettings
 from appliance.settings.malware import MalwareSettings
 from appliance.settings.probe import ProbeSettings

@@ -10,8 +10,9 @@ from bundles.errors import RefusedError, UsageError
 from bundles.io.files import write_atomic
 from bundles.signing.fingerprint_words import fingerprint_of
 from bundles.signing.keys import PublicKey
+from bundles.signing.pinning import trust_key
 from bundles.signing.printed_pages import ceremony as page
-from bundles.signing.trust import TrustFolder, TrustRecord, trust_key
+from bundles.signing.trust import TrustFolder, TrustRecord
 
 
 @dataclass(frozen=True, slots=True)

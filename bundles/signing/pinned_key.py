@@ -15,7 +15,8 @@ from bundles.io.files import os_failure, sync_folder
 from bundles.oci.reference import check_site
 from bundles.signing import policy
 from bundles.signing.keys import check_keyid
-from bundles.signing.trust import SITE_BOUND, TrustFolder, TrustRecord, check_spelling, locked, save_record
+from bundles.signing.pinning import check_spelling, locked, save_record
+from bundles.signing.trust import SITE_BOUND, TrustFolder, TrustRecord
 
 
 def untrust_key(path: Path, keyid: str, *, why: str) -> TrustRecord:

@@ -10,7 +10,8 @@ from bundles.errors import UsageError
 from bundles.io.files import os_failure, read_small, write_atomic
 from bundles.signing import policy
 from bundles.signing.copy_note import NOTE, note_of
-from bundles.signing.trust import SITE_FILE, TrustFolder, locked
+from bundles.signing.pinning import locked
+from bundles.signing.trust import SITE_FILE, TrustFolder
 
 
 def export_trust(path: Path, to: Path, at: str) -> TrustFolder:

@@ -26,7 +26,8 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
-from appliance.store.writes.access import AddSecret, CreateAccount, GrantRole
+from appliance.store.writes.access import CreateAccount, GrantRole
+from appliance.store.writes.tokens import AddSecret
 from appliance.store.writes.write import AsyncGuarded, Write
 from tests.registry_server import Answer, Server, Store
 

@@ -17,7 +17,7 @@ from appliance.limits import access as limits
 from appliance.paths import StationPaths
 from appliance.permissions import Grant
 from appliance.settings.directory import DirectorySettings, grant_of
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from bundles.errors import UsageError
 from tests.access.directory import BUILDERS, PASSWORD, Slapd, a_slapd
 

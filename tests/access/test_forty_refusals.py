@@ -26,8 +26,9 @@ from appliance import clock
 from appliance.access import token_keys
 from appliance.access.scopes import Scope
 from appliance.access.tokens import Claims, sign
-from appliance.store.writes.access import DisableAccount, RevokeToken, RevokeTokens, SetPassword, WithdrawRole
-from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.access import DisableAccount, RevokeTokens, SetPassword, WithdrawRole
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.tokens import RevokeToken
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST
 from tests.access.site import HASH, PASSWORD, SERVICE, Site, ask_token, basic, bearer, post_token, token

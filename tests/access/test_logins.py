@@ -21,8 +21,9 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
-from appliance.store.writes.access import DisableAccount, RevokeToken
+from appliance.store.writes.access import DisableAccount
 from appliance.store.writes.logins import ForgetFailures
+from appliance.store.writes.tokens import RevokeToken
 from bundles.oci.digest import Digest
 from tests.access.site import PASSWORD, Site, ask_token, basic, bearer, post_token, token
 

@@ -15,7 +15,7 @@ from appliance.audit.acts import Act
 from appliance.control.routes.tokens import due
 from appliance.limits import access as limits
 from appliance.store.reads.accounts import Secret
-from appliance.store.writes.access import AddSecret
+from appliance.store.writes.tokens import AddSecret
 from bundles.errors import FailedError
 from tests.access.live import PASSWORD, Live
 from tests.access.test_sessions import Desk, a_desk

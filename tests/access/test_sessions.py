@@ -30,18 +30,17 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import (
-    AddSecret,
     BindKey,
     BindUid,
     CreateAccount,
     DisableAccount,
     GrantRole,
-    RevokeToken,
     RevokeTokens,
     SetPassword,
     UnbindKey,
     WithdrawRole,
 )
+from appliance.store.writes.tokens import AddSecret, RevokeToken
 from bundles.errors import FailedError
 from bundles.signing.keys import PrivateKey
 from tests.access.site import HASH, PASSWORD

@@ -19,7 +19,7 @@ from appliance.access.tls import server_context
 from appliance.limits import registry as limits
 from appliance.paths import StationPaths
 from appliance.settings.access import TlsSettings
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.station import Config
 from bundles.errors import FailedError
 from tests.access.papers import Issuer

@@ -19,7 +19,7 @@ from appliance.access import workload_tokens
 from appliance.access.workload_keys import KeyFile, parse_keys
 from appliance.access.workload_tokens import RefusedTokenError, Workload, check_claims, read, verify
 from appliance.limits import access as limits
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.workload_issuers import WorkloadIssuerSettings, robot_of
 from bundles.errors import LockgateError, MalformedError
 from tests.access.issuer import (

@@ -23,7 +23,7 @@ from typing import Any
 from appliance.control.client import ControlClient
 from appliance.tour.stage import Station
 from bundles.signing.keys import create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bench.terminal import TimedTerminal
 from tests.console.many import LARGE, large_station
 from tests.control.powered import Powered

@@ -25,7 +25,8 @@ from appliance.diode.geometry import symbol_of
 from appliance.diode.receiver import Receiver, listen, receive
 from appliance.diode.session import Session
 from bundles.signing.keys import create_private
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 
 BUNDLE = "alpha.bravo-000001"
 MIB = 1024 * 1024

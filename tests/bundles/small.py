@@ -20,7 +20,8 @@ from bundles.oci.kinds import FILE_TYPE
 from bundles.oci.manifest import OCI_EMPTY, OCI_MANIFEST
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 
 NOW = "2026-06-01T12:00:00Z"
 LATER = "2026-06-02T12:00:00Z"

@@ -11,7 +11,7 @@ import pytest
 from appliance.collection_file import read_collection
 from appliance.lock_file import read_lock
 from appliance.settings.approvals import load_policy
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.image_policy import read_rules
 from appliance.settings.station import load_config
 from appliance.upstreams import registries_conf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.settings.caches import Caches, CacheSettings
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 
 STATION = b'site = "alpha"\nside = "inside"\n'
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bundles.format.manifest_codec import decode
 from bundles.signing.keys import PrivateKey, PublicKey
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import SmallBundle, manifest_of, sign, trust_of
 from tests.cli.conftest import Run
 from tests.cli.test_bundle_offline import YEARS

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.settings.form import FORMS, Fault, faults
+from appliance.settings.faults import Fault, faults
+from appliance.settings.form import FORMS
 from appliance.settings.station import Config, load_config
 from bundles.errors import UsageError
 from tests.cli.conftest import Run

@@ -8,7 +8,8 @@ import sqlite3
 from pathlib import Path
 
 from appliance.paths import StationPaths
-from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import LinkBlob, PutManifest
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST
 from tests.intake.inside import Inside

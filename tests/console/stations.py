@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bundles.signing.keys import create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.stage import Station
 
 WORDS = "correct horse battery"

@@ -9,7 +9,7 @@ from appliance.image_signatures.applied import sign
 from appliance.settings.gates import Stage
 from appliance.settings.image_policy import PolicyRules
 from bundles.signing.keys import create_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.console.real import live
 from tests.stage import Station
 

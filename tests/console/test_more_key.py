@@ -12,7 +12,8 @@ from appliance.audit.reading import tail
 from appliance.cli.station.init import init
 from bundles.errors import LockgateError
 from bundles.signing.keys import create_private
-from bundles.signing.trust import TrustFolder, trust_key
+from bundles.signing.pinning import trust_key
+from bundles.signing.trust import TrustFolder
 from tests.console.doubles import data
 from tests.console.real import live
 from tests.stage import Station

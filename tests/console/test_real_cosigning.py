@@ -17,7 +17,7 @@ from appliance.clock import now
 from appliance.cosigning import CoSigned
 from bundles.ports import Progress
 from bundles.signing.keys import create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.console.real import Live
 from tests.stage import Station
 from tui.shell.console import LockgateConsole

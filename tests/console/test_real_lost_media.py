@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from appliance.api.bundles import TakenStatement
 from bundles.signing.keys import load_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.console.real import Live, live
 from tests.stage import Station
 from tui.decisions.building import check_medium

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.api.intake import IntakeDetail, ReleaseAnswer
 from bundles.signing.keys import create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.real import live
 from tests.console.stations import WORDS

@@ -16,7 +16,7 @@ from appliance.mounts import bundles_on
 from appliance.paths import StationPaths
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from bundles.volumes.write import PARTIAL
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.control.powered import Powered, stamp, wait_for

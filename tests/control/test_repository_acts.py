@@ -26,8 +26,9 @@ from appliance.release_check.moved_tags import moved_tags
 from appliance.release_check.unexplained import unexplained
 from appliance.settings.access import RegistrySettings
 from appliance.settings.station import Config
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.copies import CopyArtifacts
-from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
+from appliance.store.writes.registry import LinkBlob, PutManifest
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest

@@ -22,7 +22,7 @@ from appliance.release_check.moved_tags import moved
 from appliance.release_check.unexplained import unexplained
 from appliance.settings.access import RegistrySettings
 from appliance.settings.station import Config
-from appliance.store.writes.registry import BlobRow
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.signatures import AttachedTag, AttachSignatures
 from bundles import limits
 from bundles.errors import FailedError, NotFoundError, RefusedError

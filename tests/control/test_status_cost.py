@@ -17,7 +17,8 @@ from appliance.control.store_totals import StoreTotals
 from appliance.limits import access as access_limits
 from appliance.limits import station as limits
 from appliance.paths import StationPaths
-from appliance.store.writes.registry import BlobRow, LinkBlob
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import LinkBlob
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from tests.intake.inside import Inside, small_bundle

@@ -39,9 +39,10 @@ from appliance.store.writes.advisories import (
     EntryRow,
     SourceFacts,
 )
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage
-from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from appliance.store.writes.registry import PutManifest
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX

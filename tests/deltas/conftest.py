@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bundles.signing.keys import PrivateKey, load_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.intake.inside import Inside
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout

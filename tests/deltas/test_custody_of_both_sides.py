@@ -26,8 +26,8 @@ from bundles.documents.statement import read_statement
 from bundles.errors import MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, load_private
+from bundles.signing.pinning import trust_key
 from bundles.signing.signature_files import files_of
-from bundles.signing.trust import trust_key
 from tests.deltas.conftest import Road
 
 

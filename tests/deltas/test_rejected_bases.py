@@ -19,7 +19,7 @@ from bundles.errors import FailedError
 from bundles.format.manifest import Required
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Carried, Inside, carry
 

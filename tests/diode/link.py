@@ -16,7 +16,8 @@ from appliance.diode.receiver import Receiver
 from appliance.diode.sender import Outgoing, Source, Step
 from appliance.diode.session import Session
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 
 BUNDLE = "alpha.bravo-000001"
 SYMBOL = 4096

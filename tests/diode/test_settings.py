@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.settings.diodes import split_address
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from bundles.errors import UsageError
 
 _INSIDE = 'site = "bravo"\nside = "inside"\n[drop_folders.incoming]\npath = "/srv/incoming"\n'

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from appliance.diode import standing
 from bundles.signing.keys import load_public
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.diode.udp import Sending, free_port, relay, symbol_of
 from tests.intake.inside import Inside, small_bundle
 from tests.sftp.station import files_of

@@ -21,7 +21,7 @@ from appliance.settings.diodes import DiodeSettings
 from appliance.settings.drop_folders import DropFolderSettings
 from bundles.errors import CancelledError, LockgateError
 from bundles.signing.keys import load_public
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.intake.inside import Context, Inside
 
 

@@ -13,7 +13,7 @@ from appliance.station import Station
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from bundles.errors import RefusedError
 from bundles.oci.digest import Digest
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Inside, carry
 from tests.lifecycle.conftest import Kept

@@ -24,7 +24,7 @@ from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.faults.test_kill import Pusher, look
 from tests.intake.inside import carry, make_station

@@ -16,7 +16,8 @@ from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.writer import WriterService
-from appliance.store.writes.registry import BlobRow, LinkBlob
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import LinkBlob
 from bundles.oci.digest import Digest
 from bundles.processes import start
 from tests.intake.inside import make_station

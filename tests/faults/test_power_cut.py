@@ -16,7 +16,8 @@ from appliance.store.database import open_writer
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import LocalWriter
-from appliance.store.writes.registry import BlobRow, LinkBlob
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import LinkBlob
 from bundles.errors import MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.faults.disks import RecordingDisk, Wreck

@@ -17,8 +17,8 @@ from appliance.store.reads.registry import Metadata
 from appliance.store.reserve import ReadOnlyError, Reserve, Room
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.outgoing import RecordBlobs
-from appliance.store.writes.registry import BlobRow
 from bundles.errors import NoSpaceError
 from bundles.limits import MIB
 from bundles.oci.digest import Digest

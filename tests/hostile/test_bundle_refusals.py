@@ -19,7 +19,8 @@ from bundles.format.manifest_codec import encode
 from bundles.io import strict_json
 from bundles.ports import no_progress
 from bundles.signing.keys import create_private
-from bundles.signing.trust import TrustFolder, init_trust, revoke_key, trust_key
+from bundles.signing.pinning import init_trust, revoke_key, trust_key
+from bundles.signing.trust import TrustFolder
 from bundles.verify import verify
 from tests.bundles.small import LATER, NOW, SmallBundle, manifest_of, sign, trust_of
 

@@ -15,7 +15,8 @@ from bundles.format import sums
 from bundles.format.sums import SumLine
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 from bundles.verify import verify
 from tests.vectors.known import KEYS, NOW, signature_name
 

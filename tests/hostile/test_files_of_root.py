@@ -13,7 +13,7 @@ from appliance.paths import StationPaths
 from bundles.io.files import make_folder, own_as_folder, write_atomic
 from bundles.processes import start
 from bundles.signing.keys import create_private
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.intake.inside import make_station
 
 NOBODY = 65534

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 from appliance.image_signatures.search import Search
 from appliance.image_signatures.states import Found
 from appliance.intake.content import Checked
-from appliance.store.reads.registry import ManifestFacts
+from appliance.store.reads.content import ManifestFacts
 from bundles.format.manifest import Artifact
 from bundles.image_signatures.pins import Pins
 from bundles.io.strict_json import canonical

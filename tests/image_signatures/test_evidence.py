@@ -23,7 +23,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.kinds import SPDX
 from bundles.oci.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from bundles.signing.keys import create_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.image_signatures.shown import Shown
 from tests.image_signatures.signer import Image, certify, cose, jws, pins
 from tests.image_signatures.test_policy import both_sign, people, rule

@@ -29,7 +29,7 @@ from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
 from tests.bundles.small import MemoryStore
 from tests.image_signatures.signer import AT, INDEX, PROVENANCE, Image, Layout, certify, jws, pins
 from tests.intake.inside import Inside, carry, name_of

@@ -18,7 +18,7 @@ from appliance.image_signatures.applied import keep_logged, load_applied, propos
 from appliance.image_signatures.logged import Logged, logged_digest, read_logged
 from appliance.intake.signature_policy import require_signed
 from bundles.errors import RefusedError
-from bundles.signing.trust import locked
+from bundles.signing.pinning import locked
 from tests.image_signatures.test_policy import asking, both_sign, people, rule
 from tests.intake.inside import Inside
 

@@ -20,7 +20,7 @@ from bundles.image_signatures.verdict import Claim, FormatName
 from bundles.oci.manifest import OCI_MANIFEST
 from bundles.signing import certificates
 from bundles.signing.keys import create_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore
 from tests.image_signatures.signer import Image, certify, cose, jws, pins
 from tests.intake.inside import Inside, carry, name_of, small_bundle

@@ -34,7 +34,7 @@ from bundles.format.manifest import Artifact, bundle_id
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
-from bundles.signing.trust import init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
 from tests.bundles.small import MemoryStore, SmallBundle, content_of, manifest_of, sign
 
 VISIBLE = ("repositories", "manifests", "links", "tags")

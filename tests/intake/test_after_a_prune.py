@@ -25,7 +25,7 @@ from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError
 from bundles.io import strict_json
 from bundles.oci.digest import Digest
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Inside, carry, name_of
 

@@ -20,7 +20,7 @@ from bundles.documents.signed import Approval
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
 

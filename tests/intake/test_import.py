@@ -15,7 +15,7 @@ from appliance.store.reads.intake import describe, find_entry, history, volumes_
 from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
 from bundles.format.manifest import volume_path
 from bundles.oci.digest import Digest
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
 

@@ -18,7 +18,7 @@ from bundles.documents.signed import Section
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Context, Inside, name_of, small_bundle
 

@@ -21,7 +21,8 @@ from bundles.documents.rotation_carried import CarriedRotation, of_manifest, to_
 from bundles.errors import FORK, GAP, ROLLBACK, MalformedError, RefusedError, UsageError
 from bundles.format.manifest import ROTATIONS_EXTENSION
 from bundles.signing.keys import PrivateKey, create_private, save_private
-from bundles.signing.trust import TrustFolder, revoke_key
+from bundles.signing.pinning import revoke_key
+from bundles.signing.trust import TrustFolder
 from tests.bundles.small import MemoryStore, manifest_of
 from tests.intake.inside import Inside, carry, name_of
 from tests.outgoing.outside import Outside

@@ -14,7 +14,7 @@ import pytest
 
 from bundles.format.manifest import volume_path
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, SmallBundle, counting, file_artifact
 from tests.intake.inside import VISIBLE, Inside, carry, dump, make_station, name_of, small_bundle
 

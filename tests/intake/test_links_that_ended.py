@@ -18,7 +18,8 @@ from appliance.limits import audit as audit_limits
 from appliance.limits import lifecycle as limits
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import find_entry, read_manifest
-from appliance.store.writes.registry import BlobRow, DeleteBlob, DeleteManifest, LinkBlob, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import DeleteBlob, DeleteManifest, LinkBlob, PutManifest
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST

@@ -20,7 +20,7 @@ from appliance.store.reads.intake import find_entry, steps_of
 from appliance.store.writes.custody import HandOver
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.intake.inside import Inside, name_of, small_bundle
 
 NAME = name_of()

@@ -21,8 +21,8 @@ from bundles.documents.signed import Override, decode, encode
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
+from bundles.signing.pinning import revoke_key, set_rule, trust_key
 from bundles.signing.policy import SignerRule
-from bundles.signing.trust import revoke_key, set_rule, trust_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
 

@@ -15,7 +15,8 @@ from bundles.documents.signed import Receipt
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of
 

@@ -13,7 +13,7 @@ from appliance import clock
 from bundles.errors import EXIT_REFUSED, FailedError, IncompleteError, LockgateError, RefusedError
 from bundles.format.manifest import Artifact, Required, volume_path
 from bundles.oci.digest import Digest
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact
 from tests.intake.inside import Inside, carry, name_of, small_bundle
 

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.decisions import Approve, Reject, Release, Released, SignedDecision
 from appliance.store.writes.intake import (
@@ -26,7 +27,6 @@ from appliance.store.writes.intake import (
     Verified,
     VolumeRow,
 )
-from appliance.store.writes.registry import BlobRow, ManifestRow
 from appliance.store.writes.write import Write
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest

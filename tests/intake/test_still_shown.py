@@ -8,7 +8,8 @@ from appliance import clock
 from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
 from appliance.store.reads.intake import find_entry
-from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import PutManifest
 from bundles.oci.manifest import OCI_MANIFEST
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of

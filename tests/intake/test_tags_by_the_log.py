@@ -23,7 +23,8 @@ from appliance.release_check import replay as replay_module
 from appliance.release_check.moved_tags import alarms, moved, moved_tags
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import find_entry
-from appliance.store.writes.registry import BlobRow, DeleteManifest, DeleteTag, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import DeleteManifest, DeleteTag, PutManifest
 from bundles.errors import FailedError
 from bundles.oci.manifest import OCI_MANIFEST
 from tests.bundles.small import MemoryStore, file_artifact

@@ -32,6 +32,7 @@ from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.migrations import m0030_checked_rows
+from appliance.store.reads.blocks import why_blocked
 from appliance.store.reads.jobs import stored_jobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.repair import repair
@@ -270,7 +271,7 @@ def test_a_block_whose_row_or_second_copy_is_damaged_still_blocks_and_is_named(k
             copy.write_bytes(hurt)
             with contextlib.closing(Metadata(copy)) as metadata:
                 assert metadata.blocked(BLOCKED) == "CVE"
-                assert metadata.every_block()[str(BLOCKED)] == "CVE"
+                assert why_blocked(metadata.connection)[str(BLOCKED)] == "CVE"
                 assert findings(metadata.connection).texts
             with contextlib.closing(open_writer(copy)) as database:
                 assert repair(database)

@@ -21,8 +21,9 @@ from appliance.paths import StationPaths
 from appliance.store.collection_lock import CollectionLock, incoming_turn
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from appliance.store.writes.registry import PutManifest
 from bundles.errors import CancelledError, FailedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image

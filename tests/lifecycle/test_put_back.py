@@ -27,7 +27,7 @@ from bundles.documents.audit_log import segments
 from bundles.errors import RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.access.test_station import PASSWORD, Live
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle

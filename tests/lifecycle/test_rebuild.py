@@ -22,7 +22,7 @@ from appliance.audit.folder_acts import recording
 from appliance.audit.port import FileAudit
 from appliance.cli.main import main
 from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, event_of, write_of
-from appliance.lifecycle import log_replay
+from appliance.lifecycle import log_replay, rebuild_blobs
 from appliance.lifecycle import rebuild as rebuilding
 from appliance.lifecycle.forgotten import look, require_whole
 from appliance.lifecycle.gc import run as collect_garbage
@@ -37,9 +37,10 @@ from appliance.settings.station import load_config
 from appliance.store.commits import Promised, commits_file, promised
 from appliance.store.integrity import findings
 from appliance.store.reads.sites import known_sites
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import SignBundle
-from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutManifest
+from appliance.store.writes.registry import DeleteTag, LinkBlob, PutManifest
 from appliance.store.writes.sites import ListSite, RemoveSite
 from bundles.errors import FailedError, RefusedError
 from bundles.image_signatures.making import Form, sign_image
@@ -341,8 +342,8 @@ def test_a_bundle_that_was_signed_counts_though_the_log_does_not_say_written(los
 
 def test_a_rebuild_that_is_cut_off_goes_on_and_reads_no_blob_twice(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
     delete(lost)
-    monkeypatch.setattr(rebuilding, "_BATCH", 1)
-    read, left = rebuilding._Rebuild._read_blob, [4]
+    monkeypatch.setattr(rebuild_blobs, "_BATCH", 1)
+    read, left = rebuild_blobs.BlobFiles._read_blob, [4]
 
     def reading(self: Any, digest: str) -> Any:
         if not left[0]:
@@ -350,7 +351,7 @@ def test_a_rebuild_that_is_cut_off_goes_on_and_reads_no_blob_twice(lost: Lost, m
         left[0] -= 1
         return read(self, digest)
 
-    monkeypatch.setattr(rebuilding._Rebuild, "_read_blob", reading)
+    monkeypatch.setattr(rebuild_blobs.BlobFiles, "_read_blob", reading)
     config = load_config(lost.paths.config)
     with pytest.raises(KeyboardInterrupt), recorded(lost):
         rebuilding.rebuild(lost.paths, config, look(lost.paths), [], lambda *_: None)

@@ -10,7 +10,8 @@ from contextlib import closing
 from appliance import clock
 from appliance.station import Station
 from appliance.store.rows import add_functions
-from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import LinkBlob, PutManifest
 from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_MANIFEST

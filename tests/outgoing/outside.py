@@ -30,7 +30,7 @@ from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from bundles.signing.keys import PrivateKey, create_private, load_private, save_private
-from bundles.signing.trust import init_trust
+from bundles.signing.pinning import init_trust
 
 
 class PowerCut(BaseException):

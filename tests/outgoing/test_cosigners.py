@@ -9,7 +9,7 @@ import pytest
 from appliance import clock
 from bundles.errors import UsageError
 from bundles.signing.keys import create_private
-from bundles.signing.trust import revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from bundles.ports import no_progress
-from bundles.signing.trust import TrustFolder, init_trust, trust_key
+from bundles.signing.pinning import init_trust, trust_key
+from bundles.signing.trust import TrustFolder
 from bundles.verify import verify
 from tests.bundles.small import NOW, SmallBundle
 from tests.intake.inside import Inside, small_bundle

@@ -26,7 +26,7 @@ from bundles.errors import RefusedError
 from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.access.site import basic
 from tests.conformance.shapes import Content, image, index
 from tests.control.test_repository_acts import push

@@ -11,13 +11,12 @@ import pytest
 from appliance.registry.services import RegistrySettings
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import load_config
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.registry import (
-    BlobRow,
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
     LinkBlob,
-    ManifestRow,
     MountBlob,
     PutManifest,
     PutTag,

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from appliance.store.writes.registry import BlobRow, ManifestRow, record_blob, record_manifest
+from appliance.store.writes.content import BlobRow, ManifestRow, record_blob, record_manifest
 from appliance.store.writes.write import Write
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX

@@ -16,8 +16,9 @@ from appliance.readiness import Probe
 from appliance.registry.errors import WireError
 from appliance.store.reserve import Reserve
 from appliance.store.writes.checks import EndCheck, NoteWrongRow
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
-from appliance.store.writes.registry import BlobRow, LinkBlob
+from appliance.store.writes.registry import LinkBlob
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
 from tests.registry_server import Server, Store

@@ -28,7 +28,7 @@ from appliance.store.writes.write import Write
 from bundles.errors import LockgateError
 from bundles.format.manifest import Artifact
 from bundles.signing.keys import PrivateKey, create_private, save_private
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests import forked
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Carried, carry

@@ -14,7 +14,7 @@ from appliance.audit.folder_acts import recorded
 from appliance.store.writes.access import EnableAccount
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.signing.keys import create_private
-from bundles.signing.trust import revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
 from tests.release.closed import PASSWORD, Closed
 
 NEW = "another password, quite long"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bundles.errors import UsageError, from_wire
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import carry
 from tests.release.closed import Closed

@@ -18,7 +18,7 @@ from bundles.documents.signed import Approval
 from bundles.errors import LockgateError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from tests.release.closed import PASSWORD, Closed, edit
 
 
@@ -289,7 +289,7 @@ def test_an_approval_made_elsewhere_is_as_good_as_one_made_here(closed: Closed, 
 def test_a_hybrid_key_signs_elsewhere_with_both_its_halves(closed: Closed, name: str, tmp_path: Path) -> None:
     from bundles.signing import hybrid
     from bundles.signing.keys import create_private, save_private
-    from bundles.signing.trust import trust_key
+    from bundles.signing.pinning import trust_key
     from bundles.verifier import main as verifier
 
     officer(closed, "hanna", "Hanna Dahl")

@@ -17,7 +17,7 @@ from appliance.store.writes.registry import DeleteTag
 from bundles.documents import report_page
 from bundles.errors import RefusedError, UsageError
 from bundles.signing.keys import PrivateKey
-from bundles.signing.trust import trust_key
+from bundles.signing.pinning import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Carried, Inside, carry
 

@@ -40,16 +40,8 @@ from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.intake import find_entry
 from appliance.store.writer import AsyncWriterService
-from appliance.store.writes.registry import (
-    BlobRow,
-    DeleteBlob,
-    DeleteManifest,
-    DeleteTag,
-    LinkBlob,
-    ManifestRow,
-    PutManifest,
-    PutTag,
-)
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import DeleteBlob, DeleteManifest, DeleteTag, LinkBlob, PutManifest, PutTag
 from appliance.store.writes.write import AsyncGuarded
 from bundles import build
 from bundles.errors import FailedError

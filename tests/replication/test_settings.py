@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.serve.preflight import objections
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.replicas import split_url
 from bundles.errors import UsageError
 from tests.outgoing.outside import Outside

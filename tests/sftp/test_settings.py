@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.transfer_hosts import TransferHostSettings, split_address
 from appliance.sftp.names import check_bundle, find_host
 from appliance.sftp.pace import Pace, opens

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bundles.signing.keys import PrivateKey, create_private
+from bundles.signing.pinning import init_trust
 from bundles.signing.signatures import ALGORITHMS
-from bundles.signing.trust import init_trust
 
 
 @pytest.fixture(scope="session", params=ALGORITHMS)

@@ -23,7 +23,8 @@ from bundles.signing.cms.sign import CmsKey, SignedElsewhere
 from bundles.signing.cms.signed_data import parse, to_pem
 from bundles.signing.cms.verify import signer_of
 from bundles.signing.keys import PrivateKey, PublicKey
-from bundles.signing.trust import TrustFolder, TrustRecord, trust_key
+from bundles.signing.pinning import trust_key
+from bundles.signing.trust import TrustFolder, TrustRecord
 from tests.image_signatures.signer import Authority, certify, usage
 from tests.peer_tools import require
 

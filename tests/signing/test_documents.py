@@ -14,7 +14,8 @@ from bundles.documents.signed import Approval, HeldBlob, Receipt, Report, Sectio
 from bundles.errors import MalformedError, RefusedError
 from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.signing.trust import TrustFolder, revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
+from bundles.signing.trust import TrustFolder
 
 AT = "2026-06-01T12:00:00Z"
 SHA = "sha256:" + "0" * 64

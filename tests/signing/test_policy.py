@@ -13,9 +13,10 @@ from bundles.people import is_same
 from bundles.ports import no_progress
 from bundles.signing import hybrid
 from bundles.signing.keys import create_private
+from bundles.signing.pinning import set_rule, trust_key
 from bundles.signing.policy import FILE, SignerRule, TrustPolicy
 from bundles.signing.signature_files import files_of
-from bundles.signing.trust import TrustFolder, set_rule, trust_key
+from bundles.signing.trust import TrustFolder
 from bundles.signing.trust_copy import export_trust
 from bundles.verify import verify
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign

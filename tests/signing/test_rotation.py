@@ -19,9 +19,10 @@ from bundles.errors import FORK, GAP, ROLLBACK, MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.hybrid import ALGORITHM as HYBRID
 from bundles.signing.keys import PrivateKey, PublicKey, create_private
+from bundles.signing.pinning import revoke_key, set_rule, trust_key
 from bundles.signing.policy import SignerRule
 from bundles.signing.signature_files import files_of, parse_name
-from bundles.signing.trust import TrustFolder, revoke_key, set_rule, trust_key
+from bundles.signing.trust import TrustFolder
 from tests.image_signatures.signer import Authority, certify
 
 NOW, UNTIL = "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z"

@@ -11,7 +11,8 @@ import pytest
 
 from bundles.errors import LockgateError, UsageError
 from bundles.signing.keys import PrivateKey, PublicKey, create_private
-from bundles.signing.trust import PURPOSES, TrustFolder, TrustRecord, init_trust, revoke_key, trust_key
+from bundles.signing.pinning import init_trust, revoke_key, trust_key
+from bundles.signing.trust import PURPOSES, TrustFolder, TrustRecord
 
 AT = "2026-06-01T12:00:00Z"
 

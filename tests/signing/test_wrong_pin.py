@@ -10,7 +10,8 @@ import pytest
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.pinned_key import change_key, untrust_key
-from bundles.signing.trust import TrustFolder, revoke_key, trust_key
+from bundles.signing.pinning import revoke_key, trust_key
+from bundles.signing.trust import TrustFolder
 
 AT = "2026-06-01T12:00:00Z"
 

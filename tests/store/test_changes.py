@@ -9,16 +9,8 @@ import pytest
 
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import LocalWriter
-from appliance.store.writes.registry import (
-    BlobRow,
-    DeleteBlob,
-    DeleteManifest,
-    DeleteTag,
-    LinkBlob,
-    ManifestRow,
-    PutManifest,
-    PutTag,
-)
+from appliance.store.writes.content import BlobRow, ManifestRow
+from appliance.store.writes.registry import DeleteBlob, DeleteManifest, DeleteTag, LinkBlob, PutManifest, PutTag
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST
 

@@ -14,16 +14,16 @@ from appliance.store.database import open_reader, open_writer
 from appliance.store.migrations import m0021_clock_floors, m0029_intake_documents
 from appliance.store.migrations.runner import migrate, step_names
 from appliance.store.reads.registry import Metadata
+from appliance.store.reads.repositories import find_repositories
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import (
-    BlobRow,
     Condition,
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
     LinkBlob,
-    ManifestRow,
     MountBlob,
     PutManifest,
     PutTag,
@@ -163,7 +163,7 @@ def test_counts_and_filters_serve_the_console(writer: LocalWriter, metadata: Met
     writer.submit(LinkBlob(repository="team/app", blob=row(LAYER, 100), at=AT))
     push(writer, "team/app", tags=("v1", "v2_x"))
     push(writer, "other", tags=("v1",))
-    (facts,) = metadata.repositories(10, text="app")
+    (facts,) = find_repositories(metadata.connection, 10, text="app")
     assert (facts.name, facts.tags, facts.manifests, facts.bytes) == ("team/app", 2, 1, 110)
     assert [tag.tag for tag in metadata.tags("team/app", 10, text="_")] == ["v2_x"]
     assert [tag.tag for tag in metadata.tags("team/app", 10, after="v1")] == ["v2_x"]
@@ -223,7 +223,7 @@ def test_repositories_are_looked_for_below_the_prefixes_alone(writer: LocalWrite
         return True
 
     def names(limit: int, after: str = "", text: str = "", prefixes: tuple[str, ...] = ("",)) -> list[str]:
-        return [entry.name for entry in metadata.repositories(limit, after, text, shown, prefixes)]
+        return [entry.name for entry in find_repositories(metadata.connection, limit, after, text, shown, prefixes)]
 
     assert names(9, prefixes=("team/", "lib/x-", "team/app")) == ["lib/x-1", "team/app", "team/app-2"]
     assert asked == ["lib/x-1", "team/app", "team/app-2"]

@@ -24,8 +24,9 @@ from appliance.store.postgres.engine import PostgresEngine
 from appliance.store.reads.registry import Metadata
 from appliance.store.reads.revision import revision
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.jobs import CreateJob
-from appliance.store.writes.registry import BlobRow, BumpEpoch, Condition, LinkBlob, ManifestRow, PutManifest
+from appliance.store.writes.registry import BumpEpoch, Condition, LinkBlob, PutManifest
 from appliance.store.writes.write import LostAnswerError, Write
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest

@@ -13,10 +13,10 @@ import pytest
 
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.decisions import Approve, Release, Released, SignedDecision
 from appliance.store.writes.intake import BeginIntake, Inspected, Quarantine, RecordVolume, Verified, VolumeRow
-from appliance.store.writes.registry import BlobRow, ManifestRow
 from appliance.store.writes.write import Write, Writer
 from bundles.oci.digest import Digest
 from tests.meter import steps

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from appliance.lifecycle.untagged import ManifestReferences, count
+from appliance.store.reads.repositories import find_repositories
 from tests.console.many import large_station
 from tests.intake.inside import Inside
 
@@ -56,7 +57,7 @@ def of_a_page(root: Path, after: str, prefixes: tuple[str, ...]) -> Work:
         station = inside.station
 
         def page() -> None:
-            found = station.metadata.repositories(PAGE, after, "", lambda _: True, prefixes)
+            found = find_repositories(station.metadata.connection, PAGE, after, "", lambda _: True, prefixes)
             assert len(found) == PAGE
             names = ManifestReferences(station.blobs)
             assert sum(count(station, names, entry.name) for entry in found) == 0

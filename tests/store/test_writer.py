@@ -21,7 +21,8 @@ from appliance.store.database_file import exchanged
 from appliance.store.integrity import findings
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter, AsyncWriterService, SocketWriter, WriterService, serve_writer
-from appliance.store.writes.registry import BlobRow, BumpEpoch, LinkBlob, PutTag
+from appliance.store.writes.content import BlobRow
+from appliance.store.writes.registry import BumpEpoch, LinkBlob, PutTag
 from bundles.errors import FailedError, NotFoundError
 from bundles.oci.digest import Digest
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.settings.form import faults
+from appliance.settings.faults import faults
 from appliance.settings.station import Config
 from appliance.upstreams.registries_conf import read_rules
 from appliance.upstreams.upstream import Upstreams

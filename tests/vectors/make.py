@@ -15,7 +15,7 @@ from bundles import build
 from bundles.format.media import Packing
 from bundles.format.volume_frame import Piece
 from bundles.ports import no_progress
-from bundles.signing.trust import init_trust, revoke_key, trust_key
+from bundles.signing.pinning import init_trust, revoke_key, trust_key
 from tests.bundles.small import MemoryStore, content_of, file_artifact, manifest_of, sign
 from tests.vectors.cases import Case, Cases, damaged, good, malformed, untrusted
 from tests.vectors.known import HERE, KEYS, MEDIA, ONE

@@ -18,7 +18,7 @@ from appliance.store.reads.intake import find_entry, report_text
 from bundles.errors import RefusedError
 from bundles.io.strict_json import canonical
 from bundles.signing.keys import PrivateKey, create_private, save_private
-from bundles.signing.trust import revoke_key
+from bundles.signing.pinning import revoke_key
 from bundles.signing.trust_copy import export_trust
 from bundles.verifier import main as program
 from tests.bundles.small import SmallBundle

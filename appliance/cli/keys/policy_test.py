@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from appliance.paths import StationPaths
     from appliance.settings.gates import Place
     from appliance.settings.image_policy import ImagePolicy
-    from appliance.store.reads.registry import ManifestFacts
+    from appliance.store.reads.content import ManifestFacts
 
 _PLACES = ("release", "promotion", "pull")
 

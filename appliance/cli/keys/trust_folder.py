@@ -145,9 +145,10 @@ def policy(
     from appliance import clock
     from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
+    from bundles.signing.pinning import set_rule
     from bundles.signing.policy import SignerRule
     from bundles.signing.printed_pages import review as page
-    from bundles.signing.trust import TrustFolder, set_rule
+    from bundles.signing.trust import TrustFolder
 
     station = station_root(root)
     trust = StationPaths(station).trust

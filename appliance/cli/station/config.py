@@ -28,7 +28,7 @@ def check(root: Path | None, as_json: bool) -> None:
     """
     from appliance.paths import StationPaths
     from appliance.serve.preflight import objections
-    from appliance.settings.form import faults
+    from appliance.settings.faults import faults
     from appliance.settings.station import load_config
     from bundles import limits
     from bundles.errors import UsageError

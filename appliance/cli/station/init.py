@@ -56,7 +56,7 @@ def init(
     from bundles.io.files import failures_named
     from bundles.oci.reference import check_site
     from bundles.signing.keys import create_private, save_private
-    from bundles.signing.trust import init_trust
+    from bundles.signing.pinning import init_trust
 
     paths = StationPaths(root.resolve())
     check_site(site)

@@ -16,6 +16,7 @@ from appliance.control.request_fields import query_number
 from appliance.control.visibility import shows
 from appliance.store.reads import find
 from appliance.store.reads.custody import list_bundles
+from appliance.store.reads.repositories import find_repositories
 from bundles.signing.trust import TrustRecord
 
 _FOUND: Final = 50
@@ -81,7 +82,7 @@ def _content(control: Control, text: str, limit: int, shown: Callable[[str], boo
     metadata = control.station.metadata
     found = [
         FoundItem(kind="repository", text=entry.name, ref=entry.name)
-        for entry in metadata.repositories(limit, "", text, shown)
+        for entry in find_repositories(metadata.connection, limit, "", text, shown)
     ]
     tags, digests = list[FoundItem](), list[FoundItem]()
     name, _, tag = text.partition(":")

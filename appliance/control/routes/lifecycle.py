@@ -24,7 +24,7 @@ from appliance.lifecycle.damage import damages, unread
 from appliance.limits import intake as limits
 from appliance.station import Station
 from appliance.store.reads.blocks import blocks_after
-from appliance.store.reads.registry import Kind
+from appliance.store.reads.content import Kind
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest

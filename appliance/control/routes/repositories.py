@@ -31,7 +31,8 @@ from appliance.lifecycle.untagged import ManifestReferences, Untagged, count, un
 from appliance.limits import archives as archives_limits
 from appliance.limits import sbom as sbom_limits
 from appliance.station import Station
-from appliance.store.reads.registry import ManifestFacts, TagFacts
+from appliance.store.reads.content import ManifestFacts, TagFacts
+from appliance.store.reads.repositories import find_repositories
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.io import strict_json
@@ -53,7 +54,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def repositories(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
-        entries = metadata.repositories(limit, after, text, shows(request), shown_prefixes(request))
+        entries = find_repositories(metadata.connection, limit, after, text, shows(request), shown_prefixes(request))
         counting = [entry.name for entry in entries]
         counts = await asyncio.to_thread(on_own_station, control.station, lambda own: _untagged(own, names, counting))
         found = [

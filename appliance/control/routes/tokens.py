@@ -20,7 +20,7 @@ from appliance.control.api import Control, act, answer, caller, get, post
 from appliance.control.request_fields import Body, body_of
 from appliance.limits import access as limits
 from appliance.store.reads.accounts import Secret, mark_of
-from appliance.store.writes.access import AddSecret, RevokeToken
+from appliance.store.writes.tokens import AddSecret, RevokeToken
 from bundles.errors import UsageError
 
 _DAY: Final = 24 * 60 * 60

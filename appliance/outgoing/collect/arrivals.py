@@ -22,10 +22,10 @@ from appliance.outgoing.collect.tasks import Turns, in_thread
 from appliance.outgoing.collect.transfer import MemorySink, PartialSink
 from appliance.settings.gates import Stage
 from appliance.store.partials import Partials, WrongDigestError
-from appliance.store.reads.registry import Kind
+from appliance.store.reads.content import Kind
 from appliance.store.rows import WrongRowError
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.outgoing import RecordBlobs
-from appliance.store.writes.registry import BlobRow
 from bundles.errors import RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest

@@ -22,8 +22,9 @@ from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thr
 from appliance.selecting.platforms import Wanted, split
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.gates import require_entry, staying
+from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.outgoing import AddArtifacts
-from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
+from appliance.store.writes.registry import holds_released
 from bundles import limits
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.attached_tags import fallback_tag

@@ -20,8 +20,8 @@ from appliance.outgoing.sbom.index import index_write
 from appliance.outgoing.sbom.syft import Sbom, Scan, UndescribedError
 from appliance.outgoing.sbom.syft_binary import open_syft, require_syft
 from appliance.station import Station
+from appliance.store.writes.content import BlobRow
 from appliance.store.writes.outgoing import AddArtifacts
-from appliance.store.writes.registry import BlobRow
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.io import strict_json

@@ -37,6 +37,15 @@ def every_block(reader: Reader) -> Iterator[tuple[str, str, str, str]]:
         yield _text(digest), _text(why), _text(actor), _text(created)
 
 
+def why_blocked(reader: Reader) -> dict[str, str]:
+    """Every digest that people have blocked, and why, by the table or its second copy."""
+    rows = reader.execute(
+        "SELECT digest, why FROM blocks INDEXED BY blocks_again"
+        " UNION ALL SELECT digest, why FROM blocks INDEXED BY sqlite_autoindex_blocks_1"
+    )
+    return {str(digest): str(why) for digest, why in rows}
+
+
 def blocked_of(reader: Reader, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that people have blocked."""
     rows = reader.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from appliance.store.reads.registry import ManifestFacts
+from appliance.store.reads.content import ManifestFacts
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from appliance.limits import registry as registry_limits
 from appliance.limits import store as limits
@@ -22,6 +21,8 @@ from appliance.store.engine import Source, engine_of
 from appliance.store.placement import Placement
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
+from appliance.store.reads.content import BlobFacts, Kind, ManifestFacts, TagFacts
+from appliance.store.reads.repositories import like
 from appliance.store.rows import (
     CRC_UNKNOWN,
     WrongRowError,
@@ -35,60 +36,6 @@ from appliance.store.rows import (
 from appliance.store.sqlite_engine import DATA_VERSION
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
-
-Kind = Literal["blob", "manifest"]
-
-
-@dataclass(frozen=True, slots=True)
-class BlobFacts:
-    """A held blob. `size` is bytes."""
-
-    digest: Digest
-    size: int
-    crc32: int
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestFacts:
-    """A held manifest. `artifact_type` is "" where it has none.
-
-    Annotations may be megabytes: they are kept as the JSON text they are stored as, and parsed when asked for.
-    """
-
-    digest: Digest
-    media_type: str
-    artifact_type: str
-    subject: Digest | None
-    size: int
-    annotations_json: str
-
-    @property
-    def annotations(self) -> Mapping[str, str]:
-        annotations: dict[str, str] = json.loads(self.annotations_json)
-        return annotations
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryFacts:
-    """A repository with its counts; `bytes` is the sum of the sizes of everything it links, each digest once."""
-
-    name: str
-    tags: int
-    manifests: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class TagFacts:
-    """A tag and the manifest it points at. `size` is the manifest's own bytes."""
-
-    tag: str
-    digest: Digest
-    media_type: str
-    artifact_type: str
-    size: int
-    updated: str
-
 
 _MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations, m.checksum"
 _LINK = "l.created, l.checksum"
@@ -127,25 +74,6 @@ def _manifest(row: tuple[str, str, str, str | None, int, str, int | None]) -> Ma
         size,
         annotations,
     )
-
-
-def _like(text: str) -> str:
-    """A LIKE pattern (escape character backslash) for texts that contain `text`."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-_BEHIND = "\x7f"
-"""Behind every character of a repository's name."""
-
-
-def _apart(prefixes: Sequence[str]) -> list[str]:
-    """The prefixes in bytewise order, without those that another one covers."""
-    found: list[str] = []
-    for prefix in sorted(prefixes):
-        if not (found and prefix.startswith(found[-1])):
-            found.append(prefix)
-    return found
 
 
 class Metadata:
@@ -333,14 +261,6 @@ class Metadata:
         row = self.connection.execute(_BLOCKED, (str(digest),)).fetchone()
         return None if row is None else str(row[0])
 
-    def every_block(self) -> dict[str, str]:
-        """Every digest that people have blocked, and why, by the table or its second copy."""
-        rows = self.connection.execute(
-            "SELECT digest, why FROM blocks INDEXED BY blocks_again"
-            " UNION ALL SELECT digest, why FROM blocks INDEXED BY sqlite_autoindex_blocks_1"
-        )
-        return {str(digest): str(why) for digest, why in rows}
-
     def holds_released(self, repository: str) -> bool:
         """Whether the repository holds content of a release. Point read."""
         row = self.connection.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone()
@@ -405,39 +325,6 @@ class Metadata:
         )
         return [name for (name,) in rows]
 
-    def repositories(
-        self,
-        limit: int,
-        after: str = "",
-        text: str = "",
-        shown: Callable[[str], bool] = lambda _: True,
-        prefixes: Sequence[str] = ("",),
-    ) -> list[RepositoryFacts]:
-        """Repositories whose name contains `text` and is to be shown, after `after`, with their counts.
-
-        `prefixes`: what the names that may be shown begin with; only these parts of the index are read. Grows with the
-        links of the repositories on the page, and with the names of those parts where few are wanted.
-        """
-        names = itertools.chain.from_iterable(self._names(prefix, after, text) for prefix in _apart(prefixes))
-        wanted = dict(itertools.islice((row for row in names if shown(row[1])), limit))
-        counts = self.connection.execute(
-            "SELECT w.id, (SELECT count(*) FROM tags t WHERE t.repository_id = w.id),"
-            " (SELECT count(*) FROM links l WHERE l.repository_id = w.id AND l.kind = 'manifest'),"
-            " (SELECT coalesce(sum(b.size), 0) FROM (SELECT DISTINCT l.digest FROM links l"
-            " WHERE l.repository_id = w.id) AS held CROSS JOIN blobs b ON b.digest = held.digest)"
-            " FROM (SELECT CAST(value AS BIGINT) AS id, key FROM json_each(?)) AS w ORDER BY w.key",
-            (json.dumps(list(wanted)),),
-        )
-        return [RepositoryFacts(wanted[row_id], *found) for row_id, *found in counts]
-
-    def _names(self, prefix: str, after: str, text: str) -> Iterator[tuple[int, str]]:
-        """Ids and names that begin with `prefix`, in bytewise order, read as they are asked for."""
-        return self.connection.execute(
-            "SELECT id, name FROM repositories WHERE name > ? AND name >= ? AND name < ? AND name LIKE ? ESCAPE '\\'"
-            " ORDER BY name",
-            (after, prefix, f"{prefix}{_BEHIND}", _like(text)),
-        )
-
     def tag_names(self, repository: str, limit: int, after: str = "") -> list[str]:
         """Tags in bytewise order, after `after`. Grows with `limit` alone."""
         rows = self.connection.execute(
@@ -461,7 +348,7 @@ class Metadata:
             " FROM tags t JOIN manifests m ON m.digest = t.digest"
             " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " AND t.tag > ? AND t.tag LIKE ? ESCAPE '\\' ORDER BY t.tag LIMIT ?",
-            (repository, after, _like(text), limit),
+            (repository, after, like(text), limit),
         )
         found = []
         for tag, digest, media_type, artifact_type, size, updated, checksum in rows:

@@ -1,4 +1,4 @@
-"""The transactions of access: accounts, their roles, keys and secrets.
+"""The transactions of access: accounts, their roles, passwords and keys (tokens: appliance.store.writes.tokens).
 
 Whatever takes something away bumps the epoch, so that every worker forgets its verdicts and tokens at once, and the
 account's generation, so that tokens made before are void.
@@ -18,7 +18,7 @@ from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.people import is_same
 
 
-def _account(db: Connection, name: str) -> str:
+def account_kind(db: Connection, name: str) -> str:
     """The kind of an account. Raises NotFoundError."""
     row = db.execute("SELECT kind FROM accounts WHERE name = ?", (name,)).fetchone()
     if row is None:
@@ -146,7 +146,7 @@ class SetPassword(Write, frozen=True):
     by: str = ""
 
     def apply(self, db: Connection) -> None:
-        if _account(db, self.account) != "person":
+        if account_kind(db, self.account) != "person":
             raise UsageError(
                 "a robot has no password", thing=self.account, remedy=f"use: lockgate token rotate {self.account}"
             )
@@ -166,7 +166,7 @@ class BindUid(Write, frozen=True):
     by: str = ""
 
     def apply(self, db: Connection) -> None:
-        _account(db, self.account)
+        account_kind(db, self.account)
         if self.uid is None:
             credentials.forget(db, self.account, "uid")
         else:
@@ -185,7 +185,7 @@ class DisableAccount(Write, frozen=True):
     at: str
 
     def apply(self, db: Connection) -> None:
-        _account(db, self.account)
+        account_kind(db, self.account)
         db.execute("UPDATE accounts SET disabled = ? WHERE name = ? AND disabled IS NULL", (self.at, self.account))
         held = db.execute("SELECT 1 FROM grants WHERE account = ? AND role = 'administrator'", (self.account,))
         if held.fetchone() is not None:
@@ -199,7 +199,7 @@ class EnableAccount(Write, frozen=True):
     account: str
 
     def apply(self, db: Connection) -> None:
-        _account(db, self.account)
+        account_kind(db, self.account)
         db.execute("UPDATE accounts SET disabled = NULL WHERE name = ?", (self.account,))
         ForgetFailures(name=self.account).apply(db)
         _void(db, self.account)
@@ -213,7 +213,7 @@ class GrantRole(Write, frozen=True):
     pattern: str = "**"
 
     def apply(self, db: Connection) -> None:
-        kind = _account(db, self.account)
+        kind = account_kind(db, self.account)
         role = check_role(self.role)
         if is_guarded(role) and credentials.is_of_directory(db, self.account):
             raise RefusedError(
@@ -245,7 +245,7 @@ class WithdrawRole(Write, frozen=True):
     pattern: str = ""
 
     def apply(self, db: Connection) -> None:
-        _account(db, self.account)
+        account_kind(db, self.account)
         gone = db.execute(
             "DELETE FROM grants WHERE account = ? AND role = ? AND (? = '' OR pattern = ?)",
             (self.account, check_role(self.role), self.pattern, self.pattern),
@@ -270,7 +270,7 @@ class BindKey(Write, frozen=True):
     by: str = ""
 
     def apply(self, db: Connection) -> None:
-        if _account(db, self.account) != "person":
+        if account_kind(db, self.account) != "person":
             raise RefusedError("a key stands for a person", thing=self.account, remedy="bind it to a person's account")
         row = db.execute("SELECT account FROM account_keys WHERE keyid = ?", (self.keyid,)).fetchone()
         if row is not None and row[0] != self.account:
@@ -304,111 +304,6 @@ class UnbindKey(Write, frozen=True):
         bump(db)
 
 
-class AddSecret(Write, frozen=True):
-    """A robot's further secret; the ones before stay good until `old_until` at most ("" leaves them as they are), or
-    the one that it `renews` alone."""
-
-    account: str
-    id: str
-    hash: str
-    expires: str
-    at: str
-    old_until: str = ""
-    by: str = ""
-    renews: str = ""
-
-    def apply(self, db: Connection) -> None:
-        if _account(db, self.account) != "robot":
-            raise UsageError(
-                "a person has a password", thing=self.account, remedy=f"use: lockgate user password {self.account}"
-            )
-        credentials.note(db, self.account, "secret", self.id, self.by, self.at)
-        if self.old_until:
-            db.execute(
-                "UPDATE robot_secrets SET expires = min(expires, ?1) WHERE account = ?2 AND revoked IS NULL"
-                " AND (?3 = '' OR id = ?3)",
-                (self.old_until, self.account, self.renews),
-            )
-        db.execute(
-            "INSERT INTO robot_secrets (id, account, hash, created, expires) VALUES (?, ?, ?, ?, ?)",
-            (self.id, self.account, self.hash, self.at, self.expires),
-        )
-        bump(db)
-
-
-class AddRefresh(Write, frozen=True):
-    """What a log-in gave to renew its tokens with. `client` is what the client calls itself."""
-
-    unrecorded: ClassVar[str] = "the log-in, as token.login, before the secret is handed out"
-    id: str
-    family: str
-    account: str
-    client: str
-    hash: str
-    expires: str
-    at: str
-
-    def apply(self, db: Connection) -> None:
-        _account(db, self.account)
-        db.execute("DELETE FROM refresh_tokens WHERE expires < ?", (self.at,))
-        db.execute(
-            "INSERT INTO refresh_tokens (id, family, account, client, hash, created, expires)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self.id, self.family, self.account, self.client, self.hash, self.at, self.expires),
-        )
-
-
-class RotateRefresh(Write, frozen=True):
-    """A refresh token is given for another one, once (RFC 9700, section 4.14.2).
-
-    The result is False where it had been given before: then somebody has a copy, and the whole family is revoked.
-    """
-
-    unrecorded: ClassVar[str] = "the same log-in under a new secret"
-    old: str
-    id: str
-    hash: str
-    at: str
-
-    def apply(self, db: Connection) -> bool:
-        row = db.execute(
-            "SELECT family, account, client, expires, used FROM refresh_tokens WHERE id = ? AND revoked IS NULL",
-            (self.old,),
-        ).fetchone()
-        if row is None:
-            return False
-        family, account, client, expires, used = row
-        if used is not None:
-            db.execute("UPDATE refresh_tokens SET revoked = ? WHERE family = ?", (self.at, family))
-            bump(db)
-            return False
-        db.execute("UPDATE refresh_tokens SET used = ? WHERE id = ?", (self.at, self.old))
-        db.execute(
-            "INSERT INTO refresh_tokens (id, family, account, client, hash, created, expires)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self.id, family, account, client, self.hash, self.at, expires),
-        )
-        return True
-
-
-class RevokeToken(Write, frozen=True):
-    """A robot's secret, or a log-in with all it gave, is void now. Raises NotFoundError."""
-
-    id: str
-    at: str
-
-    def apply(self, db: Connection) -> None:
-        gone = db.execute(
-            "UPDATE refresh_tokens SET revoked = coalesce(revoked, ?) WHERE family = ?", (self.at, self.id)
-        ).rowcount
-        gone += db.execute(
-            "UPDATE robot_secrets SET revoked = coalesce(revoked, ?) WHERE id = ?", (self.at, self.id)
-        ).rowcount
-        if not gone:
-            raise NotFoundError("no such token", thing=self.id, remedy="see: lockgate token list ACCOUNT")
-        bump(db)
-
-
 class RevokeTokens(Write, frozen=True):
     """Every token the account has got is void now; a robot's secrets stay."""
 
@@ -416,7 +311,7 @@ class RevokeTokens(Write, frozen=True):
     at: str
 
     def apply(self, db: Connection) -> None:
-        _account(db, self.account)
+        account_kind(db, self.account)
         db.execute(
             "UPDATE refresh_tokens SET revoked = ? WHERE account = ? AND revoked IS NULL", (self.at, self.account)
         )

@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from appliance.store.ports import Connection
 from appliance.store.reads.caches import is_cached
-from appliance.store.writes.registry import (
+from appliance.store.writes.content import (
     BlobRow,
-    ClientWrite,
     ManifestRow,
     ensure_repository,
     move_tag,
@@ -18,6 +17,7 @@ from appliance.store.writes.registry import (
     record_manifest,
     repository_id,
 )
+from appliance.store.writes.registry import ClientWrite
 from appliance.store.writes.rows import link
 from appliance.store.writes.write import Write
 from bundles.errors import RefusedError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError
-from appliance.store.writes.registry import ClientWrite, ensure_repository, move_tag, repository_id, tag_stays
+from appliance.store.writes.content import ensure_repository, move_tag, repository_id
+from appliance.store.writes.registry import ClientWrite, tag_stays
 from appliance.store.writes.rows import Kind, is_linked, link, tag_target
 from bundles.errors import FailedError, NotFoundError
 

@@ -6,8 +6,8 @@ import msgspec
 
 from appliance.store.ports import Connection, Reader
 from appliance.store.writes.claims import Claim, stand_again, strike_links, strike_tag
+from appliance.store.writes.content import forget_if_empty, repository_id
 from appliance.store.writes.entries import entry_of, move
-from appliance.store.writes.registry import forget_if_empty, repository_id
 from appliance.store.writes.rows import Kind, is_linked, set_tag, take_link, take_tag
 from appliance.store.writes.withdrawal import Withdrawal, withdrawal_of
 from appliance.store.writes.write import Write

@@ -12,8 +12,9 @@ from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.caches import refuse_cached
 from appliance.store.writes.claims import claim_links, claim_tags
+from appliance.store.writes.content import ManifestRow, ensure_repositories, record_manifests
 from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move, not_approved, not_decidable
-from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests, tag_stays
+from appliance.store.writes.registry import tag_stays
 from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError

@@ -11,10 +11,10 @@ from appliance.api.states import DECIDABLE
 from appliance.store.ports import Connection
 from appliance.store.reads.documents import keep_report
 from appliance.store.writes.checks import take_went_back
+from appliance.store.writes.content import BlobRow, record_blob
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.entries import IntakeEntry, entry_of, move, stand, step
 from appliance.store.writes.floors import raise_clock_floor, require_open
-from appliance.store.writes.registry import BlobRow, record_blob
 from appliance.store.writes.write import Write
 from bundles.errors import REPLAY, FailedError, RefusedError
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import ClassVar, Final
 
 from appliance.store.ports import Connection, Reader
-from appliance.store.writes.registry import ManifestRow, forget_if_empty, record_manifest, repository_id
+from appliance.store.writes.content import ManifestRow, forget_if_empty, record_manifest, repository_id
 from appliance.store.writes.rows import take_link
 from appliance.store.writes.write import Write
 

@@ -9,16 +9,15 @@ from appliance.store.ports import Connection
 from appliance.store.reads.bundles_out import RECUT
 from appliance.store.reads.sites import require_known
 from appliance.store.writes.bundle_steps import UNSIGNED, add_step, written_before
-from appliance.store.writes.registry import (
+from appliance.store.writes.content import (
     BlobRow,
     ManifestRow,
     ensure_repository,
     move_tag,
     record_blob,
     record_manifest,
-    refuse_released,
-    tag_stays,
 )
+from appliance.store.writes.registry import refuse_released, tag_stays
 from appliance.store.writes.rows import link, tag_target
 from appliance.store.writes.sites import put_site
 from appliance.store.writes.write import Write

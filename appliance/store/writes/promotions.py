@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from appliance.store.ports import Connection
 from appliance.store.reads.promotions import head_of
-from appliance.store.writes.copies import Item, standing_at
-from appliance.store.writes.registry import (
+from appliance.store.writes.content import (
     BlobRow,
-    ClientWrite,
     ManifestRow,
     ensure_repository,
     move_tag,
     record_blob,
     record_manifest,
     repository_id,
-    tag_stays,
 )
+from appliance.store.writes.copies import Item, standing_at
+from appliance.store.writes.registry import ClientWrite, tag_stays
 from appliance.store.writes.rows import is_linked, link, tag_target
 from bundles.errors import FailedError, NotFoundError, RefusedError
 

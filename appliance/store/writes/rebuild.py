@@ -13,15 +13,9 @@ from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
 from appliance.store.rows import CRC_UNKNOWN
 from appliance.store.writes.caches import mark_cached
+from appliance.store.writes.content import ManifestRow, ensure_repository, record_manifests
 from appliance.store.writes.lifecycle import RecordDamage
-from appliance.store.writes.registry import (
-    DeleteBlob,
-    DeleteManifest,
-    DeleteTag,
-    ManifestRow,
-    ensure_repository,
-    record_manifests,
-)
+from appliance.store.writes.registry import DeleteBlob, DeleteManifest, DeleteTag
 from appliance.store.writes.rows import Kind, link, set_tag
 from appliance.store.writes.write import Write
 from bundles.format.manifest import bundle_id

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from appliance.store.ports import Connection
+from appliance.store.writes.content import repository_id
 from appliance.store.writes.outgoing import AddArtifacts
-from appliance.store.writes.registry import DeleteTag, repository_id
+from appliance.store.writes.registry import DeleteTag
 from appliance.store.writes.rows import tag_target
 from appliance.store.writes.write import Write
 from bundles.errors import RefusedError

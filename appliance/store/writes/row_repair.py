@@ -7,7 +7,7 @@ from typing import Final
 
 from appliance.store.ports import Connection
 from appliance.store.raw_rows import RawLink, RawTag
-from appliance.store.writes.registry import ManifestRow, record_blob
+from appliance.store.writes.content import ManifestRow, record_blob
 from appliance.store.writes.rows import exchange_link, exchange_tag, take_unknown_manifest, write_manifest_anew
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError

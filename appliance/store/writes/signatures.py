@@ -6,15 +6,8 @@ import msgspec
 
 from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError
-from appliance.store.writes.registry import (
-    BlobRow,
-    ClientWrite,
-    ManifestRow,
-    move_tag,
-    record_blob,
-    record_manifest,
-    repository_id,
-)
+from appliance.store.writes.content import BlobRow, ManifestRow, move_tag, record_blob, record_manifest, repository_id
+from appliance.store.writes.registry import ClientWrite
 from appliance.store.writes.rows import is_linked, link, tag_target
 from bundles.errors import FailedError, NotFoundError, RefusedError
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from appliance.store.ports import Connection
 from appliance.store.reads.untagged import state_of
-from appliance.store.writes.registry import forget_if_empty, refuse_released, repository_id
+from appliance.store.writes.content import forget_if_empty, repository_id
+from appliance.store.writes.registry import refuse_released
 from appliance.store.writes.rows import take_link
 from appliance.store.writes.write import Write
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from appliance.limits import store as limits
 from appliance.store.ports import Reader
 from appliance.store.writes.claims import Claim, claims_of, last_entries
-from appliance.store.writes.registry import repository_id
+from appliance.store.writes.content import repository_id
 from appliance.store.writes.rows import is_linked, may_stand_at
 
 Key = tuple[str, str]
