@@ -150,6 +150,7 @@ def _load() -> None:
     import appliance.serve.supervisor  # noqa: F401 - with the control process's and the workers' modules
     from appliance.cli.main import lockgate
     from appliance.jobs.kinds import KINDS
+    from appliance.store.database import in_memory
 
     def walk(group: click.Group) -> None:
         context = click.Context(group)
@@ -161,6 +162,7 @@ def _load() -> None:
     walk(lockgate)
     for kind in KINDS.values():
         kind.load()
+    in_memory().close()  # the steps to a new database are gone once for all stations
     assert "prometheus_client" not in sys.modules
     assert threading.active_count() == 1  # a fork would lose the others
     gc.collect()

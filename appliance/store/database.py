@@ -47,7 +47,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    # Loaded here: what it needs takes a twentieth of a second, and jobs and workers only read.
+    # Loaded here: jobs and workers only read.
     from appliance.store.migrations.runner import migrate
 
     migrate(connection)
