@@ -1,4 +1,5 @@
-"""What the two programs do before they load anything else: forget the folders that PYTHONPATH put into `sys.path`.
+"""What the two programs do before they load anything else: open the standard streams that a caller closed, and forget
+the folders that PYTHONPATH put into `sys.path`.
 
 A folder of a medium, or the current one, would otherwise replace this program's libraries. A module that has its name
 in such a folder is found before any line of this one runs: an installed program has a line in its environment's
@@ -8,8 +9,55 @@ site folder is looked at (`encodings`) can be replaced all the same: only `pytho
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from typing import Any
+
+
+def open_standard_streams() -> None:
+    """Give each closed one of descriptors 0 to 2 a file, so that none that is opened later gets its number: an empty
+    input, an output that cannot be written, and a sink for messages. Messages that cannot be written (a full disk, a
+    reader that is gone) are lost, and end no command: what it does counts, and so does its exit status."""
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115  a descriptor, as long as the process lives
+    encoding, errors = ("utf-8", "strict") if sys.stdout is None else (sys.stdout.encoding, sys.stdout.errors)
+    at_once = os.isatty(1) or getattr(sys.stdout, "write_through", False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(Output(1, "w", closefd=False)), encoding, errors, line_buffering=at_once
+    )
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Messages(2, "w", closefd=False)), encoding, "backslashreplace", line_buffering=True
+    )
+
+
+class Output(io.FileIO):
+    """Standard output, which keeps in `failed` why it could not be written: in an error of any depth, that of a disk
+    and that of the output look the same."""
+
+    failed: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failed = error
+            raise
+
+
+class _Messages(io.FileIO):
+    """Standard error, to which a write never fails."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 def forget_pythonpath() -> None:

@@ -29,7 +29,7 @@ def refused() -> bool:
     """Whether no console can be shown on this terminal; why is then on standard error."""
     problem = detect.refusal(os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty())
     if problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"lockgate: {problem}\n")
     return bool(problem)
 
 

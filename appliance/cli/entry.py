@@ -10,12 +10,13 @@ import os
 import signal
 from typing import NoReturn
 
-from bundles.startup import forget_pythonpath
+from bundles.startup import forget_pythonpath, open_standard_streams
 
 
 def main() -> NoReturn:
     """Load the command line and run it."""
     signal.signal(signal.SIGINT, _end)
+    open_standard_streams()
     forget_pythonpath()
     from appliance.cli.main import main as run
 

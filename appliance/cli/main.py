@@ -180,11 +180,12 @@ def main() -> NoReturn:
     """The command's entry: errors as one line on stderr, and the exit status that goes with them."""
     try:
         lockgate.main(prog_name="lockgate", standalone_mode=False)
+        sys.stdout.flush()
         status = 0
     except click.exceptions.Exit as end:
         status = end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        _say(_none_given(error))
         status = EXIT_USAGE
     except click.exceptions.NoSuchCommand as error:
         from appliance.cli.shared.suggest import unknown_command
@@ -209,20 +210,33 @@ def main() -> NoReturn:
         _say(f"permission denied: {error.filename}; call as the system account that owns it")
         status = EXIT_FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from bundles.io.output import discard
+
+        discard()
         status = EXIT_FAILED
     except MemoryError:
         _say("no memory is left; raise the limit on it (ulimit -v, MemoryMax), then run the command again")
         status = EXIT_FAILED
     except Exception as error:
+        from bundles.io.output import undelivered
         from bundles.io.typed_paths import usage_of
 
-        if (wrong := usage_of(error)) is not None:
+        unwritten = undelivered() if isinstance(error, OSError) else None
+        if (wrong := unwritten or usage_of(error)) is not None:
             _say(wrong.diagnostics())
             raise SystemExit(wrong.exit_status) from None
         _say(f"an internal error; its details are in {_keep_traceback()}")
         status = EXIT_FAILED
     raise SystemExit(status)
+
+
+def _none_given(error: click.exceptions.NoArgsIsHelpError) -> str:
+    """What is said of `lockgate`, or of a group, alone: what may stand behind it."""
+    context = error.ctx
+    if context is None or context.command is lockgate or not isinstance(context.command, click.Group):
+        return "no command was given; see: lockgate --help, lockgate guide"
+    names = ", ".join(context.command.list_commands(context))
+    return f"no command was given: {context.command_path}; use one of {names}; see: {context.command_path} --help"
 
 
 def _hint(error: click.ClickException) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from bundles.startup import forget_pythonpath
+from bundles.startup import forget_pythonpath, open_standard_streams
 
 
 def run() -> NoReturn:
     """Load the verifier and run it."""
+    open_standard_streams()
     forget_pythonpath()
     from bundles.verifier.main import run as verify
 

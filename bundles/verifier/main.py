@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bundles.errors import EXIT_FAILED, LockgateError, UsageError
+from bundles.errors import EXIT_DONE, EXIT_FAILED, LockgateError, UsageError
 from bundles.io.display import safe
 from bundles.io.files import write_atomic
+from bundles.io.output import undelivered
 from bundles.io.times import FORMAT
 from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except BrokenPipeError:
         return EXIT_FAILED
+    except OSError:
+        if undelivered() is None:
+            raise
+        return EXIT_FAILED  # run() says it
 
 
 def parsers() -> dict[tuple[str, ...], Words]:
@@ -105,7 +110,17 @@ def _show(phase: str, done: int, total: int) -> None:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    try:
+        status: int | str | None = main()
+    except SystemExit as end:  # the parser's, behind --help
+        status = end.code
+    try:
+        failed = undelivered()
+    except BrokenPipeError:
+        sys.exit(status or EXIT_FAILED)
+    if failed is not None:
+        print(f"{NAME}: {safe(failed.diagnostics())}", file=sys.stderr)
+    sys.exit(status or (EXIT_DONE if failed is None else failed.exit_status))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,9 @@ def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 COMMANDS = [
+    ("", 2, "no command was given", "lockgate --help"),
+    ("media", 2, "lockgate media", "use one of list; see: lockgate media --help"),
+    ("key rotation", 2, "lockgate key rotation", "see: lockgate key rotation --help"),
     ("import /media/usb", 2, "lockgate import", "did you mean: lockgate intake import"),
     ("bundle bild --to bravo", 2, "lockgate bundle bild", "did you mean: lockgate bundle build"),
     ("stats", 2, "lockgate stats", "did you mean: lockgate status"),

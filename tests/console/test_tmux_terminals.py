@@ -112,7 +112,7 @@ def test_a_terminal_that_cannot_move_its_cursor_is_told_of_the_commands(term: st
     with TimedTerminal([*PROGRAM, "--demo"], (80, 24), environment) as terminal:
         terminal.wait("lockgate --help")
         told = terminal.written()
-    assert told.startswith("the console needs a terminal that can move its cursor")
+    assert told.startswith("lockgate: the console needs a terminal that can move its cursor")
     assert "lockgate status" in told
     assert "\x1b" not in told
 
