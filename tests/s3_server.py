@@ -25,6 +25,8 @@ from tests.peer_tools import GO_PEERS
 
 if TYPE_CHECKING:
     from appliance.store.s3.blobs import S3Blobs
+    from appliance.store.s3.bucket import Bucket
+    from appliance.store.s3.graveyard import BucketGraveyard
 
 KEY, SECRET = "test-key", "test-secret-of-the-key"
 REGION = "us-east-1"
@@ -87,12 +89,25 @@ CREDENTIALS = S3Credentials(KEY, SECRET)
 STORE_ID = "5" * 32
 
 
+def make_bucket(where: S3Place) -> Bucket:
+    """A bucket as the station sees it, for who owns it, too."""
+    from appliance.store.s3.bucket import Bucket
+
+    return Bucket(where, CREDENTIALS)
+
+
+def make_graveyard(where: S3Place) -> BucketGraveyard:
+    """The graveyard in a bucket."""
+    from appliance.store.s3.graveyard import BucketGraveyard
+
+    return BucketGraveyard(make_bucket(where))
+
+
 def make_s3_blobs(where: S3Place, spool: BlobStore, **options: int) -> S3Blobs:
     """The blobs of a station whose bucket this is, written by way of its spool."""
     from appliance.store.s3.blobs import S3Blobs
-    from appliance.store.s3.bucket import Bucket
 
-    made = S3Blobs(Bucket(where, CREDENTIALS), spool, STORE_ID, **options)
+    made = S3Blobs(make_bucket(where), spool, STORE_ID, **options)
     made.claim()
     return made
 

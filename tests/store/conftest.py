@@ -61,13 +61,16 @@ def stored(request: pytest.FixtureRequest, held_in: str, blobs: BlobStore) -> Bl
 
 
 @pytest.fixture
-def file_of(request: pytest.FixtureRequest, held_in: str, paths: StationPaths) -> Callable[[Digest], Path]:
-    """Where the bytes of a blob of `stored` are, for who damages them."""
+def exchange(request: pytest.FixtureRequest, held_in: str, paths: StationPaths) -> Callable[[Digest, bytes], object]:
+    """Puts other bytes in the place of a blob of `stored`, behind the store's back."""
     if held_in == "files":
-        return paths.blob
-    server: s3_server.S3Server = request.getfixturevalue("s3")
+        return lambda digest, data: paths.blob(digest).write_bytes(data)
     place: S3Place = request.getfixturevalue("s3_place")
-    return lambda digest: server.file_of(place, f"blobs/{digest.algorithm}/{digest.hex}")
+
+    def exchange_object(digest: Digest, data: bytes) -> None:
+        s3_server.make_bucket(place).put_over(f"blobs/{digest.algorithm}/{digest.hex}", data, len(data))
+
+    return exchange_object
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,19 @@ import pytest
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
+from appliance.store.graveyard import Buried
+from appliance.store.s3.keys import blob_key, grave_key, note_key
 from appliance.store.s3.place import S3Credentials, S3Place
-from bundles.errors import FailedError, LockgateError
+from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.limits import MIB
 from bundles.oci.digest import Digest
 from tests.s3_proxy import Fault, FaultyWay
-from tests.s3_server import CREDENTIALS, S3Server, make_s3_blobs
+from tests.s3_server import CREDENTIALS, S3Server, make_bucket, make_graveyard, make_s3_blobs
 
 pytestmark = pytest.mark.s3
 RAW = random.Random(7).randbytes(3 * MIB + 17)
 DIGEST = Digest.of(RAW)
+GRAVES = ["2026-11-30T220400Z", "2026-12-01T000000Z"]
 
 
 @pytest.fixture(autouse=True)
@@ -42,17 +45,21 @@ def put(blobs: object, data: bytes, digest: Digest) -> None:
     writer.commit()
 
 
-def objects(server: S3Server, where: S3Place) -> list[str]:
-    """The keys of every object in a bucket, from the server's own folder."""
-    root = server.file_of(where, "")
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+def objects(where: S3Place) -> list[str]:
+    """The keys of every object in a bucket."""
+    return sorted(key for key, _ in make_bucket(where).keys(""))
+
+
+def exchange(where: S3Place, key: str, data: bytes) -> None:
+    """Put other bytes in an object's place, as who owns the bucket can."""
+    make_bucket(where).put_over(key, data, len(data))
 
 
 def test_a_blob_is_one_object_under_its_digest_beside_the_mark(
     s3: S3Server, s3_place: S3Place, blobs: BlobStore
 ) -> None:
     put(make_s3_blobs(s3_place, blobs), RAW, DIGEST)
-    assert objects(s3, s3_place) == [f"blobs/sha256/{DIGEST.hex}", "lockgate-store"]
+    assert objects(s3_place) == [f"blobs/sha256/{DIGEST.hex}", "lockgate-store"]
     assert list(blobs.uploads.iterdir()) == []
 
 
@@ -75,7 +82,7 @@ def test_a_range_is_read_without_what_is_before_it(s3_place: S3Place, blobs: Blo
 def test_other_bytes_are_never_given_out_whole(s3: S3Server, s3_place: S3Place, blobs: BlobStore, other: bytes) -> None:
     store = make_s3_blobs(s3_place, blobs)
     put(store, RAW, DIGEST)
-    s3.file_of(s3_place, f"blobs/sha256/{DIGEST.hex}").write_bytes(other)
+    exchange(s3_place, f"blobs/sha256/{DIGEST.hex}", other)
     got = bytearray()
     with store.open_blob(DIGEST) as file, pytest.raises(FailedError) as refused:
         got.extend(itertools.chain.from_iterable(iter(lambda: file.read(64 * 1024), b"")))
@@ -89,13 +96,13 @@ def test_a_blob_that_one_put_does_not_take_goes_in_parts_under_a_key_of_its_own(
     store = make_s3_blobs(s3_place, blobs, single_put=MIB)
     for _ in range(2):  # the second is put, read back and named as the first one was
         put(store, RAW, DIGEST)
-        (parts,) = [key for key in objects(s3, s3_place) if key.startswith("parts/")]
-        assert objects(s3, s3_place) == [f"large/sha256/{DIGEST.hex}", "lockgate-store", parts]
+        (parts,) = [key for key in objects(s3_place) if key.startswith("parts/")]
+        assert objects(s3_place) == [f"large/sha256/{DIGEST.hex}", "lockgate-store", parts]
     assert (store.has_blob(DIGEST), store.size(DIGEST), list(store.list_blobs())) == (True, len(RAW), [DIGEST])
     with store.open_blob(DIGEST) as file:
         assert file.read() == RAW
     store.remove(DIGEST)
-    assert (store.has_blob(DIGEST), objects(s3, s3_place)) == (False, ["lockgate-store"])
+    assert (store.has_blob(DIGEST), objects(s3_place)) == (False, ["lockgate-store"])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_a_note_that_is_none_is_damage_and_is_healed(
 ) -> None:
     store = make_s3_blobs(s3_place, blobs, single_put=MIB)
     put(store, RAW, DIGEST)
-    s3.file_of(s3_place, f"large/sha256/{DIGEST.hex}").write_bytes(note)
+    exchange(s3_place, f"large/sha256/{DIGEST.hex}", note)
     with pytest.raises(FailedError) as refused:
         store.open_blob(DIGEST)
     assert refused.value.code == "s3-damaged"
@@ -120,17 +127,16 @@ def test_a_bucket_of_another_store_is_refused_and_nothing_is_called_missing(
 ) -> None:
     store = make_s3_blobs(s3_place, blobs)
     put(store, RAW, DIGEST)
-    mark = s3.file_of(s3_place, "lockgate-store")
     for other in (b"lockgate store 1\n" + b"6" * 32 + b"\n", b"", b"\xff" * 9000):
-        mark.write_bytes(other)
+        exchange(s3_place, "lockgate-store", other)
         for ask in (store.claim, store.require_here, lambda: store.has_blob(Digest.of(b"never"))):
             with pytest.raises(FailedError) as refused:
                 ask()
             assert refused.value.code == "s3-away"
-    mark.unlink()
+    make_bucket(s3_place).remove("lockgate-store")
     with pytest.raises(FailedError):  # there are blobs, and no mark: it is not made
         store.claim()
-    assert not mark.exists()
+    assert "lockgate-store" not in objects(s3_place)
 
 
 def wrong(s3: S3Server, where: S3Place) -> dict[str, tuple[S3Place, S3Credentials]]:
@@ -227,13 +233,11 @@ def test_a_server_that_says_done_and_keeps_other_bytes_is_found_out(
 def test_a_blob_that_is_put_over_while_it_is_read_is_an_error_and_no_mixture(
     s3: S3Server, s3_place: S3Place, blobs: BlobStore
 ) -> None:
-    from appliance.store.s3.bucket import Bucket
-
     store = make_s3_blobs(s3_place, blobs)
     put(store, RAW, DIGEST)
     with store.open_blob(DIGEST) as file:
         file.read(10)
-        Bucket(s3_place, CREDENTIALS).put_over(f"blobs/sha256/{DIGEST.hex}", RAW[::-1], len(RAW))
+        exchange(s3_place, f"blobs/sha256/{DIGEST.hex}", RAW[::-1])
         file.seek(2 * MIB + 1)
         with pytest.raises(FailedError):
             file.read(10)
@@ -296,3 +300,59 @@ print((most - before) // 1024)
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert int(done.stdout) < 40
+
+
+@pytest.mark.parametrize("single", [limits.S3_SINGLE_PUT, MIB], ids=["whole", "parts"])
+def test_a_collected_blob_waits_in_a_grave_and_comes_back_or_goes_for_good(
+    s3_place: S3Place, blobs: BlobStore, single: int
+) -> None:
+    store, yard = make_s3_blobs(s3_place, blobs, single_put=single), make_graveyard(s3_place)
+    put(store, RAW, DIGEST)
+    for grave in GRAVES:
+        yard.bury([DIGEST, Digest.of(b"never")], grave)
+        assert (store.has_blob(DIGEST), list(yard.buried(grave))) == (False, [Buried(grave, DIGEST, len(RAW))])
+        file, found = yard.open_buried(DIGEST)
+        with file:
+            assert (file.read(), found) == (RAW, grave)
+        yard.give_back(DIGEST, grave)
+        with store.open_blob(DIGEST) as file:
+            assert file.read() == RAW
+        assert list(yard.buried(grave)) == []
+    yard.bury([DIGEST], GRAVES[0])
+    put(store, RAW, DIGEST)  # it came again meanwhile: the grave's is another copy
+    yard.remove(Buried(GRAVES[0], DIGEST, len(RAW)))
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+    yard.bury([DIGEST], GRAVES[1])
+    yard.remove(Buried(GRAVES[1], DIGEST, len(RAW)))
+    assert objects(s3_place) == ["lockgate-store"]
+    with pytest.raises(NotFoundError):
+        yard.open_buried(DIGEST)
+
+
+@pytest.mark.parametrize("single", [limits.S3_SINGLE_PUT, MIB], ids=["whole", "parts"])
+def test_a_move_that_was_cut_off_after_its_copy_is_ended_by_the_next_one_and_loses_nothing(
+    s3_place: S3Place, blobs: BlobStore, single: int
+) -> None:
+    store, bucket = make_s3_blobs(s3_place, blobs, single_put=single), make_bucket(s3_place)
+    yard = make_graveyard(s3_place)
+    put(store, RAW, DIGEST)
+    key = blob_key(DIGEST) if single > len(RAW) else note_key(DIGEST)
+    bucket.copy(key, grave_key(GRAVES[0], key))
+    yard.remove(Buried(GRAVES[0], DIGEST, len(RAW)))  # the copy alone: the blob is still shown
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+    bucket.copy(key, grave_key(GRAVES[0], key))
+    yard.bury([DIGEST], GRAVES[0])
+    assert (yard.graves(), store.has_blob(DIGEST)) == (GRAVES[:1], False)
+    yard.give_back(DIGEST, GRAVES[0])
+    with store.open_blob(DIGEST) as file:
+        assert file.read() == RAW
+
+
+def test_what_is_no_grave_and_no_blob_in_one_is_passed_over(s3_place: S3Place) -> None:
+    bucket = make_bucket(s3_place)
+    for name in ("graveyard/notes/x", f"graveyard/{GRAVES[0]}/x", f"graveyard/{GRAVES[0]}/blobs-sha256-0"):
+        bucket.put_new(name, b"x", 1)
+    yard = make_graveyard(s3_place)
+    assert (yard.graves(), list(yard.buried(GRAVES[0]))) == (GRAVES[:1], [])

@@ -142,6 +142,12 @@ class Bucket:
                 for found in page:
                     yield str(found["path"]), int(found["size"])
 
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder."""
+        with self._named(f"listing {folder}"):
+            found = obstore.list_with_delimiter(self._store, folder)["common_prefixes"]
+            return [path.rstrip("/").rpartition("/")[2] for path in found]
+
     def copy(self, key: str, to: str) -> None:
         """Copy an object of `limits.S3_SINGLE_PUT` bytes at most on the server's side, over what may be there."""
         with self._named(f"copying {key}"):

@@ -89,6 +89,11 @@ def digest_of(key: str) -> Digest | None:
     return Digest(algorithm, hexadecimal)
 
 
+def is_grave(name: str) -> bool:
+    """Whether a folder of the graveyard is a grave: a time."""
+    return _GRAVE.match(name) is not None
+
+
 def grave_key(grave: str, key: str) -> str:
     """Where the object of a blob's key (`blob_key`, `note_key`) lies in a grave (a time like 2026-11-30T220400Z)."""
     return f"{GRAVEYARD}/{grave}/{key.replace('/', '-')}"
@@ -99,4 +104,4 @@ def buried_as(key: str) -> tuple[str, str] | None:
     folder, _, rest = key.partition("/")
     grave, _, name = rest.partition("/")
     blob = name.replace("-", "/")
-    return (grave, blob) if folder == GRAVEYARD and _GRAVE.match(grave) and digest_of(blob) is not None else None
+    return (grave, blob) if folder == GRAVEYARD and is_grave(grave) and digest_of(blob) is not None else None

@@ -1,0 +1,112 @@
+"""Where collected blobs of a bucket wait before they are removed for good: `graveyard/<time>/…`, copied on the server's
+side. Of a blob in parts its note goes there, and the parts stay where they are.
+
+Buckets know no rename: a blob is copied, the copy is looked for, and the first one is removed. A crash between leaves
+both, which the next call for the same grave ends.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from appliance.limits import store as limits
+from appliance.store.graveyard import Buried
+from appliance.store.s3.bucket import Bucket
+from appliance.store.s3.faults import S3DamagedError, S3Error
+from appliance.store.s3.keys import GRAVEYARD, Note, blob_key, buried_as, digest_of, grave_key, is_grave, note_key
+from appliance.store.s3.reading import BlobStream
+from bundles.errors import MalformedError, NotFoundError
+from bundles.oci.digest import Digest
+
+
+class BucketGraveyard:
+    """The graveyard in a station's part of a bucket. The caller knows that the bucket is the station's
+    (`S3Blobs.require_here`) and holds the store's gate. A grave is a time like 2026-11-30T220400Z.
+
+    Every call blocks and raises S3Error.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def bury(self, digests: Iterable[Digest], grave: str) -> None:
+        """Move blobs that no row names any more into a grave; durable on return. A blob that is not held is passed
+        over."""
+        for digest in digests:
+            for key in (blob_key(digest), note_key(digest)):
+                self._move(key, grave_key(grave, key))
+
+    def graves(self) -> list[str]:
+        """The graves' names, oldest first."""
+        return sorted(filter(is_grave, self._bucket.folders(GRAVEYARD)))
+
+    def buried(self, grave: str) -> Iterator[Buried]:
+        """What lies in a grave, in no order; a blob in parts with the size of its parts."""
+        for key, size in self._bucket.keys(f"{GRAVEYARD}/{grave}"):
+            found = buried_as(key)
+            digest = digest_of(found[1]) if found else None
+            if found is None or digest is None:
+                continue
+            note = self._note(key) if found[1] == note_key(digest) else None
+            yield Buried(grave, digest, note.size if note else size)
+
+    def open_buried(self, digest: Digest) -> tuple[BinaryIO, str]:
+        """The newest copy of a collected blob, compared with its digest as it is read to its end, and the grave that
+        it lies in. Raises NotFoundError."""
+        for grave in reversed(self.graves()):
+            key = grave_key(grave, blob_key(digest))
+            opened = self._bucket.open(key)
+            if opened is None and (note := self._note(grave_key(grave, note_key(digest)))) is not None:
+                key = note.key(digest)
+                opened = self._bucket.open(key)
+                if opened is None:
+                    raise S3DamagedError(digest, self._bucket.place, "its note is there, and no bytes")
+            if opened is not None:
+                stream = BlobStream(self._bucket, key, digest, opened)
+                return io.BufferedReader(stream, limits.S3_PIECE), grave
+        raise NotFoundError("no such blob", thing=str(digest))
+
+    def give_back(self, digest: Digest, grave: str) -> None:
+        """Give a collected blob, which `open_buried` found there and the caller has read, its place again; durable on
+        return. Harmless where it is not in the grave."""
+        for key in (blob_key(digest), note_key(digest)):
+            self._move(grave_key(grave, key), key)
+
+    def remove(self, buried: Buried) -> None:
+        """Remove a collected blob for good, and its parts, unless they are a blob's again. Harmless where it was given
+        back."""
+        digest = buried.digest
+        key = grave_key(buried.grave, note_key(digest))
+        note = self._note(key)
+        self._bucket.remove(grave_key(buried.grave, blob_key(digest)))
+        self._bucket.remove(key)
+        if note is not None and not any(note == other for other in self._named(digest)):
+            self._bucket.remove(note.key(digest))
+
+    def _named(self, digest: Digest) -> Iterator[Note | None]:
+        """The notes of a blob that is left: its own, and those of other graves."""
+        yield self._note(note_key(digest))
+        for grave in self.graves():
+            yield self._note(grave_key(grave, note_key(digest)))
+
+    def _note(self, key: str) -> Note | None:
+        """The note at a key; None where there is none, or something else."""
+        raw = self._bucket.read_note(key)
+        try:
+            return None if raw is None else Note.read(raw)
+        except MalformedError:
+            return None
+
+    def _move(self, key: str, to: str) -> None:
+        size = self._bucket.size(key)
+        if size is None:
+            return
+        self._bucket.copy(key, to)
+        if self._bucket.size(to) != size:
+            raise S3Error(
+                "a copy in the bucket is not there", thing=f"{to} ({self._bucket.place.url})",
+                remedy="look at the server's log; nothing was removed", code="s3-not-shown",
+            )  # fmt: skip
+        self._bucket.remove(key)
