@@ -26,11 +26,12 @@ from appliance.diode import datagrams, session
 from appliance.diode.arrival import Arrival, is_delivered, read_head
 from appliance.diode.coding import Coder
 from appliance.diode.folder import open_unfinished, transfers
+from appliance.diode.room import require_room
 from appliance.diode.session import Session
 from appliance.diode.standing import COUNTED
 from appliance.diode.telling import Fewer
 from appliance.limits import diode as limits
-from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, RefusedError
+from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.io.display import some
 from bundles.io.files import os_failure
 from bundles.signing.trust import TrustFolder
@@ -196,13 +197,7 @@ class Receiver:
                 remedy="take it away, and have the bundle sent again",
             )  # fmt: skip
         self._make_way(found.site)
-        free = shutil.disk_usage(self.drop).free
-        unfinished = sum(one.session.size - one.done_bytes for one in self.arrivals.values())
-        if found.size + found.size // 50 + unfinished + limits.DIODE_ROOM > free:
-            raise NoSpaceError(
-                "no room for the bundle", thing=f"{found.bundle}, {found.size} bytes of {free}",
-                remedy="make room on the disk of the drop folder, and have it sent again",
-            )  # fmt: skip
+        require_room(self.drop, found, self.arrivals.values(), self._trust(), clock.now())
         folder = self._folder / found.transfer
         try:
             arrival = Arrival.begin(folder, head, found)

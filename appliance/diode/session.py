@@ -40,7 +40,8 @@ SIZE: Final = 1 << 40
 _NODES: Final = 64
 _FRONT: Final = struct.Struct(">8sI")
 _HEX: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
-_BUNDLE: Final = re.compile(r"([a-z0-9-]{1,32})\.([a-z0-9-]{1,32})-[0-9]{6}\Z")
+BUNDLE: Final = re.compile(r"([a-z0-9-]{1,32})\.([a-z0-9-]{1,32})-[0-9]{6}\Z")
+"""The name of a bundle's folder, with its source and its destination."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,7 +130,7 @@ def _check(session: Session) -> None:
     check_site(session.site)
     check_time(session.created, "created")
     Digest.parse(session.digest)
-    match = _BUNDLE.match(session.bundle)
+    match = BUNDLE.match(session.bundle)
     if match is None or match[1] != session.site:
         raise MalformedError("a bundle that is not the sending site's", thing=repr(session.bundle)[:80])
     for text, length in ((session.number, 32), (session.salt, 64), (session.table, 64)):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,6 +203,47 @@ def test_one_site_keeps_no_other_from_sending(tmp_path: Path, monkeypatch: pytes
         feed(receiver, session.pieces(taken, b"", 4096))
         feed(receiver, sent[20:])
         assert files_of(bravo.drop / BUNDLE) == files_of(alpha.folder)
+
+
+def test_no_site_reserves_or_fills_the_room_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what would be free without its own: what is coming, and what was delivered and lies there."""
+    monkeypatch.setattr(limits, "DIODE_ROOM", 0)
+    free = 10_000_000
+    drops = []
+
+    def usage(path: object) -> SimpleNamespace:
+        taken = sum(512 * file.lstat().st_blocks for drop in drops for file in drop.rglob("*") if file.is_file())
+        return SimpleNamespace(free=free - taken)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    bravo, keys = Bravo(tmp_path / "bravo"), {site: create_private() for site in ("alpha", "mallory")}
+    drops.append(bravo.drop)
+    bravo.pin(keys["mallory"], site="mallory")
+
+    def sending(site: str, size: int, number: int) -> Alpha:
+        name = f"{site}.bravo-{number:06d}"
+        return Alpha(tmp_path / "sent" / name, key=keys[site], size=size, bundle=name, site=site)
+
+    def announce(site: str, size: int, number: int) -> str:
+        outgoing = sending(site, size, number).outgoing()
+        feed(receiver, session.pieces(outgoing.head, b"", 4096))
+        return "taken" if outgoing.session.transfer in receiver.arrivals else bravo.said[-1]
+
+    with bravo.receiving() as receiver:
+        assert announce("mallory", 6_000_000, 1) == "taken", "it is the only one that sends"
+        bravo.pin(keys["alpha"])
+        assert "leave no room for other sites" in announce("mallory", 1_000_000, 2)
+        assert announce("alpha", 1_500_000, 1) == "taken"
+        assert "leave no room for other sites" in announce("alpha", 1_000_000, 2)
+        for one in list(receiver.arrivals.values()):
+            receiver._drop(one)
+        feed(receiver, (alpha := sending("mallory", 3_000_000, 3)).sent(alpha.outgoing()))
+        assert (bravo.drop / "mallory.bravo-000003").is_dir()
+        assert "leave no room for other sites" in announce("mallory", 3_000_000, 4)
+        assert announce("alpha", 3_000_000, 4) == "taken"
+        shutil.rmtree(bravo.drop / "mallory.bravo-000003")
+        (bravo.drop / "mallory.bravo-000007").symlink_to(tmp_path)
+        assert announce("mallory", 3_000_000, 5) == "taken"
 
 
 def test_a_head_that_was_refused_counts_once_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
