@@ -18,7 +18,7 @@ from appliance.archives.findings import RuleFindings
 from appliance.archives.tar_stream import Member
 from appliance.content_rules.file_types import type_of
 from appliance.content_rules.registry import Ruled, RuleSet
-from appliance.content_rules.rule import Entry, File, Finding, Look, Outline, Rule
+from appliance.content_rules.rule import Entry, File, Finding, ImageFacts, Look, Outline, Rule
 from appliance.content_rules.size_rules import cache_of
 from appliance.limits import archives as archives_limits
 from appliance.limits import content_rules as limits
@@ -61,14 +61,20 @@ def keep(rule: RuleLook, finding: Finding, salt: bytes, of: str) -> None:
     rule.found.add(**what)
 
 
+def now(found: RuleFindings, at: str) -> RuleFindings:
+    """The findings that hold at a time: an image grows old without anybody looking at it."""
+    held = [one for one in found.listed if one.get("since", "") <= at]
+    return RuleFindings(found.count - (len(found.listed) - len(held)), found.size, held)
+
+
 class BlobWatch:
     """Watches a walk (appliance.malware.port.Watch). Of one thread."""
 
     def __init__(self, rules: RuleSet, salt: bytes) -> None:
         self._salt, self.look = salt, BlobLook()
-        self._entries, self._files, self._unseen, self._layers = (
+        self._entries, self._files, self._unseen, self._layers, self._images = (
             [one for one in rules.rules.values() if _overrides(one, hook)]
-            for hook in ("entry", "begin", "unseen", "layer")
+            for hook in ("entry", "begin", "unseen", "layer", "image")
         )
         self.look.rules = {name: RuleLook() for name in rules.rules}
         self._spent = dict.fromkeys(rules.rules, 0.0)
@@ -101,6 +107,12 @@ class BlobWatch:
         """Nobody could walk through the blob: no rule has looked into it."""
         for one in self.look.rules.values():
             one.unlooked = one.unlooked or reason
+
+    def image(self, image: ImageFacts) -> None:
+        """A whole image, which is no blob."""
+        self._is_ended = True
+        for one in self._images:
+            self.ask(one, one.rule.image, image)
 
     def end(self) -> BlobLook:
         """The blob came to its end."""

@@ -14,8 +14,9 @@ from appliance.content_rules.file_types import TYPES, type_of
 from appliance.content_rules.registry import BUILT_IN, rule_set
 from appliance.content_rules.rule import Outline
 from appliance.content_rules.size_rules import DeletedFiles
+from appliance.content_rules.watching import BlobWatch, now
 from bundles.errors import UsageError
-from tests.content_rules.looking import KEY_PEM, entry, found, image_facts, look, tar
+from tests.content_rules.looking import KEY_PEM, SALT, entry, found, image_facts, look, tar
 
 ELF = b"\x7fELF\x02\x01\x01" + bytes(57)
 MIB = 1024 * 1024
@@ -83,6 +84,53 @@ def test_deleted_files_are_those_of_the_layers_beneath() -> None:
     (one,) = rule.image(image_facts(layers=layers))
     assert (one.size, one.path) == (5 * MIB, "tmp/x/b")
     assert not list(rule.image(image_facts(layers=[layers[0], None])))
+
+
+AT = "2026-06-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "facts", "expected"),
+    [
+        ("media-type", {}, {"media_types": ["a/b"]}, []),
+        ("media-type", {"allow": ["a/*"]}, {"media_types": ["a/b", "c/d", "c/d"]}, ["c/d"]),
+        ("base-image", {}, {"annotations": {"org.opencontainers.image.base.name": "debian:12"}},
+         ["debian:12 without a digest"]),
+        ("base-image", {}, {"annotations": {"org.opencontainers.image.base.name": f"d@sha256:{'a' * 64}"}}, []),
+        ("base-image", {}, {"annotations": {"org.opencontainers.image.base.name": "d:1",
+                                            "org.opencontainers.image.base.digest": f"sha256:{'a' * 64}"}}, []),
+        ("base-image", {}, {}, []),
+        ("base-image", {"required": True}, {}, ["no base image is named"]),
+        ("base-image", {"required": True}, {"runs": False}, []),
+        ("image-age", {}, {"config": {}}, []),
+        ("image-age", {"days": 30}, {"config": {"created": "2026-05-20T01:02:03.5Z"}}, []),
+        ("image-age", {"days": 30}, {"config": {"created": "2026-04-20T01:02:03Z"}},
+         ["of 2026-04-20; at most 30 days"]),
+        ("image-age", {"days": 30}, {"config": {"created": "1970-01-01T00:00:00Z"}},
+         ["it does not say when it was made"]),
+        ("image-age", {"days": 30}, {"config": {"created": ["x"]}}, ["it does not say when it was made"]),
+        ("image-age", {"days": 30}, {"config": {"created": "2027-01-01T00:00:00Z"}},
+         ["it says that it was made later than now: 2027-01-01T00:00:00Z"]),
+        ("base-age", {"days": 90}, {"config": {"history": [{"created": "2025-01-01T00:00:00Z"}]}},
+         ["of 2025-01-01; at most 90 days"]),
+        ("base-age", {"days": 90}, {"config": {"history": "no list"}}, ["it does not say when it was made"]),
+        ("base-age", {"days": 90}, {"config": {"history": [{"created": "2026-05-01T00:00:00Z"}]}}, []),
+    ],
+)  # fmt: skip
+def test_a_rule_about_images(name: str, settings: dict[str, Any], facts: dict[str, Any], expected: list[str]) -> None:
+    rules = rule_set([(name, settings)])
+    watch = BlobWatch(rules, SALT)
+    watch.image(image_facts(**facts))
+    seen = watch.end().rules[name]
+    assert not seen.unlooked
+    assert [one["what"] for one in now(seen.found, AT).listed] == expected
+
+
+def test_an_image_grows_old_without_a_look() -> None:
+    watch = BlobWatch(rule_set([("image-age", {"days": 30})]), SALT)
+    watch.image(image_facts(config={"created": "2026-05-20T00:00:00Z"}))
+    found = watch.end().rules["image-age"].found
+    assert (now(found, "2026-06-18T23:59:59Z").count, now(found, "2026-06-19T00:00:00Z").count) == (0, 1)
 
 
 def test_what_a_layer_takes_away_is_in_its_outline() -> None:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from appliance.content_rules.watching import BlobWatch
+from appliance import clock
+from appliance.content_rules.image_facts import image_look
+from appliance.content_rules.watching import BlobWatch, now
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.port import Listing, Subject
 from appliance.limits import malware as limits
@@ -52,29 +54,40 @@ def inspect(subject: Subject) -> Section:
         subject.looked[digest] = watch.end()
 
     at_once(look_at, [digest for digest in places if digest not in subject.looked], _LANES)
-    return _section(subject, places)
+    whole = dict[Digest, Checked]()
+    for checked in subject.checked:
+        if not checked.manifest.is_index:
+            whole.setdefault(Digest.parse(checked.artifact.digest), checked)
+    for digest, checked in whole.items():
+        known = [subject.looked.get(layer.digest) for layer in checked.manifest.layers]
+        outlines = [None if one is None else one.outline for one in known]
+        subject.looked[digest] = image_look(
+            subject.rules, subject.salt, subject.blobs, checked.manifest, outlines, clock.now()
+        )
+    return _section(subject, {digest: one for digest, (one, _) in places.items()} | whole, len(places))
 
 
-def _section(subject: Subject, places: Mapping[Digest, tuple[Checked, Descriptor]]) -> Section:
+def _section(subject: Subject, places: Mapping[Digest, Checked], blobs: int) -> Section:
     listings = {name: Listing[Any](name) for name in (*RULES, _NOTES)}
     findings, unlooked, notes = listings.values()
-    counts = dict[str, int]()
+    counts, at = dict[str, int](), clock.now()
     for one in subject.rules.rules.values():
         if one.id in _ELSEWHERE:
             continue
         listing = notes if one.rule.severity in _NOTED else findings
         listed = 0
-        for digest, (checked, _) in places.items():
+        for digest, checked in places.items():
             where = {"image": checked.name, "layer": str(digest), "rule": one.id}
             look = subject.looked[digest].rules[one.id]
+            found = now(look.found, at)
             if look.unlooked:
                 unlooked.add(where | {"reason": look.unlooked})
-            for found in look.found.listed[: max(0, _EACH - listed)]:
-                listing.add(where | {"severity": one.rule.severity} | found)
-            kept = min(len(look.found.listed), max(0, _EACH - listed))
-            listed += kept
-            listing.count += look.found.count - kept
-            counts[one.id] = counts.get(one.id, 0) + look.found.count
+            kept = found.listed[: max(0, _EACH - listed)]
+            for each in kept:
+                listing.add(where | {"severity": one.rule.severity} | each)
+            listed += len(kept)
+            listing.count += found.count - len(kept)
+            counts[one.id] = counts.get(one.id, 0) + found.count
     said = [f"{count} {name}" for name, count in counts.items() if count]
     said += [f"{some(len(unlooked), 'look')} not made, which is not clean"] if len(unlooked) else []
     failed = len(unlooked) or len(findings)
@@ -82,7 +95,7 @@ def _section(subject: Subject, places: Mapping[Digest, tuple[Checked, Descriptor
     return Section(
         inspector="content",
         outcome="fail" if failed else "note" if len(notes) else "ok",
-        summary=f"{some(len(places), 'blob')} held against {some(len(subject.rules.rules), 'content rule')}:"
+        summary=f"{some(blobs, 'blob')} held against {some(len(subject.rules.rules), 'content rule')}:"
         f" {', '.join(said) or 'nothing found'}",
         details={"rules": {one.id: one.identity for one in subject.rules.rules.values()}, **details},
     )
