@@ -41,9 +41,10 @@ $(VENV)/.compiled: $(STAMP) $(shell find appliance bundles tui tests -name '*.py
 test: $(STAMP) $(VENV)/.compiled
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long and not postgres and not s3"
 
-# The tests of the store on the second engine, a real PostgreSQL, and over a bucket of a real S3 server: a minute.
+# The tests of the store and of whole stations on the second engine, a real PostgreSQL, and over a bucket of a real S3
+# server: a minute.
 test-engines: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "(postgres or s3) and not long" tests/store
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(postgres or s3) and not long" tests/store tests/postgres
 
 # What to run after each change: a minute. UNIT are the folders whose tests start no station.
 UNIT := bundles bundles_oci signing store verify vectors outgoing

@@ -9,6 +9,7 @@ from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy, person
 from appliance.store.database import open_reader
 from appliance.store.reads.accounts import Accounts
+from appliance.store.whereabouts import is_made
 from bundles.people import forms, gather
 from bundles.signing.trust import TrustRecord
 
@@ -17,7 +18,7 @@ def people_behind(paths: StationPaths, signers: Iterable[TrustRecord]) -> int:
     """How many distinct people own these keys, by any name that they have here. The station need not run."""
     signers = list(signers)
     holders: dict[str, str | None] = {}
-    if paths.database.exists():
+    if is_made(paths.database):
         with closing(open_reader(paths.database)) as reader:
             holders = {one.keyid: Accounts(reader).holder_of(one.keyid) for one in signers}
     policy = load_policy(paths.approvals)

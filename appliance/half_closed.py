@@ -14,12 +14,13 @@ from appliance.settings.station import Config
 from appliance.store.database import open_reader
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
+from appliance.store.whereabouts import is_elsewhere, is_made
 from bundles.errors import FailedError, UsageError
 
 
 def has_administrator(paths: StationPaths) -> bool:
     """Whether somebody who may log in is administrator here. Raises FailedError for a database that cannot be read."""
-    if not paths.database.is_file() or not paths.database.stat().st_size:
+    if not is_made(paths.database) or not (is_elsewhere(paths.database) or paths.database.stat().st_size):
         return False
     try:
         with closing(open_reader(paths.database)) as reader:

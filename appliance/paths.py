@@ -83,6 +83,11 @@ class StationPaths:
         return self.keys / "refresh.key"
 
     @property
+    def metadata_secret(self) -> Path:
+        """The password of the station's account in PostgreSQL (appliance.store.whereabouts); optional."""
+        return self.keys / "metadata.secret"
+
+    @property
     def tls(self) -> Path:
         """The site's own CA and the server's certificate: `ca.pem`, `ca.key`, `server.pem`, `server.key`."""
         return self.root / "tls"

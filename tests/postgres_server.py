@@ -100,9 +100,14 @@ class PostgresServer:
 
     def new_database(self, options: str = f"TEMPLATE {_TEMPLATE}") -> str:
         """The conninfo of a new database; with this program's schema, unless `options` say another template."""
+        return self.conninfo(self.empty_database(options))
+
+    def empty_database(self, options: str = "TEMPLATE template0") -> str:
+        """The name of a new database, without a schema unless `options` say so; `amcheck` is in it."""
         name = f"test_{next(self._numbers)}"
         self.administer(f"CREATE DATABASE {name} {options}")
-        return self.conninfo(name)
+        self.administer("CREATE EXTENSION IF NOT EXISTS amcheck", name)
+        return name
 
 
 @contextlib.contextmanager

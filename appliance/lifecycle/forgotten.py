@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -22,11 +22,13 @@ from appliance.limits import lifecycle as limits
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store import commits
-from appliance.store.database_file import has_tables, held_commits, looked_at
+from appliance.store.database import open_reader
+from appliance.store.database_file import ANOTHER_COPY, has_tables, held_commits, looked_at
 from appliance.store.errors import DamagedEngineError, EngineError, UnavailableEngineError
 from appliance.store.ports import Reader
 from appliance.store.reads.links import is_shown
 from appliance.store.reads.outgoing import built_bundle
+from appliance.store.whereabouts import is_elsewhere, place_of
 from bundles.documents.audit_log import segments
 from bundles.errors import FailedError, RefusedError
 from bundles.io.display import some
@@ -62,6 +64,8 @@ def look(paths: StationPaths) -> Forgotten | None:
     Raises FailedError where the disk gives no answer.
     """
     database = paths.database
+    if is_elsewhere(database):
+        return _look_elsewhere(paths)
     with failures_named(database, "the metadata cannot be read"):
         there = database.is_file() and database.stat().st_size > 0
         promised, mark = commits.promised(database), commits.promised_mark(database)
@@ -81,6 +85,15 @@ def look(paths: StationPaths) -> Forgotten | None:
         return Forgotten(f"the metadata is damaged: {error}", False)
 
 
+def _look_elsewhere(paths: StationPaths) -> Forgotten | None:
+    """As `look`, of a database whose server keeps its files: what the log and the last start's mark say. Raises
+    FailedError where the server is away, or the database is not the station's."""
+    with failures_named(paths.database, "the metadata cannot be read"):
+        mark = commits.promised_mark(paths.database)
+    with closing(open_reader(paths.database)) as reader:
+        return _behind(paths, reader, 0, mark, counted=False)
+
+
 def _behind(paths: StationPaths, reader: Reader, promised: int, mark: int, *, counted: bool) -> Forgotten | None:
     """As `look`, of a database that can be read. `promised` and `mark`: what stands beside it, where that is there
     (`counted`)."""
@@ -89,7 +102,7 @@ def _behind(paths: StationPaths, reader: Reader, promised: int, mark: int, *, co
     if held is not None and held < promised:
         what = f"the metadata went back by {some(promised - held, 'commit')}"
     elif not commits.knows(reader, mark):
-        what = "the metadata is another copy than the one that was written last"
+        what = ANOTHER_COPY
     if what:
         return Forgotten(what, True, tuple(islice(chain(bundles, _missing_links(paths, reader)), _NAMED)))
     if held is None or not promised:
@@ -110,12 +123,12 @@ def require_whole(paths: StationPaths, config: Config) -> None:
 
 def refused(paths: StationPaths, config: Config, found: Forgotten) -> RefusedError:
     """The refusal to work with a database that has forgotten something."""
-    if config.side == "inside":
+    if config.side == "inside" or is_elsewhere(paths.database):
         first = "" if found.usable else "put the newest copy of it back, then say so: "
         remedy = f"{first}lockgate restore --why TEXT -C {paths.root}"
     else:
         remedy = f"put its newest copy back, or restore what is known: lockgate rebuild -C {paths.root}"
-    return RefusedError(str(found), thing=str(paths.database), remedy=remedy)
+    return RefusedError(str(found), thing=place_of(paths.database), remedy=remedy)
 
 
 def accept(paths: StationPaths) -> None:

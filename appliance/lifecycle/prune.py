@@ -18,6 +18,7 @@ from appliance.paths import StationPaths
 from appliance.release_check.log_record import SUFFIX, make_record
 from appliance.settings.station import load_config
 from appliance.store.database import open_reader
+from appliance.store.whereabouts import is_made
 from bundles.documents.audit_cut import Cut
 from bundles.io.files import failures_named, make_folder, write_atomic
 
@@ -34,7 +35,7 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
         return 0, None
     with contextlib.ExitStack() as held:
         reader = None
-        if paths.database.exists():
+        if is_made(paths.database):
             reader = held.enter_context(contextlib.closing(open_reader(paths.database)))
         record, data = make_record(paths, config.site, reader, inside=config.side == "inside")
     keep_logged(paths.root)

@@ -51,6 +51,12 @@ POSTGRES_CONNECT: Final = 5
 POSTGRES_PREPARED: Final = 500
 """Statements that a connection to PostgreSQL keeps prepared: the store has fewer than 700, few of them hot."""
 
+POSTGRES_TURN: Final = 5.0
+"""Seconds that a writer waits for the one before it to let go of the database."""
+
+METADATA_NOTE: Final = 4096
+"""Bytes of the note of where the metadata is, and of its password's file."""
+
 POSTGRES_ASKED: Final = 10.0
 """Seconds for which a server that went during a commit is asked what became of it."""
 

@@ -19,7 +19,9 @@ from appliance.settings.approvals import load_policy
 from appliance.settings.caches import Caches
 from appliance.settings.station import MEDIA_ROOTS, Config
 from appliance.store.database import open_reader
+from appliance.store.elsewhere import require_agreement
 from appliance.store.reads.caches import in_the_way
+from appliance.store.whereabouts import is_made
 from appliance.syslog.sending import context_of
 from appliance.upstreams.upstream import Upstreams
 from appliance.webhooks.messages import require_usable
@@ -32,6 +34,7 @@ def require_startable(paths: StationPaths, config: Config, listen: str) -> None:
     """Go on only where the settings can be those of this station and system, whatever becomes of the rest. Raises
     UsageError naming the key, the value and what to write."""
     require_made_so(paths, config)
+    require_agreement(paths.database, config.metadata.url)
     socket_group(config)
     _require_apart(config, listen)
 
@@ -41,6 +44,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
     syft binary that is named is read, and so are the certificates of registries."""
     asked: tuple[Callable[[], object], ...] = (
         lambda: require_made_so(paths, config),
+        lambda: require_agreement(paths.database, config.metadata.url),
         lambda: socket_group(config),
         lambda: _require_apart(config, config.listen),
         lambda: require_loopback(config, split_listen(config.listen)[0]),
@@ -74,7 +78,7 @@ def _raised(asked: tuple[Callable[[], object], ...]) -> Iterator[LockgateError]:
 def require_apart_from_caches(paths: StationPaths, config: Config) -> None:
     """Nothing but what caches brought stands where they put it. Raises UsageError."""
     prefixes = Caches(config.caches).prefixes
-    if not prefixes or not paths.database.is_file():
+    if not prefixes or not is_made(paths.database):
         return
     with contextlib.closing(open_reader(paths.database)) as reader:
         found = in_the_way(reader, prefixes)

@@ -38,9 +38,11 @@ from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
 from appliance.station import note_listening, station_lock
 from appliance.store.database import open_reader
+from appliance.store.elsewhere import go_elsewhere, require_agreement
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reserve import Reserve
+from appliance.store.whereabouts import is_made
 from appliance.tracing.files import clear
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.io.display import safe, some
@@ -60,7 +62,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     os.chdir(start.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
     require_startable(paths, config, listen or config.listen)
-    _warn_of_keys(paths)
+    _prepare(paths, config)
     reserve, starting = Reserve(paths.reserve), SharedFlag()
     starting.set()
     reserve.make_room(limits.RESERVE_START, starts=True)
@@ -130,6 +132,14 @@ def _work(
     worker.run(root, listener, ready, measures, slots.keep_filed, number)
 
 
+def _prepare(paths: StationPaths, config: Config) -> None:
+    """Take up where the metadata is now, where that was moved as a whole, and warn of keys that others can read."""
+    if require_agreement(paths.database, config.metadata.url):
+        with station_lock(paths):
+            go_elsewhere(paths.database, config.metadata.url)
+    _warn_of_keys(paths)
+
+
 def _warn_of_keys(paths: StationPaths) -> None:
     """A line on stderr for each private key of the station whose file is open to other accounts."""
     for file in sorted([*paths.keys.glob("*.pem"), *paths.tls.glob("*.key")]):
@@ -170,7 +180,7 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
 
 def _check_open(host: str, paths: StationPaths, config: Config) -> None:
     """On loopback alone, and never a station that was made for two persons. Raises UsageError, RefusedError."""
-    if paths.database.is_file() and _somebody(paths):
+    if is_made(paths.database) and _somebody(paths):
         raise RefusedError(
             "a station with accounts is never opened: one person would release alone",
             thing=str(paths.config),
@@ -187,7 +197,7 @@ def _check_closed(config: Config, paths: StationPaths) -> None:
     """TLS can start, and somebody can log in. Raises UsageError, FailedError."""
     require_closed_whole(paths, config)
     server_context(config, paths)
-    if not paths.database.is_file() or not _somebody(paths):
+    if not is_made(paths.database) or not _somebody(paths):
         raise UsageError(
             "the station has no accounts yet",
             thing=config.site,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from appliance.settings.cache_form import wrong_caches
 from appliance.settings.directory import missing_in
 from appliance.settings.form import FORMS, WEBHOOK, is_network
-from appliance.settings.form_kinds import FILE, Form
+from appliance.settings.form_kinds import FILE, Form, without_password
 from appliance.settings.transfer_form import wrong_transfers
 from appliance.settings.workload_issuers import wrong_issuers
 from bundles.errors import MalformedError
@@ -237,5 +237,5 @@ def _quoted(name: str) -> str:
 
 def _written(value: Any) -> str:
     """A value about as the file has it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = without_password(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

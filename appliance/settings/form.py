@@ -23,6 +23,7 @@ from appliance.settings.cache_form import CACHES
 from appliance.settings.directory import DIRECTORY
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
 from appliance.settings.malware import MALWARE
+from appliance.settings.metadata import METADATA
 from appliance.settings.quarantine import QUARANTINE
 from appliance.settings.redirects import check_hosts
 from appliance.settings.traces import TRACES
@@ -151,6 +152,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "tls.clients": choice("off", "optional", "required"),
         "tls.client_ca": Form(f'{FILE.says}, or ""', text(lambda _: True)),
         "tls.minimum": choice("1.2", "1.3"),
+        **METADATA,
         "registry.push": _PATTERNS,
         "sbom.syft": Form('the whole path of a program, as "/opt/syft", or ""',
                           text(lambda value: value == "" or _is_path(value))),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bundles.errors import LockgateError
+
+_PASSWORD: Final = re.compile(r"(://[^/?#@:]*:)[^/?#]*(?=@)|([?&]password=)[^&]*")
+"""Where a URL has one (RFC 3986, section 3.2.1; libpq, 34.1.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ def texts(says: str, each: Callable[[Any], bool]) -> Form:
 def choice(*words: str) -> Form:
     """One of some words."""
     return Form(" or ".join(f'"{word}"' for word in words), lambda value: value in words)
+
+
+def without_password(value: str) -> str:
+    """A text as it is shown, where it may be a URL with a password in it."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}...", value)
 
 
 FLAG: Final = Form("true or false", lambda value: isinstance(value, bool))

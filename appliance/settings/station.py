@@ -18,6 +18,7 @@ from appliance.settings.drop_folders import DropFolderSettings
 from appliance.settings.faults import Fault, faults
 from appliance.settings.log import LogSettings
 from appliance.settings.malware import MalwareSettings
+from appliance.settings.metadata import MetadataSettings
 from appliance.settings.probe import ProbeSettings
 from appliance.settings.quarantine import QuarantineSettings
 from appliance.settings.redirects import CollectSettings
@@ -58,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     media_roots: list[str] = msgspec.field(default_factory=lambda: list(MEDIA_ROOTS))
     access: AccessSettings = AccessSettings()
     tls: TlsSettings = TlsSettings()
+    metadata: MetadataSettings = MetadataSettings()
     registry: RegistrySettings = RegistrySettings()
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
@@ -171,6 +173,11 @@ ca = "tls/ca.pem"
 clients = "off"
 client_ca = ""
 minimum = "1.2"
+
+[metadata]
+# The PostgreSQL database that has the metadata (docs/howto/scale-out.md); "": the file metadata.sqlite has it. It is
+# chosen when the station is made. A password is never written here.
+url = {metadata_url}
 
 [registry]
 # Repositories of an inside station that clients may push to and delete from, for example ["team/scratch/**"]. A
@@ -344,6 +351,7 @@ def save_config(path: Path, config: Config) -> None:
         "open": str(config.open).lower(),
         "sparse_indexes": str(config.sparse_indexes).lower(),
         "push": json.dumps(config.registry.push),
+        "metadata_url": json.dumps(config.metadata.url),
         "media_roots": json.dumps(config.media_roots),
         "syft": json.dumps(config.sbom.syft),
         "sha256": json.dumps(config.sbom.sha256),

@@ -10,12 +10,16 @@ from typing import Final
 from urllib.parse import quote
 
 from appliance.store import commits
-from appliance.store.errors import EngineError
+from appliance.store.elsewhere import source_of
+from appliance.store.engine import Source, engine_of
+from appliance.store.errors import DamagedEngineError, EngineError
 from appliance.store.placement import Placement
-from appliance.store.ports import Reader
+from appliance.store.ports import Connection, Reader
+from bundles.errors import LockgateError
 from bundles.io.display import some
 from bundles.io.files import sync_folder
 
+ANOTHER_COPY: Final = "the metadata is another copy than the one that was written last"
 _OTHER_BYTES: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_SHORT_READ})
 """No hiccup of a disk: a file that is no database, or shorter than what was written to it."""
 
@@ -36,16 +40,23 @@ def has_tables(reader: Reader) -> bool:
 
 
 def held_commits(path: Path) -> tuple[int, int]:
-    """The commits that a database holds, and the mark of the last start that it knows; 0 for one of an earlier version.
-    Raises EngineError."""
+    """The commits that a database holds, and the mark of the last start that it knows; 0 for one of an earlier version,
+    and for one elsewhere, which does not count them. Raises EngineError, FailedError."""
+    source = source_of(path)
+    if source is not None:
+        with closing(source.open_reader()) as elsewhere:
+            return 0, commits.last_mark(elsewhere)
     with closing(sqlite3.connect(path)) as reader:
         return commits.held(reader) or 0, commits.last_mark(reader)
 
 
 def exchanged(path: Path) -> str:
     """Why a database is not the one that was written last, "" where it is, or where nothing can be said. By a
-    connection of its own: what a longer one keeps in memory hides that other bytes were written over the file.
-    Blocking."""
+    connection of its own: what a longer one keeps in memory hides that other bytes were written over the file. Of a
+    database elsewhere: whether it knows the last start. Blocking."""
+    source = source_of(path)
+    if source is not None:
+        return _exchanged_elsewhere(path, source)
     try:
         promised, mark = commits.promised(path), commits.promised_mark(path)
         with looked_at(path) as reader:
@@ -53,7 +64,7 @@ def exchanged(path: Path) -> str:
             if held is not None and held < promised:
                 return f"the metadata went back by {some(promised - held, 'commit')}"
             if not commits.knows(reader, mark):
-                return "the metadata is another copy than the one that was written last"
+                return ANOTHER_COPY
     except EngineError as error:
         if getattr(error, "sqlite_errorcode", 0) in _OTHER_BYTES:
             return f"the metadata has other bytes than were written ({error})"
@@ -62,11 +73,23 @@ def exchanged(path: Path) -> str:
     return ""
 
 
-def structure_of(reader: Reader) -> str:
-    """`ok`, or the first damage in the structure of the database."""
+def _exchanged_elsewhere(path: Path, source: Source) -> str:
+    """As `exchanged`. A server that is away says nothing: whoever reads or writes meets that itself."""
     try:
+        mark = commits.promised_mark(path)
+        with closing(source.open_reader()) as reader:
+            return "" if commits.knows(reader, mark) else ANOTHER_COPY
+    except (EngineError, LockgateError, OSError):
+        return ""
+
+
+def structure_of(reader: Reader) -> str:
+    """`ok`, or the first damage in the structure of the database. Raises FailedError where that cannot be looked at."""
+    try:
+        if not isinstance(reader, sqlite3.Connection):
+            return next(engine_of(reader).damage(reader, 1), "ok")
         return str(reader.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.DatabaseError as error:
+    except DamagedEngineError as error:
         return str(error)
 
 
@@ -99,7 +122,7 @@ def come_to_rest(path: Path, promised: int, mark: int) -> int:
     return value
 
 
-def save(db: sqlite3.Connection, placement: Placement, database: Path, at: str) -> Path:
+def save(db: Connection, placement: Placement, database: Path, at: str) -> Path:
     """Write what an open connection holds to where a next start finds it, after its files were deleted or exchanged:
     into the database, where only its write-ahead log went; to the database's name, where that is free; else beside
     it. Where it lies. Raises EngineError, OSError."""
@@ -107,6 +130,7 @@ def save(db: sqlite3.Connection, placement: Placement, database: Path, at: str) 
         write_log_back(db)
         return database
     target = database.with_name(f"{database.name}.saved-{at}")
+    assert isinstance(db, sqlite3.Connection)  # noqa: S101  a database elsewhere loses no files here (Placement)
     with closing(sqlite3.connect(target)) as new:
         db.backup(new)
         new.execute("PRAGMA journal_mode = DELETE")

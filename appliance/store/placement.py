@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.store.whereabouts import is_elsewhere
+
 
 class Placement:
-    """Remembers the files of a database that was just opened. About 3 µs a look."""
+    """Remembers the files of a database that was just opened; one elsewhere has none here. About 3 µs a look."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._files = (database, database.with_name(f"{database.name}-wal"))
+        own = (database, database.with_name(f"{database.name}-wal"))
+        self._files = () if is_elsewhere(database) else own
         self._seen = {path: found for path in self._files if (found := _identity(path)) is not None}
 
     def lost(self) -> str:

@@ -10,9 +10,10 @@ import pytest
 
 from appliance import clock
 from appliance.store import own_code
-from appliance.store.database import in_memory, open_writer
+from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
 from appliance.store.reads.registry import Metadata
+from appliance.store.sqlite_file import in_memory
 from appliance.store.writer import LocalWriter, WriterService
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.registry import BumpEpoch

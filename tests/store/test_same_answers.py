@@ -25,12 +25,13 @@ import pytest
 
 from appliance import clock
 from appliance.store import reads, writes
-from appliance.store.database import blank_schema, open_writer
+from appliance.store.database import open_writer
 from appliance.store.engine import engine_of
 from appliance.store.errors import EngineError
 from appliance.store.ports import Connection, Reader
 from appliance.store.postgres.engine import PostgresEngine
 from appliance.store.reads.registry import Metadata
+from appliance.store.sqlite_file import blank_schema
 from appliance.store.writer import messages
 from appliance.store.writes.registry import ClientWrite
 from appliance.store.writes.write import Write

@@ -18,7 +18,14 @@ from appliance.store.postgres.dialect import translate
 from tests.postgres_server import PostgresServer
 from tests.store.test_store_alone import ROOT, STATEMENT, STORE
 
-SQLITES_OWN = {"database.py", "database_file.py", "sqlite_engine.py", "repair.py", "own_code.py", "reads/explained.py"}
+SQLITES_OWN = {
+    "sqlite_file.py",
+    "database_file.py",
+    "sqlite_engine.py",
+    "repair.py",
+    "own_code.py",
+    "reads/explained.py",
+}
 """Modules that know SQLite's file, or a private one."""
 
 LOCAL: dict[str, dict[str, str]] = {

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / "appliance" / "store"
 ENGINE = {
-    "database.py", "database_file.py", "errors.py", "rows.py", "reads/explained.py", "migrations/runner.py",
+    "sqlite_file.py", "database_file.py", "errors.py", "rows.py", "reads/explained.py", "migrations/runner.py",
 }  # fmt: skip
 """The modules that know SQLite: who opens files, names errors, adds functions and keeps a private file."""
 

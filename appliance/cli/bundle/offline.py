@@ -337,10 +337,11 @@ def _check_replay(station: Path, manifest: BundleManifest, digest: str) -> bool:
     from appliance.paths import StationPaths
     from appliance.store.database import open_reader
     from appliance.store.reads.intake import history
+    from appliance.store.whereabouts import is_made
     from bundles.decide.sequence import ledger_verdict
 
     database = StationPaths(station).database
-    if not database.exists():
+    if not is_made(database):
         return False
     with closing(open_reader(database)) as reader:
         ledger_verdict(history(reader, manifest.stream), manifest, digest)

@@ -50,10 +50,11 @@ def _recall(station: Path, keyid: str) -> Recall | None:
     from appliance.custody.recall import recall
     from appliance.paths import StationPaths
     from appliance.store.database import open_reader
+    from appliance.store.whereabouts import is_made
     from bundles.errors import NotFoundError
 
     paths = StationPaths(station)
-    if not paths.database.exists():
+    if not is_made(paths.database):
         return None
     with closing(open_reader(paths.database)) as reader:
         try:
@@ -146,9 +147,10 @@ def _holder(station: Path, keyid: str) -> str | None:
     from appliance.paths import StationPaths
     from appliance.store.database import open_reader
     from appliance.store.reads.accounts import Accounts
+    from appliance.store.whereabouts import is_made
 
     database = StationPaths(station).database
-    if not database.exists():
+    if not is_made(database):
         return None
     with closing(open_reader(database)) as reader:
         return Accounts(reader).holder_of(keyid)

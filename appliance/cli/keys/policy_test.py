@@ -148,11 +148,12 @@ def tester_on(paths: StationPaths) -> Iterator[Tester]:
     from appliance.image_signatures.tested import Tester
     from appliance.store.blobs import BlobStore
     from appliance.store.reads.registry import Metadata
+    from appliance.store.whereabouts import is_made
     from bundles.errors import UsageError
     from bundles.image_signatures.pins import Pins
     from bundles.signing.trust import TrustFolder
 
-    if not paths.database.exists():
+    if not is_made(paths.database):
         raise UsageError("the station holds nothing yet", thing=str(paths.root), remedy="start it: lockgate serve")
     with closing(Metadata(paths.database)) as metadata:
         pins = Pins.of(TrustFolder.load(paths.trust), clock.now())

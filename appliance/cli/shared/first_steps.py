@@ -45,7 +45,8 @@ def _submit(paths: StationPaths, name: str, full_name: str, hashed: str) -> None
     with contextlib.closing(open_writer(paths.database)) as database:
         write = FirstAdministrator(name=name, full_name=full_name, password=hashed, uid=None, at=clock.now())
         Guarded(LocalWriter(database)).submit(write)
-    paths.database.chmod(0o600)
+    if paths.database.is_file():
+        paths.database.chmod(0o600)
 
 
 class FirstSteps:

@@ -205,9 +205,10 @@ def export(root: Path | None, out: Path, as_json: bool) -> None:
 def _documents(paths: StationPaths) -> dict[str, bytes]:
     from appliance.custody.record import signed_documents
     from appliance.store.database import open_reader
+    from appliance.store.whereabouts import is_made
     from bundles.signing.trust import TrustFolder
 
-    if not paths.database.exists():
+    if not is_made(paths.database):
         return {}
     reader = open_reader(paths.database)
     try:

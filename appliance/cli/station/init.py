@@ -12,10 +12,11 @@ import click
 from appliance.audit.acts import Act
 from appliance.cli.people.user import password_option, read_password
 from appliance.cli.shared.context import json_option, show
-from bundles.errors import UsageError
+from bundles.errors import LockgateError, UsageError
 
 if TYPE_CHECKING:
     from appliance.paths import StationPaths
+    from appliance.store.whereabouts import Whereabouts
 
 
 @click.command()
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--name", "names", multiple=True, metavar="HOST", help="What clients call it by, for its certificate.")
 @click.option("--admin", metavar="NAME", help="Make the first administrator now, in the place of a one-time code.")
 @password_option
+@click.option("--metadata", "url", default="", metavar="URL", help="The empty PostgreSQL database for its metadata.")
 @json_option
 def init(
     root: Path,
@@ -35,6 +37,7 @@ def init(
     names: tuple[str, ...],
     admin: str | None,
     password_fd: int | None,
+    url: str,
     as_json: bool,
 ) -> None:
     """Make a station's data folder, config.toml and station keys.
@@ -50,10 +53,10 @@ def init(
     from appliance.audit.port import FileAudit
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
+    from appliance.settings.metadata import MetadataSettings
     from appliance.settings.station import Config, save_config
     from appliance.store.reserve import Reserve
-    from bundles.errors import FailedError, UsageError
-    from bundles.io.files import failures_named
+    from bundles.errors import FailedError
     from bundles.oci.reference import check_site
     from bundles.signing.keys import create_private, save_private
     from bundles.signing.pinning import init_trust
@@ -61,15 +64,10 @@ def init(
     paths = StationPaths(root.resolve())
     check_site(site)
     check_names(names)
+    _require_metadata(root, paths, url)
     password = _password(root, admin, password_fd, open_=open_)
-    with failures_named(root, "the station cannot be made"):
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
-        if len(list(root.iterdir())) > linked:
-            raise UsageError("the folder is not empty", thing=str(root), remedy="give a new one")
-        root.chmod(0o700)
-        for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
-            folder.mkdir(mode=0o700, exist_ok=linked)
+    linked = _make_folders(root, paths)
+    elsewhere = _elsewhere(paths, url, site, linked=linked)
     made = {name: create_private() for name in STATION_KEYS}
     keys = {name: key.public.keyid for name, key in made.items()}
     try:
@@ -77,7 +75,7 @@ def init(
             AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
         )
     except FailedError:
-        _take_back(paths, linked=linked)
+        _take_back(paths, linked=linked, elsewhere=elsewhere)
         raise
     init_trust(paths.trust, site)
     for name, key in made.items():
@@ -89,13 +87,54 @@ def init(
     if not open_:
         document["certificate"] = _make_certificate(paths, site, names)
         lines.append(f"its certificate is good until {document['certificate']}")
-    save_config(paths.config, Config(site=site, side=side, open=open_))
+    save_config(paths.config, Config(site=site, side=side, open=open_, metadata=MetadataSettings(url=url)))
     lines += _first_administrator(paths, document, admin, password)
     Reserve(paths.reserve).keep()
     document["next"] = steps = _next(paths, side, open_=open_, admin=admin)
     every = f"each role's way: lockgate guide -C {shlex.quote(str(paths.root))}"
     lines += [every, "next:", *(f"  {step}" for step in steps)]
     show(document, as_json, lambda: "\n".join(lines))
+
+
+def _require_metadata(root: Path, paths: StationPaths, url: str) -> None:
+    """A database for the metadata is named rightly and can be a new station's, asked before anything is made. Raises
+    UsageError, FailedError."""
+    from appliance.settings.metadata import check_url
+    from appliance.store.elsewhere import require_free
+
+    if url:
+        check_url(url)
+        _require_free(root)
+        require_free(paths.database, url)
+
+
+def _make_folders(root: Path, paths: StationPaths) -> bool:
+    """Make the folders; whether the one of the sockets was there as a link. Raises UsageError, FailedError."""
+    from bundles.io.files import failures_named
+
+    with failures_named(root, "the station cannot be made"):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
+        if len(list(root.iterdir())) > linked:
+            raise UsageError("the folder is not empty", thing=str(root), remedy="give a new one")
+        root.chmod(0o700)
+        for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
+            folder.mkdir(mode=0o700, exist_ok=linked)
+    return linked
+
+
+def _elsewhere(paths: StationPaths, url: str, site: str, *, linked: bool) -> Whereabouts | None:
+    """Make the metadata in the database that a URL names; None where it is to be in the folder. Raises LockgateError,
+    with the folder as it was."""
+    from appliance.store.elsewhere import make_elsewhere
+
+    if not url:
+        return None
+    try:
+        return make_elsewhere(paths.database, url, site)
+    except LockgateError:
+        _take_back(paths, linked=linked)
+        raise
 
 
 def _require_free(root: Path) -> None:
@@ -165,12 +204,15 @@ def _next(paths: StationPaths, side: str, *, open_: bool, admin: str | None) -> 
     return [first, f"lockgate serve {where}", last]
 
 
-def _take_back(paths: StationPaths, *, linked: bool) -> None:
+def _take_back(paths: StationPaths, *, linked: bool, elsewhere: Whereabouts | None = None) -> None:
     """Remove the folders of a station whose making could not be recorded: the next try finds the folder empty."""
     import shutil
 
+    from appliance.store.elsewhere import unmake_elsewhere
     from appliance.store.reserve import Reserve
 
+    if elsewhere is not None:
+        unmake_elsewhere(paths.database, elsewhere)
     for folder in (paths.keys, paths.store, paths.jobs, paths.audit, *(() if linked else (paths.run,))):
         shutil.rmtree(folder, ignore_errors=True)
     reserve = Reserve(paths.reserve)

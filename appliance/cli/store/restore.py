@@ -40,6 +40,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
     from appliance.station import station_lock
+    from appliance.store.whereabouts import is_made
     from bundles.errors import FailedError, UsageError
     from bundles.io.files import failures_named
 
@@ -62,7 +63,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     with station_lock(paths):
         found = look(paths)
         if found is not None and not found.usable:
-            what = "the copy's database is damaged" if paths.database.exists() else "the copy has no database"
+            what = "the copy's database is damaged" if is_made(paths.database) else "the copy has no database"
             raise FailedError(what, thing=found.what, remedy="put back an older copy")
         with recorded(paths.root, ACT, config.site, detail):
             streams = shut_imports(paths, actor(), at) if inside else enter_heads(paths, entered)

@@ -8,6 +8,7 @@ its own in `written`, and whoever inserts that row again waits for the first one
 
 from __future__ import annotations
 
+import functools
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,15 @@ from psycopg.types.string import StrDumper
 
 from appliance.limits import store as limits
 from appliance.store.postgres.dialect import translate
-from appliance.store.postgres.faults import PostgresConflictError, PostgresDamagedError, PostgresError, fault
+from appliance.store.postgres.faults import (
+    PostgresConflictError,
+    PostgresDamagedError,
+    PostgresError,
+    PostgresRefusedError,
+    fault,
+)
 from appliance.store.postgres.faults import PostgresLostCommitError as LostCommitError
+from appliance.store.postgres.refusals import went_back
 
 _OPEN: Final = frozenset({TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _ABORTED: Final = "25P02"
@@ -31,6 +39,15 @@ _RETRY: Final = 0.05
 """Seconds between two attempts to reach a server that is not there."""
 _KEPT: Final = 256
 """Rows of `written` that a connection leaves until it takes its own older ones away."""
+
+
+_SOON: Final[dict[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}
+"""A server of another machine that is gone without a word is noticed within seconds (libpq, 34.1.2)."""
 
 
 class _BoolDumper(Int8Dumper):
@@ -78,13 +95,14 @@ class PostgresConnection:
     Every method raises `appliance.store.errors.EngineError`.
     """
 
-    def __init__(self, conninfo: str, engine: Any, *, writes: bool) -> None:
-        """Raises EngineError where the server cannot be reached."""
+    def __init__(self, conninfo: str, engine: Any, *, writes: bool, password: str = "") -> None:
+        """Raises EngineError where the server cannot be reached, or the engine admits no connection to its database."""
         self.engine = engine
         self._conninfo, self._writes = conninfo, writes
+        self._further: dict[str, Any] = {**_SOON, "password": password} if password else _SOON
         self._handler: Callable[[], bool | None] | None = None
         self._repeat: PostgresError | None = None
-        self._writer, self._number = secrets.token_hex(16), 0
+        self._writer, self._number, self._confirmed = secrets.token_hex(16), 0, 0
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -97,6 +115,7 @@ class PostgresConnection:
                 prepare_threshold=1,
                 application_name="lockgate",
                 client_encoding="utf8",
+                **self._further,
             )
             made.prepared_max = limits.POSTGRES_PREPARED
             made.adapters.register_dumper(str, StrDumper)
@@ -110,7 +129,21 @@ class PostgresConnection:
                 made.execute("SET synchronous_commit = 'on'")
             else:
                 made.execute("SET default_transaction_read_only = on")
+        try:
+            self.engine.admit(functools.partial(_run, made), writes=self._writes)
+            if self._confirmed:
+                self._require_confirmed(made)
+        except BaseException:
+            made.close()
+            raise
         return made
+
+    def _require_confirmed(self, made: psycopg.Connection[Any]) -> None:
+        """Go on with a server that came back only where it has the last transaction that it confirmed: a standby that
+        took its place may lack it. Raises PostgresRefusedError."""
+        own = (self._writer, self._confirmed)
+        if _run(made, "SELECT 1 FROM written WHERE writer = $1 AND number = $2", own).fetchone() is None:
+            raise PostgresRefusedError(went_back())
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
         """As `Reader.execute`; the statement is one of the store's."""
@@ -172,6 +205,7 @@ class PostgresConnection:
             if not self._connection.closed:
                 raise
             self._ask(own, error)
+        self._confirmed = self._number
         if self._number % _KEPT == 0:
             with suppress(PostgresError):
                 self._forget()
@@ -231,6 +265,11 @@ class PostgresConnection:
             with suppress(PostgresError):
                 self.run("DELETE FROM written WHERE writer = $1", (self._writer,))
         self._connection.close()
+
+
+def _run(made: psycopg.Connection[Any], statement: str, parameters: Sequence[Any] = ()) -> Any:
+    with _faults():
+        return made.execute(statement, parameters or None)
 
 
 @contextmanager

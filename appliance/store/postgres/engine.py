@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.store.database import blank_schema
-from appliance.store.errors import EngineError
+from appliance.limits import store as limits
+from appliance.store.errors import ConflictEngineError, EngineError, UnavailableEngineError
 from appliance.store.migrations.runner import find_newer, identity, step_names, step_of
 from appliance.store.ports import Connection, Reader
 from appliance.store.postgres.connection import PostgresConnection
+from appliance.store.postgres.faults import PostgresRefusedError, is_missing
 from appliance.store.postgres.functions import FUNCTIONS
-from appliance.store.postgres.schema import define
+from appliance.store.postgres.refusals import another, another_writes, refusal, require
+from appliance.store.postgres.schema import define, trigger_names
+from appliance.store.sqlite_file import blank_schema
+from appliance.store.whereabouts import Whereabouts
 from bundles.errors import FailedError
 
-_OLDEST: Final = 150000
 _LOCK: Final = 0x6C6F636B67617465
 """Of the advisory lock that migrations take: "lockgate" in ASCII."""
-_DURABLE: Final = ("fsync", "full_page_writes")
+_WRITER: Final = _LOCK + 1
+"""Of the advisory lock that the one writer of a station holds."""
+_LOOK: Final = 0.05
+"""Seconds between two looks at a lock that another one holds."""
+Run = Callable[[str, Sequence[Any]], Any]
+"""Runs a statement in PostgreSQL's own words, with its parameters."""
 _OWN: Final = (
     "CREATE TABLE steps (name text PRIMARY KEY, applied timestamptz NOT NULL DEFAULT now())",
     # One row a transaction: how a commit whose answer was lost is found again.
     "CREATE TABLE written (writer text NOT NULL, number bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(),"
     " PRIMARY KEY (writer, number))",
+    # Whose database this is: one row.
+    "CREATE TABLE station (one bigint PRIMARY KEY CHECK (one = 1), id text NOT NULL, site text NOT NULL)",
 )
 """Tables that this engine has for itself."""
 
@@ -32,21 +43,24 @@ _OWN: Final = (
 class PostgresEngine:
     """As `Engine` and `Source`, for the database that `conninfo` names (libpq: a URL, or `key=value` words).
 
-    A password comes from the file that `passfile` names, never from a command's arguments.
+    With `station`, the database must be that station's, on each connection: another one is refused. `password` is kept
+    in memory; without one, libpq's own means count (a passfile, a certificate, the system account of a Unix socket).
     """
 
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+    def __init__(self, conninfo: str, station: Whereabouts | None = None, *, password: str = "") -> None:
+        self._conninfo, self._station, self._password = conninfo, station, password
 
     def open_writer(self) -> PostgresConnection:
-        """As Source.open_writer: migrated, and its transactions are SERIALIZABLE. Raises FailedError."""
+        """As Source.open_writer: migrated, and its transactions are SERIALIZABLE. One writer of a station at a time:
+        it holds an advisory lock for as long as it is connected. Raises FailedError."""
         made = self._open(writes=True)
         try:
-            _require(made)
+            require(made)
             _migrate(made)
+            require_own_triggers(made)
         except EngineError as error:
             made.close()
-            raise _refused("opened for writing", error) from None
+            raise refusal("opened for writing", error) from None
         except FailedError:
             made.close()
             raise
@@ -59,14 +73,76 @@ class PostgresEngine:
             made.execute("SELECT value FROM epoch")
         except EngineError as error:
             made.close()
-            raise _refused("read", error) from None
+            raise refusal("read", error) from None
         return made
 
     def _open(self, *, writes: bool) -> PostgresConnection:
         try:
-            return PostgresConnection(self._conninfo, self, writes=writes)
+            return PostgresConnection(self._conninfo, self, writes=writes, password=self._password)
         except EngineError as error:
-            raise _refused("reached", error) from None
+            raise refusal("reached", error) from None
+
+    def admit(self, run: Run, *, writes: bool) -> None:
+        """Go on with a new connection only where its database is the station's, and where nobody else writes to it.
+        Raises EngineError."""
+        if self._station is None:
+            return
+        try:
+            row = run("SELECT id, site FROM lockgate.station", ()).fetchone()
+        except UnavailableEngineError as error:
+            if not is_missing(error):
+                raise
+            row = None
+        if row != (self._station.station, self._station.site):
+            raise PostgresRefusedError(another(row))
+        if not writes:
+            return
+        deadline = time.monotonic() + limits.POSTGRES_TURN
+        while not run("SELECT pg_try_advisory_lock($1)", (_WRITER,)).fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise PostgresRefusedError(another_writes())
+            time.sleep(_LOOK)
+
+    def require_free(self) -> None:
+        """Go on only with a database that can be a new station's. Raises FailedError."""
+        made = self._open(writes=True)
+        try:
+            require(made)
+            _require_no_station(made)
+        except EngineError as error:
+            raise refusal("opened for writing", error) from None
+        finally:
+            made.close()
+
+    def claim(self, where: Whereabouts) -> None:
+        """Make the schema in a database, and make it this station's. Raises FailedError where it is another one's."""
+        made = self.open_writer()
+        try:
+            _require_no_station(made)
+            with _transaction(made):
+                made.execute(
+                    "INSERT INTO station (one, id, site) VALUES (1, ?, ?)",
+                    (where.station, where.site),
+                )
+        except ConflictEngineError:
+            _require_no_station(made)
+            raise
+        except EngineError as error:
+            raise refusal("written", error) from None
+        finally:
+            made.close()
+
+    def let_go(self, where: Whereabouts) -> None:
+        """Take the schema of a station away again that was not made in the end. Raises FailedError."""
+        made = self._open(writes=True)
+        try:
+            row = made.run("SELECT id FROM station").fetchone()
+            if row == (where.station,):
+                made.run("DROP SCHEMA lockgate CASCADE")
+        except EngineError as error:
+            raise refusal("written", error) from None
+        finally:
+            made.close()
 
     def revision(self, reader: Reader) -> int:
         """As Engine.revision: a hash of which transactions a statement sees. The newest number alone would stay
@@ -129,38 +205,36 @@ class PostgresEngine:
         return None
 
 
-def _refused(what: str, error: Any) -> FailedError:
-    return FailedError(
-        f"the metadata in PostgreSQL cannot be {what}",
-        thing=str(error)[:300],
-        remedy="see that the server runs and lets the station in, then try again",
+def _require_no_station(db: PostgresConnection) -> None:
+    """Raises FailedError naming the station whose database it is."""
+    if db.run("SELECT to_regclass('lockgate.station')").fetchone()[0] is None:
+        return
+    row = db.run("SELECT id, site FROM station").fetchone()
+    if row is not None:
+        raise another(row)
+
+
+def require_own_triggers(db: PostgresConnection) -> None:
+    """Go on only where the triggers and rules of the tables are this program's own, and stand: one more of them could
+    let a block or a revocation pass without effect. Raises FailedError naming one."""
+    found = db.run(
+        "SELECT t.tgname, t.tgenabled = 'O' FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'lockgate' WHERE NOT t.tgisinternal"
+        " UNION ALL SELECT r.rulename, false FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'lockgate'"
+        " UNION ALL SELECT p.polname, false FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'lockgate'"
+    ).fetchall()
+    own = trigger_names(blank_schema()[0])
+    standing = {str(name) for name, stands in found if stands}
+    if standing == own and len(found) == len(own):
+        return
+    foreign = sorted({str(name) for name, stands in found if not stands or name not in own} | (own - standing))
+    raise FailedError(
+        "the database holds a trigger, rule or policy that is not this version's, or lacks one of its own",
+        thing=", ".join(foreign)[:200],
+        remedy="see who may change the schema lockgate, and restore the database from its own backup",
     )
-
-
-def _require(db: PostgresConnection) -> None:
-    """Raises FailedError for a server or database on which an answer could be wrong, or a write be lost."""
-    if db.server < _OLDEST:
-        raise FailedError(
-            "the PostgreSQL server is too old",
-            thing=f"{db.server // 10000}",
-            remedy=f"use version {_OLDEST // 10000} or a newer one",
-        )
-    encoding, collation, letters = db.run(
-        "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = current_database()"
-    ).fetchone()
-    if encoding != "UTF8" or collation not in ("C", "POSIX") or letters not in ("C", "POSIX"):
-        raise FailedError(
-            "the database in PostgreSQL orders texts in another way than the station",
-            thing=f"encoding {encoding}, collation {collation}, letters {letters}",
-            remedy="make another one: createdb --template=template0 --encoding=UTF8 --locale=C NAME",
-        )
-    for setting in _DURABLE:
-        if db.run("SELECT current_setting($1)", (setting,)).fetchone()[0] != "on":
-            raise FailedError(
-                "the PostgreSQL server may lose what it has confirmed",
-                thing=f"{setting} is off",
-                remedy=f"set {setting} = on in postgresql.conf and restart the server",
-            )
 
 
 def _migrate(db: PostgresConnection) -> None:

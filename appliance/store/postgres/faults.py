@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from appliance.store.errors import ConflictEngineError, DamagedEngineError, UnavailableEngineError
+from bundles.errors import FailedError
 
 _AGAIN: Final = frozenset({"40001", "40P01"})
 _FULL: Final = "53100"
 _NO_TABLE: Final = "42P01"
+_NO_SCHEMA: Final = "3F000"
+_REFUSED: Final = "LG001"
+"""No code of the server's: a refusal of the station's own."""
 _DAMAGED: Final = frozenset({"XX001", "XX002"})
 _AWAY: Final = frozenset({"08", "53", "57", "58"})
 """Classes of SQLSTATE: the connection, resources, an operator's intervention, the system."""
@@ -31,6 +35,15 @@ class PostgresLostCommitError(PostgresError):
     is_lost = True
 
 
+class PostgresRefusedError(PostgresError):
+    """The server answers, and its database is not to be worked with. `refusal` says why."""
+
+    def __init__(self, refusal: FailedError) -> None:
+        super().__init__(str(refusal), _REFUSED)
+        self.refusal = refusal
+        self.is_away = True
+
+
 class PostgresConflictError(ConflictEngineError):
     """A row cannot be written: another one is in its place, or a rule of the schema refuses it."""
 
@@ -39,6 +52,11 @@ class PostgresDamagedError(DamagedEngineError):
     """The server found its own files damaged."""
 
     is_damage = True
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether a table or its schema is not there."""
+    return getattr(error, "sqlstate", "") in (_NO_TABLE, _NO_SCHEMA)
 
 
 def fault(text: str, sqlstate: str) -> PostgresError | PostgresConflictError | PostgresDamagedError:

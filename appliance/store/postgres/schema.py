@@ -6,6 +6,7 @@ The shapes are those that the migrations have: one statement each, types of a ST
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from appliance.store.postgres.dialect import translate
@@ -36,6 +37,11 @@ def define(statement: str) -> tuple[str, ...]:
         for pattern, word in _TYPES:
             statement = pattern.sub(word, statement)
     return (translate(statement),)
+
+
+def trigger_names(statements: Iterable[str]) -> frozenset[str]:
+    """The triggers that statements of a schema make."""
+    return frozenset(found["name"] for one in statements if (found := _TRIGGER.match(one)) is not None)
 
 
 def _trigger(name: str, event: str, table: str, when: str | None, text: str) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from appliance.store.rows import (
     require_tag,
     wrong_tag,
 )
-from appliance.store.sqlite_engine import DATA_VERSION
+from appliance.store.sqlite_engine import DATA_VERSION, SQLITE
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
@@ -80,12 +80,12 @@ class Metadata:
     """A read-only view of one station's database; one thread at a time."""
 
     def __init__(self, path: Path, source: Source | None = None) -> None:
-        """`path`: the station's database; where `source` has the metadata, what stands beside it. Raises FailedError
-        where there is no database yet, or it cannot be read."""
+        """`path`: the station's database, or what the note beside it names (appliance.store.whereabouts); `source`:
+        another place. Raises FailedError where there is no database yet, or it cannot be read."""
         self.path = path
         self.connection: Reader = open_reader(path) if source is None else source.open_reader()
         self.placement = Placement(path)
-        self._is_sqlite = source is None
+        self._is_sqlite = engine_of(self.connection) is SQLITE
         self._looks = 0
         self._right: dict[tuple[Any, ...], Any] = {}
 

@@ -22,7 +22,7 @@ from appliance import clock
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store import commits
-from appliance.store.database import in_memory, open_writer
+from appliance.store.database import open_writer
 from appliance.store.database_file import exchanged, save
 from appliance.store.engine import engine_of
 from appliance.store.epoch import EpochKeeper
@@ -31,6 +31,7 @@ from appliance.store.own_code import CodeKeeper
 from appliance.store.placement import Placement
 from appliance.store.ports import Connection
 from appliance.store.reserve import Reserve
+from appliance.store.sqlite_file import in_memory
 from appliance.store.writes.write import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError
 
@@ -83,7 +84,9 @@ class WriterService:
         """Opens (and migrates) the database at once, so that a bad one is reported to whoever starts the station."""
         self._connection = open_writer(database)
         try:
-            self._keepers = (CodeKeeper(in_memory), EpochKeeper(database))
+            self._keepers: tuple[CodeKeeper | EpochKeeper, ...] = (EpochKeeper(database),)
+            if engine_of(self._connection).file_of(self._connection) is not None:
+                self._keepers = (CodeKeeper(in_memory), *self._keepers)
             self._promised = commits.Promised(database)
         except OSError as error:
             raise FailedError(

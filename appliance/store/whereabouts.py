@@ -1,0 +1,86 @@
+"""Where a station's metadata is: in the file of its folder, or in a database that the note beside it names.
+
+The note (`metadata.json`) is made with the station, and decides alone: every process and command of the folder finds
+the same database by it, whatever somebody writes into config.toml meanwhile. `serve` holds the two against each other
+before anything starts. A station whose metadata is in its folder has no note, and asks nothing further.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from appliance.limits import store as limits
+from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.io.files import read_small, write_atomic
+
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The note: the URL of the database without a password; the station's id, 32 hex digits at random, and its site,
+    which stand in the database too."""
+
+    url: str
+    station: str
+    site: str
+
+
+def note_file(database: Path) -> Path:
+    """The note beside where the station's database would be."""
+    return database.with_suffix(".json")
+
+
+def noted(database: Path) -> Whereabouts | None:
+    """The note; None where the metadata is in the folder. Raises FailedError for what is no note."""
+    path = note_file(database)
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "") from None
+    try:
+        return msgspec.json.decode(read_small(path, limits.METADATA_NOTE), type=Whereabouts)
+    except (msgspec.DecodeError, LockgateError) as error:
+        raise _unreadable(path, str(error)[:160]) from None
+
+
+def note(database: Path, where: Whereabouts) -> None:
+    """Write the note, or another one in its place. Raises FailedError."""
+    write_atomic(note_file(database), msgspec.json.encode(where), 0o600, owned=True)
+
+
+def is_made(database: Path) -> bool:
+    """Whether a station has metadata yet: its file is there, or it is in a database elsewhere. Raises FailedError."""
+    return database.is_file() or noted(database) is not None
+
+
+def is_elsewhere(database: Path) -> bool:
+    """Whether the metadata is in no file of the folder. Raises FailedError."""
+    return noted(database) is not None
+
+
+def place_of(database: Path) -> str:
+    """Where the metadata is, in words: the file, or the URL. Raises FailedError."""
+    found = noted(database)
+    return str(database) if found is None else found.url
+
+
+def refuse_elsewhere(database: Path, what: str) -> None:
+    """Go on only with metadata in a file of the folder. Raises RefusedError naming what cannot be done."""
+    found = noted(database)
+    if found is not None:
+        raise RefusedError(
+            f"{what}: its metadata is in PostgreSQL",
+            thing=found.url,
+            remedy="restore that database from its own backups (docs/howto/scale-out.md)",
+        )
+
+
+def _unreadable(path: Path, why: str) -> FailedError:
+    return FailedError(
+        "it cannot be read where the station's metadata is",
+        thing=f"{path} ({why})",
+        remedy="put this file back from a copy of the station's folder; it holds no secret",
+    )
