@@ -29,7 +29,7 @@ from bundles.recover import recover
 from bundles.signing.trust import TrustFolder
 from bundles.unpack import unpack
 from tests.deltas.conftest import Road
-from tests.lifecycle.test_rebuild import contents, in_process
+from tests.lifecycle.lost import contents, in_process
 from tests.outgoing.small_registry import SmallRegistry, serving
 from tests.peers.stock import Layout
 

@@ -3,75 +3,40 @@ while the metadata is not known to be whole."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
 import re
-import shutil
 import sqlite3
-import subprocess
-import sys
 import time
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance import clock
-from appliance.audit.checkpoints import verify_log
-from appliance.control.health import checks
-from appliance.jobs.service import Jobs
 from appliance.lifecycle.metadata_check import check
-from appliance.lifecycle.upkeep import find_missing, look_after, upkeep
-from appliance.limits import lifecycle as limits
-from appliance.outgoing.blob_source import StationBlobSource
-from appliance.station import Station, open_station
+from appliance.lifecycle.upkeep import find_missing, upkeep
+from appliance.station import open_station
 from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.migrations import m0030_checked_rows
 from appliance.store.reads.blocks import why_blocked
-from appliance.store.reads.jobs import stored_jobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
-from appliance.store.writer import AsyncWriterService
-from appliance.store.writes.checks import BeginCheck, EndCheck, NoteWrongRow
+from appliance.store.writes.checks import BeginCheck, EndCheck
 from appliance.store.writes.lifecycle import Block, Unblock
-from appliance.store.writes.rebuild import held_blobs
-from bundles.errors import CancelledError, FailedError, MalformedError, RefusedError
+from bundles.errors import CancelledError, FailedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
-from tests.job_starter import NoStarter
 from tests.lifecycle.conftest import Kept
+from tests.lifecycle.edited import edited, metadata_check, two_images
 
 ORIGINS = {
     "appliance/store/writes/rows.py": {"tags", "links", "manifests"},
     "appliance/store/writes/lifecycle.py": {"manifests"},
     "appliance/store/migrations/m0030_checked_rows.py": {"tags", "links", "manifests"},
 }
-
-
-@contextlib.contextmanager
-def edited(kept: Kept) -> Iterator[sqlite3.Connection]:
-    """The database, changed behind the station's back."""
-    with contextlib.closing(sqlite3.connect(kept.paths.database)) as database:
-        yield database
-        database.commit()
-
-
-def metadata_check(kept: Kept) -> dict[str, Any]:
-    return next(each for each in checks(kept.inside.station) if each["name"] == "metadata")
-
-
-def two_images(kept: Kept) -> tuple[Digest, Digest]:
-    """v1 and v2 in team/app, and other in team/apq."""
-    first, second = image(), image()
-    digests = first.push(kept.server, "team/app", "v1"), second.push(kept.server, "team/app", "v2")
-    first.push(kept.server, "team/apq", "other")
-    return digests
 
 
 @pytest.mark.parametrize(
@@ -384,250 +349,3 @@ def test_a_check_can_be_ended_at_any_moment(kept: Kept) -> None:
     assert len(calls) == 1
     assert metadata_check(kept)["ok"] is False
     find_missing(kept.inside.station)
-
-
-DAMAGED_ROWS = ("size = size + 64", "size = size - 1", "crc32 = 7", "size = size + 64, crc32 = 7", "checksum = 1")
-WHOLE = b"whole, whatever its row says"
-
-
-def damage_row(kept: Kept, digest: Digest, change: str) -> None:
-    with edited(kept) as database:
-        assert database.execute(f"UPDATE blobs SET {change} WHERE digest = ?", (str(digest),)).rowcount == 1
-
-
-def is_put_right(kept: Kept, digest: Digest) -> bool:
-    station = kept.inside.station
-    assert station.metadata.troubled() == (0, 0), "nothing was called damaged, or not read"
-    return (
-        station.metadata.crc32(digest) == zlib.crc32(WHOLE)
-        and station.metadata.linked_sizes("team/app", [digest]) == [len(WHOLE)]
-        and metadata_check(kept)["ok"]
-        and findings(station.reader).texts == []
-    )
-
-
-@pytest.mark.parametrize("change", DAMAGED_ROWS)
-def test_a_pull_of_a_whole_blob_makes_its_damaged_row_anew(kept: Kept, change: str) -> None:
-    digest = kept.server.push_blob("team/app", WHOLE)
-    path = f"/v2/team/app/blobs/{digest}"
-    for worker, methods in zip(kept.workers, (("HEAD", "GET"), ("GET", "HEAD")), strict=True):
-        damage_row(kept, digest, change)
-        for method in methods:
-            answer = worker.ask(method, path)
-            assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(WHOLE)))
-            assert method == "HEAD" or answer.body == WHOLE
-        assert is_put_right(kept, digest)
-
-
-def test_whoever_checks_or_reads_a_whole_blob_makes_its_damaged_row_anew(kept: Kept) -> None:
-    digest = kept.server.push_blob("team/app", WHOLE)
-    station = kept.inside.station
-    acts = {
-        "scrub": lambda: kept.scrub(restart=True),
-        "gc": kept.gc,
-        "check": lambda: check(station, "tester"),
-        "push": lambda: kept.server.push_blob("team/app", WHOLE),
-    }
-    for change in DAMAGED_ROWS:
-        for name, act in acts.items():
-            damage_row(kept, digest, change)
-            assert any("the row of the blob" in text for text in findings(station.reader).texts)
-            act()
-            assert is_put_right(kept, digest), (change, name)
-    assert kept.held(digest) == (True, True)
-    damage_row(kept, digest, "crc32 = 7")
-    assert StationBlobSource(station.blobs, station.metadata).crc32(digest) == zlib.crc32(WHOLE)
-    damage_row(kept, digest, "crc32 = 7, checksum = NULL")
-    assert StationBlobSource(station.blobs, station.metadata).crc32(digest) == zlib.crc32(WHOLE), "no checksum at all"
-    damage_row(kept, digest, "crc32 = 7, checksum = 1")
-    kept.inside.writer.submit(NoteWrongRow(rows="blob", repository="", item=str(digest), at=clock.now()))
-    look_after(station)
-    assert is_put_right(kept, digest), "upkeep"
-
-
-def test_a_damaged_row_hides_no_damage(kept: Kept) -> None:
-    for file in ("rotten", "gone"):
-        digest = kept.server.push_blob("team/app", f"{file} under a damaged row".encode())
-        damage_row(kept, digest, "size = size - 1, crc32 = 7")
-        if file == "rotten":
-            kept.rot(digest)
-        else:
-            kept.paths.blob(digest).unlink()
-        for worker in kept.workers:
-            assert worker.ask("GET", f"/v2/team/app/blobs/{digest}").status == 503
-            assert worker.ask("HEAD", f"/v2/team/app/blobs/{digest}").status == 404
-        assert kept.inside.station.metadata.troubled()[1] == 1
-        assert metadata_check(kept)["ok"] is False
-        assert kept.scrub(restart=True)["metadata"]["state"] == "damaged"
-        assert kept.inside.station.metadata.is_withdrawn(digest)
-        kept.server.push_blob("team/app", f"{file} under a damaged row".encode())
-        assert check(kept.inside.station, "tester").texts == []
-        assert kept.inside.station.metadata.troubled() == (0, 0)
-
-
-def test_one_flipped_bit_in_a_row_of_a_blob_is_right_or_refused_and_found(kept: Kept, tmp_path: Path) -> None:
-    digest = kept.server.push_blob("team/app", WHOLE)
-    with edited(kept) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    right = kept.inside.station.metadata.linked_blob("team/app", digest)
-    assert right is not None
-    content, copy = kept.paths.database.read_bytes(), tmp_path / "metadata.sqlite"
-    row = str(digest).encode() + bytes([right.size])
-    end = content.index(row) + len(row)
-    created = content.index(b"20", end)
-    for place in (*range(end - 1, created), *range(created + len(clock.now()), created + len(clock.now()) + 4)):
-        for bit in range(8):
-            hurt = bytearray(content)
-            hurt[place] ^= 1 << bit
-            copy.write_bytes(hurt)
-            with contextlib.closing(Metadata(copy)) as metadata:
-                with pytest.raises(FailedError):
-                    metadata.linked_blob("team/app", digest)
-                assert findings(metadata.connection).texts, (place, bit)
-    with contextlib.closing(open_writer(copy)) as database:
-        assert repair(database)
-        assert held_blobs(database) == {}, "a rebuild reads it again"
-
-
-def test_a_row_that_is_no_digest_ends_no_pass_and_no_thread(kept: Kept) -> None:
-    """A flipped bit makes a key another one, or none at all; the check names it, and all else is looked after."""
-    digest = kept.server.push_blob("team/app", b"whole")
-    with edited(kept) as database:
-        insert = "INSERT INTO blobs (digest, size, crc32, created) VALUES ('{}' || substr(?, 2), 1, 1, '')"
-        database.execute(insert.format("r"), (str(digest),))
-        database.execute(insert.format(""), ("",))
-    assert kept.scrub(restart=True)["complete"]
-    find_missing(kept.inside.station)
-    with pytest.raises(MalformedError):
-        Digest.parse(None)  # type: ignore[arg-type]
-    station, failed = kept.inside.station, list[int]()
-
-    def opening() -> Station:
-        failed.append(0)
-        if len(failed) < 2:
-            raise AttributeError("a row of nothing")
-        return open_station(kept.paths.root, station.writer)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "GRAVEYARD_LOOK", 0.01)
-        with upkeep(opening) as checked:
-            assert checked.wait(10), "the thread goes on"
-
-
-def test_a_bit_in_the_key_of_a_blob_withdraws_no_blob_that_never_was(kept: Kept) -> None:
-    digest = kept.server.push_blob("team/app", WHOLE)
-    other = Digest(digest.algorithm, f"{digest.hex[:-1]}{'0' if digest.hex[-1] != '0' else '1'}")
-    with edited(kept) as database:
-        database.execute("UPDATE blobs SET digest = ? WHERE digest = ?", (str(other), str(digest)))
-    assert kept.server.ask("GET", f"/v2/team/app/blobs/{digest}").status == 503
-    result = kept.scrub(restart=True)
-    assert (result["damaged"], result["metadata"]["state"]) == ([], "ok")
-    found = kept.inside.events("metadata.damaged")[0]["detail"]["found"]
-    assert f"the row of the blob {other} is not what was written" in found
-    assert kept.server.ask("GET", f"/v2/team/app/blobs/{digest}").body == WHOLE
-
-
-def test_a_job_whose_row_is_damaged_hides_no_other_and_is_not_done_with_other_params(kept: Kept) -> None:
-    insert = (
-        "INSERT INTO jobs (number, id, kind, params, state, phase, done, total, actor, created)"
-        " VALUES (?, ?, 'gc', ?, 'queued', '', 0, 0, 'ada', '')"
-    )
-    with edited(kept) as database:
-        for number, params in enumerate(('{"dry_run":true}', '{"dry_run"ztrue}', '["dry_run"]')):
-            database.execute(insert, (1000 + number, f"job-{number}", params))
-        database.execute(insert, (1003, "job-3", "{}"))
-        database.execute("UPDATE jobs SET actor = CAST(x'ff' AS TEXT) WHERE id = 'job-3'")
-        database.execute(insert, (1004, "job-4", "{}"))
-        database.execute("UPDATE jobs SET state = 'queted' WHERE id = 'job-4'")
-    found = [job for job in stored_jobs(kept.inside.station.reader, 10) if job.id.startswith("job-")]
-    assert [(job.id, job.state, job.actor) for job in found[:2]] == [
-        ("job-4", "failed", "ada"), ("job-3", "failed", "\\xff")
-    ]  # fmt: skip
-    found = found[2:]
-    assert [(job.id, job.state, job.params) for job in found] == [
-        ("job-2", "failed", {}), ("job-1", "failed", {}), ("job-0", "queued", {"dry_run": True}),
-    ]  # fmt: skip
-    assert [job.error and job.error["exit_status"] for job in found] == [1, 1, None]
-    with edited(kept) as database:
-        database.execute("DELETE FROM jobs WHERE id = 'job-0'")
-    asyncio.run(_start_jobs(kept))
-    states = kept.inside.station.reader.execute("SELECT id, state FROM jobs WHERE id LIKE 'job-%' ORDER BY id")
-    assert states.fetchall() == [(f"job-{number}", "failed") for number in (1, 2, 3)] + [("job-4", "queted")]
-
-
-async def _start_jobs(kept: Kept) -> None:
-    """As the control process does; until the metadata calls no job live."""
-    jobs = Jobs(kept.inside.station, AsyncWriterService(kept.inside.writer), NoStarter())
-    await jobs.start()
-    async with asyncio.timeout(10):
-        while kept.inside.station.reader.execute("SELECT 1 FROM jobs WHERE state = 'queued'").fetchone():
-            await asyncio.sleep(0.01)
-    await jobs.stop()
-
-
-def test_metadata_whose_files_are_taken_away_is_named_and_pulls_go_on(kept: Kept) -> None:
-    content = image()
-    content.push(kept.server, "team/app", "v1")
-    kept.paths.database.with_name("metadata.sqlite-wal").unlink()
-    refused = kept.server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'after')}", b"after")
-    assert refused.status == 503
-    assert metadata_check(kept)["ok"] is False
-    assert "metadata" in kept.server.ask("GET", "/readyz").json["codes"]
-    assert kept.workers[1].ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
-
-
-@pytest.mark.parametrize("change", ["file", "links", "blobs"])
-def test_who_asks_whether_to_send_a_blob_is_told_to_and_heals_it(kept: Kept, change: str) -> None:
-    """As clients push: HEAD first, and what is not there is sent. Where HEAD says 503 they end, and nothing heals."""
-    content = image()
-    content.push(kept.server, "team/app", "v1")
-    layer = Digest.of(content.blobs[0])
-    with edited(kept) as database:
-        if change == "file":
-            kept.paths.blob(layer).unlink()
-        elif change == "links":
-            database.execute("UPDATE links SET checksum = checksum + 3 WHERE digest = ?", (str(layer),))
-        else:
-            database.execute("DELETE FROM blobs WHERE digest = ?", (str(layer),))
-    path = f"/v2/team/app/blobs/{layer}"
-    assert kept.server.ask("GET", path).status == 503
-    assert kept.server.ask("HEAD", path).status == 404
-    assert kept.server.push_blob("team/app", content.blobs[0]) == layer
-    assert kept.server.ask("HEAD", path).status == 200
-    assert kept.server.ask("GET", path).body == content.blobs[0]
-    assert kept.scrub()["metadata"]["state"] == "ok"
-
-
-def test_status_and_collections_go_on_where_files_stand_for_folders(kept: Kept) -> None:
-    station = kept.inside.station
-    kept.paths.damaged.write_bytes(b"")
-    assert kept.gc()["blobs"] == 0
-    kept.paths.store.joinpath("graveyard").write_bytes(b"")
-    assert not next(each for each in checks(station) if each["name"] == "store")["ok"]
-    kept.paths.store.joinpath("graveyard").unlink()
-    shutil.rmtree(kept.paths.uploads)
-    assert next(each for each in checks(station) if each["name"] == "store")["ok"], "the next push makes it"
-    kept.paths.uploads.write_bytes(b"")
-    assert not next(each for each in checks(station) if each["name"] == "store")["ok"]
-    shutil.rmtree(kept.paths.audit)
-    assert not next(each for each in checks(station) if each["name"] == "log")["ok"]
-    with pytest.raises(FailedError, match="the folder of the audit log is gone"):
-        verify_log(kept.paths, "bravo")
-
-
-_ONE_JOB = (
-    "import sys; from pathlib import Path; from appliance.jobs.runner import main;"
-    " sys.exit(main(Path(sys.argv[1]), 'job-1', 'gc'))"
-)
-
-
-def test_a_job_of_a_station_whose_settings_went_says_so(kept: Kept) -> None:
-    """It ended without a word, as if it had been killed."""
-    kept.paths.job("job-1").mkdir()
-    kept.paths.config.write_bytes(b"")
-    ended = subprocess.run(
-        [sys.executable, "-c", _ONE_JOB, kept.paths.root],
-        input='{"params": {}, "actor": "ada"}\n', capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert json.loads(ended.stdout)["error"]["exit_status"] == ended.returncode == 2
-    assert ended.stderr == ""

@@ -21,7 +21,7 @@ from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths
 from appliance.store.writes.registry import DeleteManifest
 from bundles.documents.audit_checkpoint import Checkpoint, LaneHead
-from tests.lifecycle.test_rebuild import AT, contents, delete_tag, in_process, push
+from tests.lifecycle.lost import AT, contents, delete_tag, in_process, push
 from tests.outgoing.outside import Outside
 
 HOUR = 3600
