@@ -1,5 +1,5 @@
 """What the two programs do before they load anything else: open the standard streams that a caller closed, and forget
-the folders that PYTHONPATH put into `sys.path`.
+the folders that PYTHONPATH put into `sys.path`, and what the environment tells libraries to load or to write.
 
 A folder of a medium, or the current one, would otherwise replace this program's libraries. A module that has its name
 in such a folder is found before any line of this one runs: an installed program has a line in its environment's
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 
 def open_standard_streams() -> None:
@@ -60,7 +60,24 @@ class _Messages(io.FileIO):
             return len(data)
 
 
-def forget_pythonpath() -> None:
+_TOLD: Final = (
+    "OPENSSL_CONF", "OPENSSL_CONF_INCLUDE", "OPENSSL_MODULES", "OPENSSL_ENGINES", "SSLKEYLOGFILE",
+)  # fmt: skip
+"""Variables by which OpenSSL loads code into the process (config(5ossl)), or Python's ssl writes the keys of TLS into a
+file. What the machine's own openssl.cnf says still counts."""
+
+_CONSOLE: Final = "TEXTUAL"
+"""What variables begin with by which Textual types keys, writes files and takes another driver."""
+
+
+def forget_environment() -> None:
+    """Forget PYTHONPATH, and what libraries would load or write because a variable says so."""
+    _forget_pythonpath()
+    for name in [one for one in os.environ if one in _TOLD or one.startswith(_CONSOLE)]:
+        del os.environ[name]
+
+
+def _forget_pythonpath() -> None:
     """Take PYTHONPATH's folders out of `sys.path`, but for one that holds this program's own code or belongs to its
     Python, and the variable out of the environment of whatever is started from here."""
     said = os.environ.pop("PYTHONPATH", "")

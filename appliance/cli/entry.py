@@ -10,14 +10,14 @@ import os
 import signal
 from typing import NoReturn
 
-from bundles.startup import forget_pythonpath, open_standard_streams
+from bundles.startup import forget_environment, open_standard_streams
 
 
 def main() -> NoReturn:
     """Load the command line and run it."""
     signal.signal(signal.SIGINT, _end)
     open_standard_streams()
-    forget_pythonpath()
+    forget_environment()
     from appliance.cli.main import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

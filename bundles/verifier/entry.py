@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from bundles.startup import forget_pythonpath, open_standard_streams
+from bundles.startup import forget_environment, open_standard_streams
 
 
 def run() -> NoReturn:
     """Load the verifier and run it."""
     open_standard_streams()
-    forget_pythonpath()
+    forget_environment()
     from bundles.verifier.main import run as verify
 
     verify()

@@ -178,6 +178,30 @@ def test_without_that_file_the_libraries_are_the_programs_own_all_the_same(tmp_p
     assert not marker.exists(), marker.read_text()
 
 
+def test_openssl_loads_nothing_that_the_environment_names_and_no_keys_are_written(tmp_path: Path) -> None:
+    """A configuration whose module is not there makes every use of OpenSSL fail, which shows that it was taken."""
+    settings = tmp_path / "openssl.cnf"
+    settings.write_text(
+        f"openssl_conf = a\n[a]\nproviders = b\n[b]\nc = d\n[d]\nmodule = {tmp_path}/x.so\nactivate = 1\n"
+    )
+    told = {
+        "OPENSSL_CONF": str(settings), "OPENSSL_MODULES": str(tmp_path), "OPENSSL_ENGINES": str(tmp_path),
+        "SSLKEYLOGFILE": str(tmp_path / "keys"), "TEXTUAL_PRESS": "q", "TEXTUAL": "devtools",
+    }  # fmt: skip
+    use = "import os, ssl; ssl.create_default_context(); print(sorted(os.environ))"
+    command, environment = [sys.executable, "-c"], os.environ | told
+    plain = subprocess.run([*command, use], env=environment, capture_output=True, check=False)
+    assert plain.returncode == 1, "the configuration is taken where nobody forgets it"
+    code = f"from bundles.startup import forget_environment; forget_environment(); {use}"
+    done = subprocess.run([*command, code], cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not any(repr(name) in done.stdout.decode() for name in told)
+    assert not (tmp_path / "keys").exists()
+    for entry in ("appliance/cli/entry.py", "bundles/verifier/entry.py"):
+        source = (ROOT / entry).read_text()
+        assert source.index("forget_environment()") < source.index(".main import")
+
+
 async def ended(root: Path, kind: str) -> str:
     """The state that a new job of that kind ends in."""
     state = ""
