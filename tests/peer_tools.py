@@ -25,7 +25,9 @@ def cannot(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-GO_PEERS = Path("/usr/local/lib/lockgate-test-peers/bin")
+PEERS = Path("/usr/local/lib/lockgate-test-peers")
+"""Where packaging/test-peers installs what Debian has not."""
+GO_PEERS = PEERS / "bin"
 """Where packaging/test-peers --go installs what only Go's own tool builds."""
 
 
@@ -36,7 +38,7 @@ def find_go_peer(name: str) -> Path:
     return GO_PEERS / name
 
 
-NPM_PEERS = Path("/usr/local/lib/lockgate-test-peers/node_modules")
+NPM_PEERS = PEERS / "node_modules"
 """Where packaging/test-peers --npm installs packages."""
 
 

@@ -1,9 +1,11 @@
-"""A real S3 server for tests: versitygw over a temporary folder, gone with the tests, and a way to it that fails on
-request."""
+"""Real S3 servers for tests, each over a temporary folder and gone with the tests: versitygw, and OpenStack Swift."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
+import http.client
 import itertools
 import os
 import secrets
@@ -15,37 +17,47 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pytest
 
 from appliance.store.blobs import BlobStore
 from appliance.store.s3.place import S3Credentials, S3Place, place
-from tests.peer_tools import GO_PEERS
+from tests.peer_tools import GO_PEERS, PEERS
 
 if TYPE_CHECKING:
     from appliance.store.s3.blobs import S3Blobs
     from appliance.store.s3.bucket import Bucket
     from appliance.store.s3.graveyard import BucketGraveyard
 
-KEY, SECRET = "test-key", "test-secret-of-the-key"
+KEY, SECRET = "test:tester", "test-secret-of-the-key"
 REGION = "us-east-1"
+VERSITYGW = GO_PEERS / "versitygw"
+SWIFT = PEERS / "swift" / "bin" / "python"
 _READY = 60
 """Seconds within which a server starts on a busy machine."""
 _MEMORY = Path("/dev/shm")
 
 
-class S3Server:
-    """A server with its folder, which has a folder for each bucket. `start` and `kill` are what tests do to it."""
+class S3Server(Protocol):
+    """A server that runs, and takes `CREDENTIALS`."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.folder, self._program = folder / "buckets", program
-        self._log = folder / "log"
-        self._meta = folder / "meta"
-        for made in (self.folder, self._meta):
-            made.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port = int(taken.getsockname()[1])
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def endpoint(self) -> str: ...
+
+    def new_place(self, prefix: str = ..., endpoint: str = ...) -> S3Place:
+        """A bucket of its own."""
+        ...
+
+
+class _Program:
+    """A server's program, in a folder of its own."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.folder, self.port = folder, port
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,36 +65,105 @@ class S3Server:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it; it takes connections on return."""
-        keys = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET, "HOME": str(self.folder.parent)}
-        command = ["setpriv", "--pdeathsig=INT", str(self._program), "--port", f"127.0.0.1:{self.port}"]
-        command += ["--region", REGION, "posix", "--sidecar", str(self._meta), str(self.folder)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **keys})
-        deadline = time.monotonic() + _READY
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert time.monotonic() < deadline, self._log.read_text()
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.02)
+    def _run(self, command: list[str], **variables: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig=INT", *command], stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **variables},
+            )  # fmt: skip
+        return self._process
 
     def kill(self) -> None:
         """End it without a word, as kill -9 does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(_READY)
+            self._process.communicate(timeout=_READY)
 
     def new_place(self, prefix: str = "stations/alpha", endpoint: str = "") -> S3Place:
-        """A bucket of its own."""
         name = f"bucket-{next(self._numbers)}-{secrets.token_hex(4)}"
-        (self.folder / name).mkdir()
+        self.make_bucket(name)
         return place(f"s3://{name}/{prefix}", endpoint or self.endpoint, REGION)
 
-    def file_of(self, where: S3Place, key: str) -> Path:
-        """The file that an object's bytes are in."""
-        return self.folder / where.bucket / where.prefix / key
+    def make_bucket(self, name: str) -> None:
+        raise NotImplementedError
+
+
+class Versitygw(_Program):
+    """versitygw over a folder, which has a folder for each bucket."""
+
+    @classmethod
+    def start(cls, folder: Path) -> Self:
+        program = find(VERSITYGW, "--go")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            made = cls(folder, int(taken.getsockname()[1]))
+        for name in ("buckets", "meta"):
+            (folder / name).mkdir()
+        command = [str(program), "--port", f"127.0.0.1:{made.port}", "--region", REGION, "posix"]
+        command += ["--sidecar", str(folder / "meta"), str(folder / "buckets")]
+        process = made._run(command, ROOT_ACCESS_KEY=KEY, ROOT_SECRET_KEY=SECRET, HOME=str(folder))
+        deadline = time.monotonic() + _READY
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", made.port)):
+                return made
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.02)
+
+    def make_bucket(self, name: str) -> None:
+        (self.folder / "buckets" / name).mkdir()
+
+
+class Swift(_Program):
+    """OpenStack Swift with its S3 API (tests/swift_program.py), over a folder."""
+
+    @classmethod
+    def start(cls, folder: Path) -> Self:
+        python = find(SWIFT, "--swift")
+        try:
+            os.setxattr(folder, "user.lockgate", b"1")
+        except OSError:
+            pytest.skip("Swift needs a file system with extended attributes")
+        made = cls(folder)
+        program = Path(__file__).with_name("swift_program.py")
+        process = made._run([str(python), str(program), str(folder), REGION, KEY, SECRET], HOME=str(folder))
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.strip(), (folder / "log").read_text()
+        made.port = int(line)
+        return made
+
+    def make_bucket(self, name: str) -> None:
+        """Swift makes buckets by its S3 API: one request, signed by hand (Amazon's Signature Version 4)."""
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        empty, names = hashlib.sha256(b"").hexdigest(), "host;x-amz-content-sha256;x-amz-date"
+        headers = {"host": f"127.0.0.1:{self.port}", "x-amz-content-sha256": empty, "x-amz-date": now}
+        request = "\n".join(["PUT", f"/{name}", "", *(f"{key}:{value}" for key, value in headers.items()), ""])
+        request += f"\n{names}\n{empty}"
+        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = f"AWS4{SECRET}".encode()
+        for part in (*scope.split("/"), text):
+            key = hmac.digest(key, part.encode(), "sha256")
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
+        )
+        asked = http.client.HTTPConnection("127.0.0.1", self.port)
+        asked.request("PUT", f"/{name}", headers=headers)
+        answer = asked.getresponse()
+        assert answer.status == 200, answer.read()
+        asked.close()
+
+
+def find(program: Path, how: str) -> Path:
+    """A server's program; the test is skipped where it is missing. A machine without a network cannot get it, so that
+    its absence fails no run."""
+    try:
+        import obstore  # noqa: F401
+    except ImportError:
+        pytest.skip("needs obstore (the extra `scale`, or requirements-dev.lock)")
+    if not os.access(program, os.X_OK) or shutil.which("setpriv") is None:
+        pytest.skip(f"needs {program} (packaging/test-peers {how} installs it)")
+    return program
 
 
 CREDENTIALS = S3Credentials(KEY, SECRET)
@@ -113,21 +194,15 @@ def make_s3_blobs(where: S3Place, spool: BlobStore, **options: int) -> S3Blobs:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[S3Server]:
-    """A server that runs while the block does; the test is skipped where one is missing. It is built by Go's own tool,
-    which a machine without a network cannot do: so its absence fails no run."""
+def running_server(kind: type[Versitygw] | type[Swift]) -> Iterator[S3Server]:
+    """A server of a kind that runs while the block does; the test is skipped where it is missing."""
+    memory = _MEMORY if kind is Versitygw and os.access(_MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="lockgate-s3-", dir=memory))
+    server = None
     try:
-        import obstore  # noqa: F401
-    except ImportError:
-        pytest.skip("needs obstore (the extra `scale`, or requirements-dev.lock)")
-    program = GO_PEERS / "versitygw"
-    if not os.access(program, os.X_OK) or shutil.which("setpriv") is None:
-        pytest.skip("needs versitygw (packaging/test-peers --go installs it)")
-    folder = Path(tempfile.mkdtemp(prefix="lockgate-s3-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None))
-    server = S3Server(program, folder)
-    try:
-        server.start()
+        server = kind.start(folder)
         yield server
     finally:
-        server.kill()
+        if server is not None:
+            server.kill()
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +35,25 @@ def blobs(paths: StationPaths) -> BlobStore:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[s3_server.S3Server]:
+def versitygw() -> Iterator[s3_server.S3Server]:
     """One server for the tests of this process."""
-    with s3_server.running_server() as server:
+    with s3_server.running_server(s3_server.Versitygw) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[s3_server.S3Server]:
+    """One server for the tests of this process."""
+    with s3_server.running_server(s3_server.Swift) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(request: pytest.FixtureRequest) -> s3_server.S3Server:
+    """A server of S3: the faster one, where it is there."""
+    faster = os.access(s3_server.VERSITYGW, os.X_OK)
+    server: s3_server.S3Server = request.getfixturevalue("versitygw" if faster else "swift")
+    return server
 
 
 @pytest.fixture

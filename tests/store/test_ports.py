@@ -69,7 +69,9 @@ class MemoryWriter:
         self._data.clear()
 
 
-@pytest.fixture(params=["files", "memory", pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.fixture(
+    params=["files", "memory", *(pytest.param(name, marks=pytest.mark.s3) for name in ("versitygw", "swift"))]
+)
 def held_in(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -77,8 +79,8 @@ def held_in(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def blobs(paths: StationPaths, held_in: str, request: pytest.FixtureRequest) -> Blobs:
     """The blobs of each implementation."""
-    if held_in == "s3":
-        return make_s3_blobs(request.getfixturevalue("s3").new_place(), BlobStore(paths))
+    if held_in in {"versitygw", "swift"}:
+        return make_s3_blobs(request.getfixturevalue(held_in).new_place(), BlobStore(paths))
     return BlobStore(paths) if held_in == "files" else MemoryBlobs()
 
 
