@@ -150,7 +150,7 @@ def _load() -> None:
     import appliance.serve.supervisor  # noqa: F401 - with the control process's and the workers' modules
     from appliance.cli.main import lockgate
     from appliance.jobs.kinds import KINDS
-    from appliance.store.database import in_memory
+    from appliance.store.sqlite_file import in_memory
 
     def walk(group: click.Group) -> None:
         context = click.Context(group)
