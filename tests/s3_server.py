@@ -65,10 +65,11 @@ class _Program:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _run(self, command: list[str], **variables: str) -> subprocess.Popen[bytes]:
+    def _run(self, command: list[str], *, spoken: bool = False, **variables: str) -> subprocess.Popen[bytes]:
+        """Start it; what it says goes to its log. `spoken`: it says one line, which is read here."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig=INT", *command], stdout=subprocess.PIPE, stderr=log,
+                ["setpriv", "--pdeathsig=INT", *command], stdout=subprocess.PIPE if spoken else log, stderr=log,
                 env={**os.environ, **variables},
             )  # fmt: skip
         return self._process
@@ -125,7 +126,9 @@ class Swift(_Program):
             pytest.skip("Swift needs a file system with extended attributes")
         made = cls(folder)
         program = Path(__file__).with_name("swift_program.py")
-        process = made._run([str(python), str(program), str(folder), REGION, KEY, SECRET], HOME=str(folder))
+        process = made._run(
+            [str(python), str(program), str(folder), REGION, KEY, SECRET], spoken=True, HOME=str(folder)
+        )
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.strip(), (folder / "log").read_text()
