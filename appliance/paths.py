@@ -237,6 +237,20 @@ class StationPaths:
         """Held by whoever compares this station with that primary."""
         return self.run / f"replica-{name}.lock"
 
+    @property
+    def standby_role(self) -> Path:
+        """What this folder is in its pair (appliance.standby.role)."""
+        return self.root / "standby.json"
+
+    @property
+    def standby(self) -> Path:
+        """What a stand-by holds of its primary, and a promoted one replaced (appliance.standby)."""
+        return self.root / "standby"
+
+    def standby_state(self, term: int, number: int) -> Path:
+        """A state that was taken, as a station's folder; its document is beside it, with `.json` behind the name."""
+        return self.standby / f"state-{term}-{number}"
+
     def diode(self, name: str) -> Path:
         """How the receiving end of a diode stands (appliance.diode.standing)."""
         return self.root / f"diode-{name}.json"

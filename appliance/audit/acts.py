@@ -157,6 +157,10 @@ class Act(StrEnum):
     RECEIPT_TAKE = "receipt.take"
     REPLICA_FOLLOW = "replica.follow"
     REPLICA_SYNC = "replica.sync"
+    STANDBY_DEMOTE = "standby.demote"
+    STANDBY_FENCE = "standby.fence"
+    STANDBY_JOIN = "standby.join"
+    STANDBY_PROMOTE = "standby.promote"
     SFTP_LIST = "sftp.list"
     SFTP_PULL = "sftp.pull"
     SFTP_PUSH = "sftp.push"
@@ -292,7 +296,7 @@ COVERED: Final = frozenset(
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
         Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK, Act.PROMOTE, Act.ROLLBACK,
         Act.RETIRE, Act.UNRETIRE,
-        *(act for act in Act if act.startswith(("account.", "key.", "trust.", "image-policy."))),
+        *(act for act in Act if act.startswith(("account.", "key.", "trust.", "image-policy.", "standby."))),
     }
 )  # fmt: skip
 """The acts after which the station signs a checkpoint at once: acts of people, and none of a client's requests."""
@@ -309,7 +313,10 @@ OUTSIDE_THE_DATABASE: Final = frozenset(
     {
         Act.INIT, Act.REBUILD, Act.RESTORE, Act.ACCOUNT_CODE,
         Act.CLOCK_SET_AHEAD, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
-        *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit.", "image-policy."))),
+        *(
+            act for act in Act
+            if act.startswith(("station.", "key.", "trust.", "tls.", "audit.", "image-policy.", "standby."))
+        ),
     }
 )  # fmt: skip
 """The acts that leave nothing in the database."""

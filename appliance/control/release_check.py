@@ -9,27 +9,9 @@ import asyncio
 from typing import Final
 
 from appliance.control.threads import on_own_station
-from appliance.release_check import (
-    changed_blocks,
-    changed_deeds,
-    changed_entries,
-    changed_facts,
-    changed_promotions,
-    changed_retirements,
-    moved_tags,
-    unexplained,
-)
+from appliance.release_check.parts import ALARMS, Findings, Parts, check_parts
 from appliance.station import Station
 
-Findings = list[dict[str, str]]
-Parts = tuple[Findings, ...]
-
-
-_ALARMS: Final = (
-    unexplained.alarms, moved_tags.alarms, changed_blocks.alarms, changed_entries.alarms, changed_facts.alarms,
-    changed_deeds.alarms, changed_promotions.alarms, changed_retirements.alarms,
-)  # fmt: skip
-"""What says each part, in the order of `_check`."""
 _right: Final[set[int]] = set()
 """Rows of manifests that this process found to be right."""
 
@@ -38,7 +20,7 @@ class ReleaseCheck:
     """What was last found, and the next look."""
 
     def __init__(self) -> None:
-        self.found: Parts = tuple([] for _ in _ALARMS)
+        self.found: Parts = tuple([] for _ in ALARMS)
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
@@ -52,7 +34,7 @@ class ReleaseCheck:
 
     def alarms(self) -> list[str]:
         """A line for each thing that was last found."""
-        return [line for alarms, part in zip(_ALARMS, self.found, strict=True) for line in alarms(part)]
+        return [line for alarms, part in zip(ALARMS, self.found, strict=True) for line in alarms(part)]
 
     async def _look(self, shared: Station) -> Findings:
         async with self._turn:
@@ -62,9 +44,4 @@ class ReleaseCheck:
 
 
 def _check(station: Station) -> Parts:
-    return (
-        unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
-        changed_entries.changed_entries(station), changed_facts.changed_facts(station, _right),
-        changed_deeds.changed_deeds(station), changed_promotions.changed_promotions(station),
-        changed_retirements.changed_retirements(station),
-    )  # fmt: skip
+    return check_parts(station, _right)

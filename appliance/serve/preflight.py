@@ -18,6 +18,7 @@ from appliance.replication.primary import pinned_context
 from appliance.settings.approvals import load_policy
 from appliance.settings.caches import Caches
 from appliance.settings.station import MEDIA_ROOTS, Config
+from appliance.standby.process import require_startable as require_no_standby
 from appliance.store.database import open_reader
 from appliance.store.elsewhere import require_agreement
 from appliance.store.reads.caches import in_the_way
@@ -31,10 +32,11 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
 
 
 def require_startable(paths: StationPaths, config: Config, listen: str) -> None:
-    """Go on only where the settings can be those of this station and system, whatever becomes of the rest. Raises
-    UsageError naming the key, the value and what to write."""
+    """Go on only where the settings can be those of this station and system, whatever becomes of the rest, and
+    where the folder is no stand-by. Raises UsageError naming the key, the value and what to write; RefusedError."""
     require_made_so(paths, config)
     require_agreement(paths.database, config.metadata.url)
+    require_no_standby(paths, config)
     socket_group(config)
     _require_apart(config, listen)
 

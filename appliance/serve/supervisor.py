@@ -36,6 +36,7 @@ from appliance.serve.preflight import require_apart_from_caches, require_loopbac
 from appliance.serve.processes import CONTROL, Role, Supervisor
 from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
+from appliance.standby import process as standby
 from appliance.station import note_listening, station_lock
 from appliance.store.database import open_reader
 from appliance.store.elsewhere import go_elsewhere, require_agreement
@@ -107,6 +108,7 @@ def serve(root: Path, listen: str | None = None) -> int:
         ]
         if config.caches:
             roles.insert(1, Role("cache", functools.partial(caching.run, paths.root), as_json))
+        roles += _pair_roles(paths.root, config)
 
         def before() -> None:
             starting.set()
@@ -123,6 +125,13 @@ def serve(root: Path, listen: str | None = None) -> int:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
             sign_end(paths)
+
+
+def _pair_roles(root: Path, config: Config) -> list[Role]:
+    """The process that writes states for a stand-by, where the station has one."""
+    if not config.standby.exchange:
+        return []
+    return [Role("stand-by", functools.partial(standby.run, root), config.log.format == "json")]
 
 
 def _work(

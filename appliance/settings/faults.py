@@ -173,8 +173,19 @@ def _in_place(key: str, table: str) -> str:
     return f"{name}, below [{place}]" if place else f"{name}, at the top of the file"
 
 
+def _wrong_standby(document: Mapping[str, Any]) -> Iterator[Fault]:
+    exchange = document.get("standby", {}).get("exchange", "")
+    if exchange and document["side"] != "inside":
+        yield Fault("standby.exchange", _written(exchange), "an outside station has no stand-by",
+                    "leave it out; another outside follows by [replicas] of its own")  # fmt: skip
+    if exchange and document.get("metadata", {}).get("url"):
+        yield Fault("standby.exchange", _written(exchange), "metadata in PostgreSQL has no stand-by of its own here",
+                    "leave it out; PostgreSQL keeps copies of its databases")  # fmt: skip
+
+
 def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Settings that are right by themselves and not together."""
+    yield from _wrong_standby(document)
     tls = document.get("tls", {})
     needed, is_open = document.get("approvals_needed", 2), document.get("open", False)
     if needed < 2 and not is_open:

@@ -27,7 +27,7 @@ from appliance.settings.metadata import METADATA
 from appliance.settings.quarantine import QUARANTINE
 from appliance.settings.redirects import check_hosts
 from appliance.settings.traces import TRACES
-from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, REPLICAS, TRANSFER_HOSTS
+from appliance.settings.transfer_form import DIODES, DROP_FOLDERS, REPLICAS, STANDBY, TRANSFER_HOSTS
 from appliance.settings.upstreams import check_mirror, check_proxy
 from appliance.settings.webhooks import check_url
 from appliance.settings.workload_issuers import WORKLOAD_ISSUERS
@@ -211,6 +211,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "workload_issuers": WORKLOAD_ISSUERS,
         "caches": CACHES,
         "replicas": REPLICAS,
+        **STANDBY,
         "upstreams": Form(
             'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
             lambda value: isinstance(value, dict), name=passes(_host_in_lower_case), inside=_UPSTREAM,

@@ -25,6 +25,7 @@ from appliance.settings.redirects import CollectSettings
 from appliance.settings.replicas import ReplicaSettings
 from appliance.settings.scanner import SbomSettings
 from appliance.settings.slo import SloSettings
+from appliance.settings.standby import StandbySettings
 from appliance.settings.syslog import SyslogSettings
 from appliance.settings.traces import TraceSettings
 from appliance.settings.transfer_hosts import TransferHostSettings
@@ -72,6 +73,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     diodes: dict[str, DiodeSettings] = {}
     caches: dict[str, CacheSettings] = {}
     replicas: dict[str, ReplicaSettings] = {}
+    standby: StandbySettings = StandbySettings()
     slo: SloSettings = SloSettings()
     log: LogSettings = LogSettings()
     traces: TraceSettings = TraceSettings()
@@ -256,6 +258,11 @@ source_bytes = {source_bytes}
 #   account = "robot-follower"        # its secret: the systemd credential replica-north, or keys/replica-north.secret
 #   repositories = ["**"]
 #   every = 10                        # seconds between two looks
+
+[standby]
+# Inside: the folder that this station writes its states into, for its stand-by (docs/howto/stand-by.md). "" for none.
+exchange = ""
+every = 10                            # seconds between two states
 
 [log]
 # Lines of the program's log: "text" or "json"; whether each request to the registry has one (json alone), and whether

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from appliance.limits import diode as diode_limits
 from appliance.limits import replication as replication_limits
+from appliance.limits import standby as standby_limits
 from appliance.limits import transfer as limits
 from appliance.permissions import check_pattern
 from appliance.settings import diodes
@@ -98,6 +99,17 @@ REPLICAS: Final = Form(
     " named by a-z, 0-9 and -, as [replicas.north]",
     lambda value: isinstance(value, dict) and len(value) <= replication_limits.REPLICAS,
     name=text(lambda name: NAME.match(name) is not None), inside=_REPLICA,
+)  # fmt: skip
+
+
+STANDBY: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "standby.exchange": Form('the whole path of a folder, as "/mnt/standby", or "" for none',
+                                 text(lambda value: value == "" or _is_whole(value))),
+        "standby.every": whole(*standby_limits.STANDBY_EVERY, " of seconds"),
+        "standby.hours": _HOST["hours"],
+        "standby.rate": _HOST["rate"],
+    }
 )  # fmt: skip
 
 

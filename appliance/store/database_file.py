@@ -99,6 +99,31 @@ def copy_database(source: Path, target: Path) -> None:
         old.backup(new)
 
 
+class Snapshot:
+    """A database as of one moment (`hold`), copied later while others go on writing it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def hold(self) -> None:
+        """What is committed now is what will be copied. Raises EngineError."""
+        self._connection.execute("BEGIN")
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def copy_to(self, target: Path) -> None:
+        """Write it into a new file, which needs no other beside it. Raises EngineError."""
+        with closing(sqlite3.connect(target)) as new:
+            self._connection.backup(new)
+            new.execute("PRAGMA journal_mode = DELETE")
+
+
+@contextmanager
+def snapshot_of(path: Path) -> Iterator[Snapshot]:
+    """A database of which a moment is to be held. Raises EngineError."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield Snapshot(connection)
+
+
 def write_back(path: Path) -> None:
     """Bring all of a database's write-ahead log into its file. Raises EngineError."""
     with closing(sqlite3.connect(path)) as db:

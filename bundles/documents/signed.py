@@ -36,6 +36,8 @@ IMAGE_POLICY_TYPE: Final = "application/vnd.lockgate.image-policy.v1+json"
 """Which images must be signed by whom (appliance.settings.image_policy): two people with release keys sign it."""
 ROTATION_ACCEPTANCE_TYPE: Final = "application/vnd.lockgate.key-rotation-acceptance.v1+json"
 """That a site's key rotation is to count at this station (appliance.rotations.accepting): two people sign it."""
+TERM_TYPE: Final = "application/vnd.lockgate.standby-term.v1+json"
+"""That a stand-by becomes the primary of its pair (appliance.standby.terms): two people sign it."""
 SESSION_TYPE: Final = "application/vnd.lockgate.diode-session.v1+json"
 """What a station sends over a one-way link (appliance.diode.session)."""
 PURPOSE_OF: Final = {
@@ -43,6 +45,7 @@ PURPOSE_OF: Final = {
     OVERRIDE_TYPE: "release",
     IMAGE_POLICY_TYPE: "release",
     ROTATION_ACCEPTANCE_TYPE: "release",
+    TERM_TYPE: "release",
     RECEIPT_TYPE: "receipt",
     WANTS_TYPE: "receipt",
     SESSION_TYPE: "receipt",

@@ -108,6 +108,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "sbom show": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "scan": ("team/helo:1", 1, "did you mean team/hello:1?"),
     "diode receive": ("nowhere", 2, "config.toml"),
+    "replica join": ("--from {tmp}/none", 2, "lockgate replica list"),
     "replica status": ("nowhere", 2, "config.toml"),
     "replica sync": ("nowhere", 2, "config.toml"),
     "diode send": ("{tmp}/none --over nowhere", 1, "mounted"),
@@ -146,6 +147,7 @@ OTHERWISE = {
     ),
     "about this station alone": (
         "config check", "console", "doctor", "gc", "intake check", "key review", "metrics dashboard", "metrics rules",
+        "replica demote", "replica follow", "replica promote",
         "scrub", "serve", "status", "tls reload", "tls renew", "tls show", "top", "user code", "user logout",
         "user whoami",
     ),

@@ -1,4 +1,4 @@
-"""`lockgate replica`: stations that this one follows."""
+"""`lockgate replica`: stations that this one follows, and the pair of an inside station and its stand-by."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.completion import REPLICA
 from appliance.cli.shared.context import call, detach_option, json_option, show, station_option, table
+from appliance.cli.transfer import standby
 from bundles.errors import IncompleteError, UsageError
 from bundles.io.display import safe, some
 
@@ -24,7 +25,11 @@ _FRESH = 60
 
 @click.group()
 def replica() -> None:
-    """Follow other stations: list, status, sync. They are named in config.toml."""
+    """Follow other stations, and stand by for one: list, status, sync; join, follow, promote, demote."""
+
+
+for _command in (standby.join, standby.follow, standby.promote, standby.demote):
+    replica.add_command(_command)
 
 
 @replica.command("list")
@@ -47,11 +52,21 @@ def list_(root: Path | None, as_json: bool) -> None:
 @station_option
 @json_option
 def status(root: Path | None, name: str | None, as_json: bool) -> None:
-    """How this station stands to those that it follows, by repository: tags, those that are behind, and the lag.
+    """How this station stands to those that it follows, by repository: tags, those that are behind, and the lag. Of a
+    pair: the role, the term, and which state is held.
 
     What a primary showed before the lag is here. Exit status 4 where anything is not here as there, or where no look
-    found that lately: within a minute, or three times `every`.
+    found that lately: within a minute, or three times `every`; and where a stand-by holds no state, or the last look
+    failed. A stand-by does not run: its folder is asked.
     """
+    pair = standby.own_status(root)
+    if pair is not None:
+        show(pair, as_json, lambda: standby.told_status(pair))
+        if why := standby.why_not_well(pair):
+            raise IncompleteError(
+                "the pair is not well", thing=safe(why), remedy="see docs/howto/stand-by.md", code="standby-not-well"
+            )
+        return
     document = call(root, lambda client: client.get("/v1/replicas"))
     every = document["items"]
     named = [one for one in every if name in (None, one["name"])]
