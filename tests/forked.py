@@ -147,6 +147,10 @@ def _load() -> None:
     """Load what commands and the station load, and nothing that `serve` loads later than this (prometheus_client)."""
     import click
 
+    from appliance.limits import access
+    from tests.passwords import COST
+
+    access.ARGON2_PERSON = COST  # type: ignore[misc] - before anything takes the value
     import appliance.serve.supervisor  # noqa: F401 - with the control process's and the workers' modules
     from appliance.cli.main import lockgate
     from appliance.jobs.kinds import KINDS

@@ -14,7 +14,7 @@ from appliance.access import token_keys
 from appliance.access.directory import DirectoryAccounts
 from appliance.access.identity import MARK, Explained, Identity, StationIdentity
 from appliance.access.ldap_directory import LdapDirectory
-from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
+from appliance.access.passwords import HashingThreads, hash_secret, new_secret
 from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint, refresh_key
 from appliance.access.workload_identity import WorkloadIdentity
@@ -29,6 +29,7 @@ from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import CreateAccount, GrantRole
 from appliance.store.writes.tokens import AddSecret
 from appliance.store.writes.write import AsyncGuarded, Write
+from tests.passwords import hash_password
 from tests.registry_server import Answer, Server, Store
 
 SERVICE = "lockgate/bravo"
@@ -86,9 +87,9 @@ class Site(Store):
     def submit(self, write: Write) -> Any:
         return self.writer.submit(write)
 
-    def person(self, name: str, *roles: str) -> str:
+    def person(self, name: str, *roles: str, hashed: str = HASH) -> str:
         """A person with PASSWORD; roles are `role` or `role pattern`. Returns the name."""
-        self.submit(CreateAccount(name=name, kind="person", full_name="", password=HASH, at=clock.now()))
+        self.submit(CreateAccount(name=name, kind="person", full_name="", password=hashed, at=clock.now()))
         for text in roles:
             role, _, pattern = text.partition(" ")
             self.submit(GrantRole(account=name, role=role, pattern=pattern or "**"))

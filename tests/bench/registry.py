@@ -33,6 +33,7 @@ from pathlib import Path
 from aiohttp import web
 
 from appliance import clock
+from appliance.access.passwords import hash_password
 from appliance.paths import StationPaths
 from appliance.registry.serving import new_loop
 from appliance.store.database import open_writer
@@ -42,7 +43,7 @@ from appliance.tour.stage import lockgate
 from bundles.limits import MIB
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST
-from tests.access.site import HASH, basic
+from tests.access.site import PASSWORD, basic
 
 NAME = "team/app"
 SMALL, LARGE = b"s" * 4096, os.urandom(16 * MIB)
@@ -189,8 +190,12 @@ def station(folder: Path, name: str, *options: str) -> Iterator[Peer]:
     paths = StationPaths(folder)
     with contextlib.closing(open_writer(paths.database)) as database:
         writer = LocalWriter(database)
-        writer.submit(FirstAdministrator(name="ada", full_name="", password=HASH, uid=None, at=clock.now()))
-        writer.submit(CreateAccount(name="ci", kind="person", full_name="", password=HASH, at=clock.now()))
+        writer.submit(
+            FirstAdministrator(name="ada", full_name="", password=hash_password(PASSWORD), uid=None, at=clock.now())
+        )
+        writer.submit(
+            CreateAccount(name="ci", kind="person", full_name="", password=hash_password(PASSWORD), at=clock.now())
+        )
         writer.submit(GrantRole(account="ci", role="maintainer", pattern="**"))
     text = paths.config.read_text()
     for before, after in (

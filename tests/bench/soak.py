@@ -39,14 +39,14 @@ import uvloop
 
 from appliance import clock
 from appliance.access.identity import MARK
-from appliance.access.passwords import hash_secret, new_secret
+from appliance.access.passwords import hash_password, hash_secret, new_secret
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import AddSecret, CreateAccount, FirstAdministrator, GrantRole
 from appliance.tour.stage import lockgate
 from bundles.limits import KIB
-from tests.access.site import HASH
+from tests.access.site import PASSWORD
 from tests.bench.registry import Peer, free_port, ready
 from tests.bench.soak_client import ACCOUNTS, BASE, SHARED, Client, RefusedError, Tally
 
@@ -62,7 +62,9 @@ class Station:
         lockgate("init", root, "--site", "bench", "--side", "outside", "--name", "localhost")
         with contextlib.closing(open_writer(StationPaths(root).database)) as database:
             writer, at = LocalWriter(database), clock.now()
-            writer.submit(FirstAdministrator(name="ada", full_name="", password=HASH, uid=os.getuid(), at=at))
+            writer.submit(
+                FirstAdministrator(name="ada", full_name="", password=hash_password(PASSWORD), uid=os.getuid(), at=at)
+            )
             self.secrets = {}
             for number in range(ACCOUNTS):
                 name, key = f"robot-{number}", f"{number:016x}"

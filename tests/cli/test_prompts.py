@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,16 @@ def test_a_descriptor_that_is_shut_or_not_for_reading_is_named_with_its_option(
     finally:
         os.close(writing)
         os.close(folder)
+
+
+def test_what_is_kept_of_a_password_makes_a_guess_cost_what_it_should(run: Run, tmp_path: Path) -> None:
+    """RFC 9106, section 4, second recommended option, in one lane. Other tests have hashes of a small cost."""
+    reading, writing = os.pipe()
+    os.write(writing, b"a password of some length\n")
+    os.close(writing)
+    made = run("init", tmp_path / "new", "--site", "new", "--side", "inside", "--admin", "ada", "--password-fd",
+               str(reading))  # fmt: skip
+    assert made.status == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "new/metadata.sqlite")) as database:
+        ((hashed,),) = database.execute("SELECT password FROM accounts WHERE name = 'ada'").fetchall()
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=1$")

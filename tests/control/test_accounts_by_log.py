@@ -17,7 +17,7 @@ import pytest
 
 from appliance import clock
 from appliance.access.identity import StationIdentity
-from appliance.access.passwords import HashingThreads, hash_password, hash_secret
+from appliance.access.passwords import HashingThreads, hash_secret
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
@@ -43,6 +43,7 @@ from tests.access.site import HASH, PASSWORD
 from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside
 from tests.job_starter import NoStarter
+from tests.passwords import hash_password
 
 OTHER = "another password of some length"
 OTHER_HASH = hash_password(OTHER)

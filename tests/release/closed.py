@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from appliance import clock
-from appliance.access.passwords import hash_password
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
@@ -32,6 +31,7 @@ from bundles.signing.pinning import trust_key
 from tests import forked
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Carried, carry
+from tests.passwords import hash_password
 
 PASSWORD = "a password of some length"
 HASH = hash_password(PASSWORD)

@@ -23,7 +23,8 @@ ROLE = {"role": "security-officer", "pattern": "**"}
 
 @pytest.fixture(autouse=True)
 def confirmed(closed: Closed) -> None:
-    """A first officer has called."""
+    """A first officer has called, whatever ended their log-in in another test."""
+    closed.sessions.clear()
     closed.ask("anna", "GET", "/v1/session")
 
 
