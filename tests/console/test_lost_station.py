@@ -113,3 +113,14 @@ async def test_a_job_that_is_followed_is_found_again(drive: Any) -> None:
         await console.app.look_at_station()
         await console.shows("does not answer since")
         assert "running: verify and store" in console.screen()
+
+
+async def test_what_the_station_answers_while_the_console_closes_is_looked_at_by_no_screen(drive: Any) -> None:
+    """A screen that closes loses its parts one by one, and is itself the last to go."""
+    async with drive() as console:
+        console.app.show_root("new_bundle")
+        await console.rest()
+        shown = console.app.shown
+        assert shown is not None
+        await shown.query_one("#form").remove()
+        shown.state_changed()

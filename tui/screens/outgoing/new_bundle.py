@@ -113,6 +113,8 @@ class NewBundleScreen(BundleFields):
         self.draft_changed()
 
     def draft_changed(self) -> None:
+        if self.ready and len(self.query("#form, #next, PlanRows")) < 3:
+            return  # not all there: the application closes, from the inside out
         draft = self.console_app.draft
         self.form.draft = draft
         self.form.refresh()
