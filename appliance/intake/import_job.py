@@ -9,14 +9,12 @@ it, what is whole without them is taken in alone; the rest comes with a later bu
 
 from __future__ import annotations
 
-import re
 import shutil
 import threading
 from collections.abc import Callable, Sequence, Set
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
 
 from appliance import clock
 from appliance.audit.acts import Act
@@ -27,11 +25,13 @@ from appliance.intake.delta_base import receipt_of, rehash_base, require_base, r
 from appliance.intake.heal_blobs import restore
 from appliance.intake.inspection import make_report, record
 from appliance.intake.ledger_by_log import require_rows_of_log
+from appliance.intake.leftovers import take_away
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.intake.overrides import stream_now, trusted_now
 from appliance.intake.room import require_quota, require_room
 from appliance.intake.store_sink import StoreSink
 from appliance.intake.stream_lock import stream_turn
+from appliance.intake.wrong_side import wrong_side
 from appliance.jobs.kinds import JobContext, Result
 from appliance.release_check.changed_steps import digest_of
 from appliance.release_check.unexplained import keep_manifest
@@ -63,15 +63,13 @@ from bundles.documents import signed as documents
 from bundles.errors import REPLAY, FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
-from bundles.io.files import failures_named, scan
+from bundles.io.files import failures_named
 from bundles.io.work_threads import at_once
 from bundles.oci.digest import Digest
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
 _ACT = Act.INTAKE_IMPORT
-_BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.(?P<site>[a-z0-9-]{1,32})-[0-9]{6}\Z")
-"""The name of a bundle's folder, with the site that it is for."""
 _NAMED = 8
 """Artifacts named in one line of the log."""
 
@@ -100,7 +98,7 @@ def run(context: JobContext) -> Result:
         context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
         raise
     except RefusedError as error:
-        error = _wrong_side(context, paths, error)
+        error = wrong_side(context, paths, error)
         context.record_failure(_ACT, named, error)
         raise error from None
     except LockgateError as error:
@@ -108,24 +106,17 @@ def run(context: JobContext) -> Result:
         raise
 
 
-def _wrong_side(context: JobContext, paths: Sequence[str], error: RefusedError) -> RefusedError:
-    """The refusal, with the remedy of a common mistake: a bundle for an inside, on an outside. Folders' names, which
-    anybody may have chosen, decide about that hint alone."""
-    config = context.station.config
-    if config.side != "outside":
-        return error
-    for path in map(context.path, paths):
-        names = [path.name]
-        with suppress(LockgateError, OSError):
-            names += [entry.name for entry in scan(path)]
-        for match in filter(None, map(_BUNDLE.match, names)):
-            if match["site"] != config.site:
-                remedy = f"this is the outside station {config.site}: import it on the inside station {match['site']}"
-                return RefusedError(error.what, thing=error.thing, remedy=remedy)
-    return error
-
-
 def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Result:
+    brought = set[Digest]()
+    try:
+        return _bring_in(context, paths, brought, partial=partial)
+    except RefusedError:
+        take_away(context, brought)
+        raise
+
+
+def _bring_in(context: JobContext, paths: Sequence[Path], brought: set[Digest], *, partial: bool) -> Result:
+    """As `run`. What a refused bundle brought, and is nobody's, is put into `brought`."""
     station = context.station
     trust = station.trust()
     bundle = open_bundle(paths, trust, trusted_now(station.reader))
@@ -163,7 +154,7 @@ def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Res
             receiving.require(partial=partial)
             receiving.quarantine()
         except RefusedError:
-            receiving.abandon()
+            brought |= receiving.abandon()
             raise
         receiving.inspect()
         return _result(station, digest)
@@ -383,11 +374,14 @@ class _Receiving:
                 self.context.log(f"{section.inspector}: {section.outcome}, {section.summary}")
         record(self.station, str(self.digest), self.manifest.id, report, self.context.actor)
 
-    def abandon(self) -> None:
-        """A refused bundle leaves nothing, unless an earlier job had received some of it in good faith."""
+    def abandon(self) -> set[Digest]:
+        """A refused bundle leaves nothing, unless an earlier job had received some of it in good faith. The blobs that
+        came with it, where nothing of it stays."""
         mine = self.station.writer.submit(AbandonIntake(digest=str(self.digest), job=self.context.job_id))
-        if mine:
-            self.sink.discard()
+        if not mine:
+            return set()
+        self.sink.discard()
+        return self.sink.brought
 
 
 def _require_partial_allowed(station: Station, stream: str) -> None:

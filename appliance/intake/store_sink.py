@@ -48,6 +48,8 @@ class StoreSink:
         bytes read from what is held already."""
         self._attend = attend
         self._whole: dict[Digest, bool] = {}
+        self.brought = set[Digest]()
+        """Blobs that came with this run, and were not here before."""
         self._store, self._metadata = station.blobs, station.metadata
         self._folder, self._prefix = station.paths.joins, f"{bundle.hex[:16]}-"
         self._rows: dict[Digest, BlobRow] = {}
@@ -140,6 +142,7 @@ class StoreSink:
     def note(self, digest: Digest, size: int, crc32: int) -> None:
         """A blob is whole and durable in the store."""
         self._whole[digest] = True
+        self.brought.add(digest)
         self._rows[digest] = BlobRow(digest=str(digest), size=size, crc32=crc32)
 
     def part_done(self, digest: Digest, size: int, number: int) -> None:

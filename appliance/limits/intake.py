@@ -46,3 +46,7 @@ RECEIPT_CUSTODY: Final = 1_000
 
 RECEIPTS_PINNED: Final = 8
 """Receipts whose blobs are kept at once, where no bundle shows which of them the outside works with."""
+
+LEFTOVERS_WAIT: Final = 30.0
+"""How long a refused import waits for other imports and collects, to take away what it brought: they take minutes, and
+a collection takes what it leaves."""

@@ -78,6 +78,21 @@ def incoming_turn(paths: StationPaths, progress: Progress, *, collects: bool) ->
         os.close(held)
 
 
+@contextlib.contextmanager
+def patient_turn(paths: StationPaths, progress: Progress, patience: float) -> Iterator[bool]:
+    """A turn to collect for a job that has other things to do: whether it came within `patience` seconds. Raises
+    FailedError, and what `progress` raises."""
+    deadline = time.monotonic() + patience
+    while (held := _try_to_collect(paths)) is None and time.monotonic() < deadline:
+        progress("wait for imports and collects", 0, 0)
+        time.sleep(10 * _LOOK)
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            os.close(held)
+
+
 def _turn_to_bring_in(paths: StationPaths, progress: Progress) -> int:
     with contextlib.ExitStack() as queued:
         while (descriptor := _locked(paths.incoming_lock, fcntl.LOCK_SH)) is None:
@@ -94,17 +109,20 @@ def _turn_to_bring_in(paths: StationPaths, progress: Progress) -> int:
 
 
 def _turn_to_collect(paths: StationPaths, progress: Progress) -> int:
-    while True:
-        queue = _locked(paths.incoming_queue, fcntl.LOCK_EX)
-        if queue is not None:
-            try:
-                descriptor = _locked(paths.incoming_lock, fcntl.LOCK_EX)
-            finally:
-                os.close(queue)
-            if descriptor is not None:
-                return descriptor
+    while (descriptor := _try_to_collect(paths)) is None:
         progress("wait for imports and collects", 0, 0)
         time.sleep(10 * _LOOK)
+    return descriptor
+
+
+def _try_to_collect(paths: StationPaths) -> int | None:
+    queue = _locked(paths.incoming_queue, fcntl.LOCK_EX)
+    if queue is None:
+        return None
+    try:
+        return _locked(paths.incoming_lock, fcntl.LOCK_EX)
+    finally:
+        os.close(queue)
 
 
 def _wait(path: Path, patience: float) -> int | None:

@@ -10,7 +10,9 @@ import pytest
 
 from appliance.intake import import_job
 from appliance.intake.room import beyond_quota
+from appliance.limits import intake as limits
 from appliance.settings.quarantine import QuarantineSettings, SiteSettings
+from appliance.store.collection_lock import incoming_turn
 from appliance.store.reads.intake import describe, find_entry, history, volumes_of
 from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
 from bundles.format.manifest import volume_path
@@ -192,6 +194,41 @@ def test_a_second_copy_of_a_volume_is_held_to_its_signature_too(
     flip(copy / volume_path(2), 40)
     with pytest.raises(RefusedError):
         inside.bring(bundle.folder, copy)
+
+
+def test_what_a_refused_bundle_brought_goes_again(
+    inside: Inside, bundle: SmallBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bad at its end, and signed again and again. What another bundle pins stays; beside other imports it waits."""
+
+    def held() -> set[str]:
+        return set(inside.station.blobs.list_names())
+
+    def come(number: int) -> None:
+        other = small_bundle(tmp_path / str(number), sequence=2, previous=previous, purpose=str(number))
+        inside.trust(other.key.public)
+        flip(max((other.folder / "volumes").iterdir()), -100)
+        with pytest.raises(RefusedError):
+            inside.bring(other.folder)
+
+    previous = None
+    inside.trust(bundle.key.public)
+    again = tmp_path / "again"
+    shutil.copytree(bundle.folder, again / bundle.folder.name)
+    flip(max((again / bundle.folder.name / "volumes").iterdir()), -100)
+    with pytest.raises(RefusedError, match="signed ones"):
+        inside.bring(again / bundle.folder.name)
+    assert held() == set()
+    assert inside.station.blobs.graveyard.totals().blobs > 0
+    monkeypatch.setattr(limits, "LEFTOVERS_WAIT", 0.0)
+    with incoming_turn(inside.station.paths, lambda *_: None, collects=False):
+        with pytest.raises(RefusedError, match="signed ones"):
+            inside.bring(again / bundle.folder.name)
+        assert held() != set()
+    inside.bring(bundle.folder)
+    whole, previous = held(), str(Digest.of(bundle.signed.sums))
+    come(1)
+    assert held() == whole
 
 
 @pytest.mark.parametrize("actor", ["station", "carl(7)"])

@@ -39,6 +39,12 @@ class ForgetBlobs(Write, frozen=True):
         return gone
 
 
+class ForgetRefused(ForgetBlobs, frozen=True):
+    """As `ForgetBlobs`, of what a bundle that was refused brought."""
+
+    unrecorded: ClassVar[str] = "takes back what an import brought that was refused, which is an event"
+
+
 def shown_manifests(db: Reader, repository: int) -> str:
     """A digest over the manifests that the repository shows now: it changes when one comes or goes."""
     seen = sha256()
