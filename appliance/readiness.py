@@ -22,6 +22,7 @@ from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.store.database_file import exchanged
 from appliance.store.errors import EngineError
+from appliance.store.heard import StaleError
 from appliance.store.integrity import is_distrusted
 from appliance.store.presence import Presence
 from appliance.store.reads.registry import Metadata
@@ -77,9 +78,10 @@ class Probe:
     async def _look(self) -> Readiness:
         codes: list[Code] = list(await asyncio.to_thread(self._outside))
         try:
+            self._metadata.version()
             damaged, unread = self._metadata.troubled()
             distrusted = is_distrusted(self._metadata.connection)
-        except EngineError:
+        except (EngineError, StaleError):
             return Readiness("not ready", (*(code for code in codes if code != "metadata"), "metadata"))
         if damaged:
             codes.append("damaged")

@@ -20,7 +20,7 @@ from appliance.access.passwords import BusyError, HashingThreads, verify
 from appliance.access.rate_limits import Buckets
 from appliance.access.workload_tokens import Workload
 from appliance.limits import access as limits
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import Epoch
 from appliance.store.reads.accounts import ROBOT, Account, Accounts, Secret
 from appliance.store.writes.access import Seen
 from appliance.store.writes.logins import ForgetFailures, RecordFailure
@@ -114,7 +114,7 @@ class StationIdentity:
         accounts: Accounts,
         writer: AsyncWriter,
         threads: HashingThreads,
-        epoch: SharedEpoch,
+        epoch: Epoch,
         explained: Explained | None = None,
         directory: DirectoryAccounts | None = None,
     ) -> None:

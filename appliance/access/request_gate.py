@@ -28,7 +28,7 @@ from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.plain_head import PlainFields
 from appliance.registry.routes import BLOCKS, parse
 from appliance.registry.services import ACTOR, Action, Passed
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
 from appliance.store.reads.accounts import Accounts
 from bundles.errors import RefusedError
 
@@ -98,7 +98,7 @@ class AccountAccess:
         """`issuer` is the site's name; `rate` is requests a second, 0 for limits.REQUEST_RATE."""
         self.accounts, self.identity, self.rules = accounts, identity, rules
         self.issuer = self.audience = f"lockgate/{issuer}"
-        self.bearers = Bearers(paths.token_keys, accounts, SharedEpoch(paths.database), self.audience)
+        self.bearers = Bearers(paths.token_keys, accounts, epoch_of(paths.database), self.audience)
         self._networks = networks
         per_second, burst = (rate, rate * 10) if rate else limits.REQUEST_RATE
         self._requests = Buckets(per_second, burst)

@@ -20,7 +20,7 @@ from appliance.access.tokens import Claims, header_of, verify
 from appliance.limits import access as limits
 from appliance.permissions import Caller
 from appliance.registry.services import Action
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import Epoch
 from appliance.store.reads.accounts import Accounts
 from bundles.errors import RefusedError
 
@@ -41,7 +41,7 @@ class Bearer:
 class Bearers:
     """What the tokens of this station mean; one worker's."""
 
-    def __init__(self, folder: Path, accounts: Accounts, epoch: SharedEpoch, audience: str) -> None:
+    def __init__(self, folder: Path, accounts: Accounts, epoch: Epoch, audience: str) -> None:
         """`folder` holds the keys for tokens; `audience` is the station's name in them, and their issuer's."""
         self._folder, self._accounts, self._shared, self._audience = folder, accounts, epoch, audience
         self._ring: Ring | None = None

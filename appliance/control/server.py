@@ -95,6 +95,7 @@ from appliance.lifecycle.upkeep import upkeep
 from appliance.limits import access as access_limits
 from appliance.limits import control as limits
 from appliance.limits import lifecycle as lifecycle_limits
+from appliance.limits import store as store_limits
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.measures import slots as measure_slots
@@ -108,14 +109,17 @@ from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store import presence
 from appliance.store.database import open_reader
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
+from appliance.store.errors import EngineError
 from appliance.store.reads import garbage
 from appliance.store.reads.accounts import Accounts
+from appliance.store.rows import is_away
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.checks import BeginCheck
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter, Guarded
 from appliance.tracing.tracer import tracer_of
 from bundles.errors import FailedError, LockgateError
+from bundles.io.display import safe
 from bundles.io.threads import Threads
 
 _MODULES = (
@@ -239,7 +243,8 @@ async def _serve(
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
                 await asyncio.to_thread(checked.wait, lifecycle_limits.METADATA_FIRST)
-                tasks = [asyncio.create_task(one) for one in (*_lasting(control), *_kept(paths, slots, loss))]
+                tasks = [asyncio.create_task(_through_outages(one)) for one in _lasting(control)]
+                tasks += [asyncio.create_task(one) for one in _kept(paths, slots, loss)]
                 ready()
                 await stop.wait()
                 await work.stop()
@@ -298,31 +303,45 @@ def _uid(accepted: socket.socket, _: object) -> str:
     return f"uid {uid}"
 
 
-def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
+def _lasting(control: Control) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
     """What goes on for as long as the station runs."""
-    yield keep_signing(control.station.paths)
-    yield _keep_looking(control)
-    yield duties.keep_looking(control)
-    yield space.keep_looking(control)
-    yield store_watch.keep_looking(control)
-    yield policy_watch.keep_looking(control)
-    yield indexing.keep_looking(control)
-    yield budget_keeper.keep_looking(control)
-    yield webhooks.keep_telling(control)
-    yield PromotionRules(control).keep_looking()
+    yield lambda: keep_signing(control.station.paths)
+    yield lambda: _keep_looking(control)
+    yield lambda: duties.keep_looking(control)
+    yield lambda: space.keep_looking(control)
+    yield lambda: store_watch.keep_looking(control)
+    yield lambda: policy_watch.keep_looking(control)
+    yield lambda: indexing.keep_looking(control)
+    yield lambda: budget_keeper.keep_looking(control)
+    yield lambda: webhooks.keep_telling(control)
+    yield lambda: PromotionRules(control).keep_looking()
     if not control.station.config.open:
-        yield renewal.keep_renewing(control)
+        yield lambda: renewal.keep_renewing(control)
     if control.station.config.syslog.host:
-        yield control.syslog.keep_sending()
+        yield control.syslog.keep_sending
     if control.station.config.probe.image and control.station.config.probe.minutes:
-        yield control.canary.keep_probing()
+        yield control.canary.keep_probing
     if control.push_scans.is_on:
-        yield control.push_scans.keep_looking()
+        yield control.push_scans.keep_looking
     if control.drops.folders:
-        yield control.drops.keep_looking()
+        yield control.drops.keep_looking
     if control.replicas.follows:
-        yield control.replicas.keep_following()
-    yield control.follower.keep_following(functools.partial(_told, control))
+        yield control.replicas.keep_following
+    yield lambda: control.follower.keep_following(functools.partial(_told, control))
+
+
+async def _through_outages(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have something go on for as long as the station runs, also where the metadata was away meanwhile."""
+    while True:
+        try:
+            await make()
+        except EngineError as error:
+            if not is_away(error):
+                raise
+            print(f"lockgate: the metadata cannot be reached: {safe(str(error))}", file=sys.stderr, flush=True)
+            await asyncio.sleep(store_limits.POSTGRES_AGAIN)
+        else:
+            return
 
 
 async def _told(control: Control, events: Events) -> None:
@@ -352,7 +371,7 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
         await asyncio.to_thread(refresh_key, station.paths.refresh_key)  # before workers that would make it at once
         changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
     try:
-        epoch = SharedEpoch(station.paths.database)
+        epoch = epoch_of(station.paths.database)
         by_log = AccountsByLog(explained)
 
         async def record(event: AuditEvent) -> None:

@@ -22,7 +22,7 @@ from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
 from appliance.settings.gates import Stage
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.rows import Kind
@@ -64,7 +64,7 @@ class StationPulls:
 
     def __init__(self, paths: StationPaths, blobs: Blobs, metadata: Metadata) -> None:
         self._paths, self._blobs, self._metadata = paths, blobs, metadata
-        self._shared = SharedEpoch(paths.database)
+        self._shared = epoch_of(paths.database)
         self._remembered = Remembered()
         self._judging = Threads(1, thread_name_prefix="policy")
         self._looking = Threads(1, thread_name_prefix="policy-files")

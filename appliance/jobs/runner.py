@@ -35,7 +35,7 @@ from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.errors import EngineError
-from appliance.store.rows import damage_of
+from appliance.store.rows import damage_of, is_away
 from appliance.store.writer import SocketWriter
 from appliance.store.writes.write import Guarded
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
@@ -211,6 +211,12 @@ class Runner:
             told = error
         elif isinstance(error, EngineError) and (wrong := damage_of(error)) is not None:
             told = wrong
+        elif isinstance(error, EngineError) and is_away(error):
+            told = FailedError(
+                "the metadata could not be reached",
+                thing=str(error)[:200],
+                remedy="look at what keeps it, and try again",
+            )
         else:
             with contextlib.suppress(OSError):  # a disk that takes no traceback must not keep the end from being said
                 print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)

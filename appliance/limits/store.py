@@ -51,6 +51,12 @@ POSTGRES_CONNECT: Final = 5
 POSTGRES_PREPARED: Final = 500
 """Statements that a connection to PostgreSQL keeps prepared: the store has fewer than 700, few of them hot."""
 
+POSTGRES_HEARD: Final = 1.0
+"""Seconds for which what was heard of a PostgreSQL server counts, from the moment it was asked for."""
+
+POSTGRES_AGAIN: Final = 2.0
+"""Seconds after which the control process's own work goes on that met a server which was away."""
+
 POSTGRES_TURN: Final = 5.0
 """Seconds that a writer waits for the one before it to let go of the database."""
 

@@ -181,6 +181,7 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     answer has begun there is no second one: what goes wrong then resets the connection (raises ConnectionError)."""
     failure: Exception | None = None
     try:
+        worker.epoch.seen()  # where nobody knows what is so now, nothing is answered
         outcome = await _admit_and_dispatch(request, worker)
     except RefusedRequestError as refusal:
         outcome, failure = refusal.error, refusal

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import BinaryIO, NamedTuple
 
 from appliance.store.blobs import BlobStore
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import Epoch
 from appliance.store.reading import UnreadableError, Verdict, examine
 from bundles.errors import FailedError, MalformedError
 from bundles.oci.digest import Digest
@@ -45,7 +45,7 @@ class ManifestCache:
     and all give the same answer. Seeing the epoch takes 0.2 µs where looking at the file takes twenty times as much.
     """
 
-    def __init__(self, blobs: BlobStore, ceiling: int, epoch: SharedEpoch) -> None:
+    def __init__(self, blobs: BlobStore, ceiling: int, epoch: Epoch) -> None:
         self._epoch = epoch
         self._seen = epoch.seen()
         self._blobs = blobs

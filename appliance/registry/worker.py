@@ -25,7 +25,7 @@ from appliance.registry.services import RegistryServices
 from appliance.registry.small_blobs import SmallBlobs
 from appliance.registry.verified_files import VerifiedFiles
 from appliance.registry.watch import watch_of
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
 from appliance.store.reading import facts_of
 from appliance.store.reads.content import BlobFacts, ManifestFacts
 from appliance.store.rows import WrongRowError
@@ -50,7 +50,8 @@ class Worker:
     def __init__(self, services: RegistryServices, measures: RegistryMeasures) -> None:
         self.services, self.measures = services, measures
         self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
-        self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
+        self.epoch = epoch_of(services.metadata.path)
+        self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, self.epoch)
         self.pulls = Pulls()
         self.watch = watch_of(services)
         self._noting = False

@@ -22,7 +22,7 @@ from appliance.paths import StationPaths
 from appliance.release_check.account_record import ABOUT, AccountRecord, Accounts
 from appliance.release_check.changed_accounts import Wrong, wrong_in
 from appliance.release_check.log_record import read_log
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
 from appliance.store.ports import Reader
 from appliance.store.reads.account_rows import AccountRow, account_row
 
@@ -59,7 +59,7 @@ class ExplainedAccounts:
 
     def __init__(self, paths: StationPaths, site: str, reader: Reader) -> None:
         self._paths, self._site, self._reader = paths, site, reader
-        self._epoch = SharedEpoch(paths.database)
+        self._epoch = epoch_of(paths.database)
         self._known: _Known | None = None
         self._refused: OrderedDict[str, tuple[str, float, Wrong]] = OrderedDict()
         self._turn = asyncio.Lock()

@@ -43,7 +43,7 @@ from appliance.settings.caches import Caches
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
-from appliance.store.epoch import SharedEpoch
+from appliance.store.epoch import epoch_of
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
@@ -141,7 +141,7 @@ async def station_access(
         await asyncio.to_thread(audit.record, event)
 
     directory = directory_accounts(config, paths, accounts, writer, record)
-    epoch = SharedEpoch(paths.database)
+    epoch = epoch_of(paths.database)
     identity: Identity = StationIdentity(accounts, writer, threads, epoch, explained, directory)
     if config.workload_issuers:
         identity = WorkloadIdentity(identity, config.workload_issuers, paths.root, accounts, writer)

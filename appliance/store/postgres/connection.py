@@ -35,6 +35,9 @@ from appliance.store.postgres.refusals import went_back
 
 _OPEN: Final = frozenset({TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR})
 _ABORTED: Final = "25P02"
+_CHANNEL: Final = "lockgate"
+"""Of the notifications that tell of a commit."""
+_TELL: Final = "INSERT INTO written (writer, number) SELECT $1, $2 FROM pg_notify('lockgate', '')"
 _RETRY: Final = 0.05
 """Seconds between two attempts to reach a server that is not there."""
 _KEPT: Final = 256
@@ -197,7 +200,7 @@ class PostgresConnection:
             raise self._repeat
         self._number += 1
         own = (self._writer, self._number)
-        self.run("INSERT INTO written (writer, number) VALUES ($1, $2)", own)
+        self.run(_TELL, own)
         try:
             with _faults():
                 self._connection.execute("COMMIT", prepare=False)
@@ -244,6 +247,17 @@ class PostgresConnection:
             found[0],
             lambda: bytes(self.run(f"SELECT convert_to({column}, 'UTF8') {where}", (row,)).fetchone()[0]),
         )
+
+    def listen(self) -> None:
+        """Have every commit of a writer told to this connection. It is not made anew where it is lost."""
+        with _faults():
+            self._connection.execute(f"LISTEN {_CHANNEL}")
+
+    def wait(self, seconds: float) -> None:
+        """Until a commit is told, or the time is over."""
+        with _faults():
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                pass
 
     def set_progress_handler(self, handler: Callable[[], bool | None] | None, n: int) -> None:
         """As `Reader.set_progress_handler`: it is called before each statement, whatever `n` is."""

@@ -40,6 +40,29 @@ _OWN: Final = (
 """Tables that this engine has for itself."""
 
 
+class PostgresEar:
+    """As `Ear`."""
+
+    def __init__(self, db: PostgresConnection) -> None:
+        self._db = db
+        db.listen()
+
+    def ask(self) -> tuple[int, int]:
+        """As Ear.ask."""
+        epoch, snapshot = self._db.run(
+            "SELECT (SELECT value FROM epoch), hashtextextended(CAST(pg_current_snapshot() AS text), 0)"
+        ).fetchone()
+        return -1 if epoch is None else int(epoch), int(snapshot)
+
+    def wait(self, seconds: float) -> None:
+        """As Ear.wait."""
+        self._db.wait(seconds)
+
+    def close(self) -> None:
+        """As Ear.close."""
+        self._db.close()
+
+
 class PostgresEngine:
     """As `Engine` and `Source`, for the database that `conninfo` names (libpq: a URL, or `key=value` words).
 
@@ -75,6 +98,10 @@ class PostgresEngine:
             made.close()
             raise refusal("read", error) from None
         return made
+
+    def open_ear(self) -> PostgresEar:
+        """A connection that listens for commits (appliance.store.heard). Raises EngineError, FailedError."""
+        return PostgresEar(self._open(writes=False))
 
     def _open(self, *, writes: bool) -> PostgresConnection:
         try:

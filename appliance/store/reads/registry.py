@@ -18,6 +18,7 @@ from appliance.limits import registry as registry_limits
 from appliance.limits import store as limits
 from appliance.store.database import open_reader
 from appliance.store.engine import Source, engine_of
+from appliance.store.epoch import CommitCount
 from appliance.store.placement import Placement
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
@@ -86,7 +87,7 @@ class Metadata:
         self.connection: Reader = open_reader(path) if source is None else source.open_reader()
         self.placement = Placement(path)
         self._is_sqlite = engine_of(self.connection) is SQLITE
-        self._looks = 0
+        self._count: CommitCount | None = None
         self._right: dict[tuple[Any, ...], Any] = {}
 
     def close(self) -> None:
@@ -98,11 +99,12 @@ class Metadata:
 
     def version(self) -> int:
         """A number that is another one once anybody has committed anything since the last look, through whichever
-        connection (SQLite: PRAGMA data_version). About half a point read. With another engine it is another one each
-        time: what a snapshot of PostgreSQL says stays the same where a transaction ends behind a younger one."""
+        connection: SQLite's PRAGMA data_version, about half a point read. Of a database elsewhere what its server told
+        this process. Raises appliance.store.heard.StaleError where that is too long ago."""
         if not self._is_sqlite:
-            self._looks -= 1
-            return self._looks
+            if self._count is None:
+                self._count = CommitCount(self.path)
+            return self._count.now()
         return int(self.connection.execute(DATA_VERSION).fetchall()[0][0])
 
     def change_of(self, repository: str) -> int:
