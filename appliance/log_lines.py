@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol
 
 from appliance.limits import station as limits
 
@@ -51,10 +51,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, separators=(",", ":"), default=str)
 
 
+class Lines(Protocol):
+    """Where lines go; errors of it are OSError or ValueError."""
+
+    def write(self, line: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 class QueuedHandler(logging.Handler):
     """Writes lines in a thread of its own, begun with the first line: a process that forks has none before."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: Lines | None = None) -> None:
         super().__init__()
         self._stream = stream
         self._waiting: queue.Queue[str | None] = queue.Queue(limits.LOG_QUEUE)

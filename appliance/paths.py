@@ -215,6 +215,16 @@ class StationPaths:
         return self.root / "syslog.json"
 
     @property
+    def log_outbox(self) -> Path:
+        """Lines of the program's log that wait for the collector (appliance.log_outbox)."""
+        return self.root / "log-outbox"
+
+    @property
+    def log_outbox_sent(self) -> Path:
+        """How far the collector has got with these (appliance.control.program_log_sending)."""
+        return self.root / "log-outbox.json"
+
+    @property
     def traces(self) -> Path:
         """Spans of requests and jobs, where the site wants them (appliance.tracing.files)."""
         return self.root / "traces"

@@ -29,6 +29,7 @@ from appliance.control.drop_folders import DropFolders
 from appliance.control.handle_socket import Handles
 from appliance.control.log_follower import LogFollower
 from appliance.control.measuring import ControlMeasures
+from appliance.control.program_log_sending import ProgramLogSender
 from appliance.control.push_scans import PushScans
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.replicas import Replicas
@@ -102,6 +103,7 @@ class Control:
         self.push_scans = PushScans(self.station, self.jobs)
         self.replicas = Replicas(self.station, self.jobs)
         self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
+        self.program_log = ProgramLogSender(self.station.config, paths)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
         self.budgets = Budgets(slots.slo, slots.layout, paths.budgets)
         self.activity = ActivityKeeper(slots.layout)
@@ -119,6 +121,8 @@ class Control:
     """The probes of the station's own canary."""
     syslog: Shipper = field(init=False)
     """What the collector gets of the audit log."""
+    program_log: ProgramLogSender = field(init=False)
+    """What it gets of the program's log."""
     push_scans: PushScans = field(init=False)
     """The scans of images that came in, which the station begins by itself."""
     drops: DropFolders = field(init=False)

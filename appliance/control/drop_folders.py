@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import bisect
 import os
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from appliance.intake.room import beyond_quota
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
 from appliance.limits import transfer as limits
+from appliance.program_log import say
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.intake import find_by_digest
@@ -118,7 +118,7 @@ class DropFolders:
         for name, text in now.items():
             if folder.said.get(name) != text:
                 thing = f"{folder.path}/{name}".rstrip("/")
-                print(f"lockgate: drop folder {folder.name}: {safe(thing)}: {safe(text)}", file=sys.stderr, flush=True)
+                say(f"drop folder {folder.name}: {safe(thing)}: {safe(text)}")
         folder.said = now
 
     def bundles(self, folder: DropFolder) -> list[dict[str, str]]:

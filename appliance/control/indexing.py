@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from appliance.control.api import Control
 from appliance.control.threads import on_own_station
 from appliance.limits import scanning as limits
+from appliance.program_log import say
 from appliance.scanning.index import bring_in
 from appliance.store import commits
 from appliance.store.errors import EngineError
@@ -27,5 +27,5 @@ async def keep_looking(control: Control) -> None:
                     whole = written
         except (LockgateError, EngineError) as error:
             said = error.diagnostics() if isinstance(error, LockgateError) else str(error)
-            print(f"lockgate: SBOMs are not indexed: {said}", file=sys.stderr, flush=True)
+            say(f"SBOMs are not indexed: {said}")
         await asyncio.sleep(limits.SCAN_INDEX_EVERY)

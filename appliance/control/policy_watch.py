@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 from appliance.control.api import Control
 from appliance.image_signatures.standing import Standing, look
 from appliance.limits import image_signatures as limits
+from appliance.program_log import say
 
 
 async def keep_looking(control: Control) -> None:
@@ -17,7 +17,7 @@ async def keep_looking(control: Control) -> None:
         before = control.policy
         control.policy = await asyncio.to_thread(look, control.station.paths, before)
         if control.policy.fault and (before is None or before.fault != control.policy.fault):
-            print(f"lockgate: the policy for images: {control.policy.fault}", file=sys.stderr, flush=True)
+            say(f"the policy for images: {control.policy.fault}")
         await asyncio.sleep(limits.POLICY_LOOKED_AT)
 
 

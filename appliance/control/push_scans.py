@@ -8,7 +8,6 @@ describe is asked once; where the job itself failed, all of it is tried again af
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from appliance.api.states import FINAL_STATES
 from appliance.control.threads import on_own_station
 from appliance.jobs.service import Jobs
 from appliance.limits import scanning as limits
+from appliance.program_log import say
 from appliance.scanning.images import is_image
 from appliance.station import Station
 from appliance.store import commits
@@ -88,7 +88,7 @@ class PushScans:
 
     def _fail(self, why: str) -> None:
         if why != self.fault:
-            print(f"lockgate: images that came in are not scanned: {safe(why)}", file=sys.stderr, flush=True)
+            say(f"images that came in are not scanned: {safe(why)}")
         self.fault, self._not_before = why, time.monotonic() + limits.PUSH_SCAN_AGAIN
 
     def _waiting(self, station: Station) -> list[str]:

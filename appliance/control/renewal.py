@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 
 from appliance.access.certificates import is_due, load, names_of, recertify_server
 from appliance.access.tls import server_context
@@ -14,6 +13,7 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
 from appliance.control.api import Control
 from appliance.limits import access as limits
+from appliance.program_log import say
 from bundles.errors import LockgateError
 
 _ACTOR = "station"
@@ -31,7 +31,7 @@ async def keep_renewing(control: Control) -> None:
                 os.kill(os.getppid(), signal.SIGHUP)  # the supervisor passes it on to every worker
         except (LockgateError, OSError) as error:
             reason = error.diagnostics() if isinstance(error, LockgateError) else str(error)
-            print(f"lockgate: the certificate was not renewed: {reason}", file=sys.stderr, flush=True)
+            say(f"the certificate was not renewed: {reason}")
 
 
 async def renew_if_due(control: Control) -> bool:

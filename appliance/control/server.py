@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import struct
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +102,7 @@ from appliance.measures.slots import Slots
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.plain_http import one_line
+from appliance.program_log import say
 from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.settings.station import load_config
@@ -294,7 +294,7 @@ def _settle_store(paths: StationPaths) -> None:
     try:
         presence.settle(paths, named=named)
     except LockgateError as error:
-        print(f"lockgate: {error.diagnostics()}", file=sys.stderr, flush=True)
+        say(error.diagnostics())
 
 
 def _uid(accepted: socket.socket, _: object) -> str:
@@ -319,6 +319,8 @@ def _lasting(control: Control) -> Iterator[Callable[[], Coroutine[Any, Any, None
         yield lambda: renewal.keep_renewing(control)
     if control.station.config.syslog.host:
         yield control.syslog.keep_sending
+    if control.program_log.is_on:
+        yield control.program_log.keep_sending
     if control.station.config.probe.image and control.station.config.probe.minutes:
         yield control.canary.keep_probing
     if control.push_scans.is_on:
@@ -338,7 +340,7 @@ async def _through_outages(make: Callable[[], Coroutine[Any, Any, None]]) -> Non
         except EngineError as error:
             if not is_away(error):
                 raise
-            print(f"lockgate: the metadata cannot be reached: {safe(str(error))}", file=sys.stderr, flush=True)
+            say(f"the metadata cannot be reached: {safe(str(error))}")
             await asyncio.sleep(store_limits.POSTGRES_AGAIN)
         else:
             return
@@ -356,7 +358,7 @@ async def _keep_looking(control: Control) -> None:
         try:
             await control.releases.look(control.station)
         except LockgateError as error:
-            print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
+            say(error.diagnostics())
         await asyncio.sleep(lifecycle_limits.RELEASES_LOOKED_AT)
 
 
@@ -393,4 +395,4 @@ async def _keep_rotating(folder: Path) -> None:
         try:
             await asyncio.to_thread(rotate, folder)
         except LockgateError as error:
-            print(f"lockgate: the keys for tokens: {error.diagnostics()}", file=sys.stderr, flush=True)
+            say(f"the keys for tokens: {error.diagnostics()}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
+from appliance.program_log import say
 
 
 async def keep_looking(paths: StationPaths, lost: Callable[[Path], object]) -> None:
@@ -28,7 +28,7 @@ async def keep_looking(paths: StationPaths, lost: Callable[[Path], object]) -> N
             if str(error) != said:
                 said = str(error)
                 text = f"no command reaches the station: its folder of sockets is gone and cannot be made: {said}"
-                print(f"lockgate: {text}", file=sys.stderr, flush=True)
+                say(text)
             continue
         lost(gone)
         return

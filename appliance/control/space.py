@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
 from appliance.limits import store as limits
+from appliance.program_log import say
 from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError
 
@@ -35,7 +35,7 @@ async def _note(control: Control, why: str) -> None:
     try:
         await control.record(AuditEvent(act, "station", control.station.config.site, "done", detail))
     except LockgateError as error:  # the log has no room at all: standard error hears it
-        print(f"lockgate: {act}: {why or 'there is room again'}; {error.diagnostics()}", file=sys.stderr, flush=True)
+        say(f"{act}: {why or 'there is room again'}; {error.diagnostics()}")
 
 
 def read_only(control: Control) -> dict[str, str] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
 from appliance.limits import store as limits
+from appliance.program_log import say
 from bundles.errors import LockgateError
 
 
@@ -25,8 +25,8 @@ async def keep_looking(control: Control) -> None:
 
 async def _record(control: Control, why: str) -> None:
     act, detail = (Act.STORE_AWAY, {"why": why}) if why else (Act.STORE_BACK, {})
-    print(f"lockgate: the store is {f'away: {why}' if why else 'back'}", file=sys.stderr, flush=True)
+    say(f"the store is {f'away: {why}' if why else 'back'}")
     try:
         await control.record(AuditEvent(act, "station", control.station.config.site, "done", detail))
     except LockgateError as error:
-        print(f"lockgate: {act}: {error.diagnostics()}", file=sys.stderr, flush=True)
+        say(f"{act}: {error.diagnostics()}")

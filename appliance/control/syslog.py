@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +35,25 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     lost_at: int = 0
 
 
+async def keep_trying(send: Callable[[], Awaitable[bool]], failed: Callable[[str], object]) -> None:
+    """Send batch after batch until cancelled: at once where there is more, else after a moment, and after one that was
+    not taken after longer and longer pauses. `failed` hears why."""
+    attempts = 0
+    while True:
+        try:
+            more = await send()
+            attempts = 0
+            if not more:
+                await asyncio.sleep(limits.LOG_LOOK)
+            continue
+        except NotSentError as error:
+            failed(str(error))
+        except LockgateError as error:
+            failed(error.diagnostics())
+        await asyncio.sleep(limits.SYSLOG_PAUSES[min(attempts, len(limits.SYSLOG_PAUSES) - 1)])
+        attempts += 1
+
+
 @dataclass(slots=True)
 class Shipper:
     """What a station sends. `told` hears of events that were sent, and that never will be."""
@@ -51,21 +70,9 @@ class Shipper:
         """Until cancelled. A collector that has got nothing yet is sent all that is in the log."""
         self.state = await asyncio.to_thread(_load, self.paths)
         reader = LogReader(self.paths, dict(self.state.heads))
-        collector, attempts = Collector(self.config.syslog, self.paths.root), 0
+        collector = Collector(self.config.syslog, self.paths.root)
         try:
-            while True:
-                try:
-                    more = await self._send_batch(reader, collector)
-                    attempts, self._fails = 0, ""
-                    if not more:
-                        await asyncio.sleep(limits.LOG_LOOK)
-                    continue
-                except NotSentError as error:
-                    self._failed(str(error))
-                except LockgateError as error:
-                    self._failed(error.diagnostics())
-                await asyncio.sleep(limits.SYSLOG_PAUSES[min(attempts, len(limits.SYSLOG_PAUSES) - 1)])
-                attempts += 1
+            await keep_trying(lambda: self._send_batch(reader, collector), self._failed)
         finally:
             collector.close()
 
@@ -75,9 +82,11 @@ class Shipper:
         batch = await asyncio.to_thread(reader.read)
         if not batch.lines:
             reader.taken(batch)
+            self._fails = ""
             return False
         site = self.config.site
         await asyncio.to_thread(_send, collector, batch, site)
+        self._fails = ""
         state = State(heads=dict(batch.heads), lost=self.state.lost + batch.lost, lost_at=self.state.lost_at)
         if batch.lost:
             state = msgspec.structs.replace(state, lost_at=int(clock.seconds(clock.now())))

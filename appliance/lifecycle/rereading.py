@@ -7,7 +7,6 @@ Beside `lockgate scrub`, which reads as fast as it can and has a place of its ow
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.upkeep import said
 from appliance.limits import lifecycle as limits
+from appliance.program_log import say
 from appliance.station import Station
 from appliance.store.reads.upkeep import blobs_after, last_reread
 from appliance.store.writes.lifecycle import SaveReread
@@ -136,13 +136,13 @@ def rereading(open_own: Callable[[], Station], interval: float) -> Iterator[None
             try:
                 station = open_own()
                 try:
-                    Rereading(station, interval, over.wait, _say).run()
+                    Rereading(station, interval, over.wait, say).run()
                 finally:
                     station.metadata.close()
                     station.reader.close()
             except Exception as error:  # a damaged row gives any; the thread must not end by one
                 if not over.is_set():
-                    _say(f"the rereading of the store is interrupted: {said(error)}")
+                    say(f"the rereading of the store is interrupted: {said(error)}")
 
     thread = threading.Thread(target=go_on, name="rereading", daemon=True)
     thread.start()
@@ -151,7 +151,3 @@ def rereading(open_own: Callable[[], Station], interval: float) -> Iterator[None
     finally:
         over.set()
         thread.join(1.0)
-
-
-def _say(text: str) -> None:
-    print(f"lockgate: {text}", file=sys.stderr, flush=True)

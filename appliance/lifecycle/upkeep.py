@@ -7,7 +7,6 @@ A thread of the control process: a disk that hangs holds the thread, not the sta
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
 from appliance.limits import lifecycle as limits
+from appliance.program_log import say
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.integrity import WrongRow, last_check
@@ -34,7 +34,7 @@ _ACTOR = "station"
 def look_after(station: Station, attend: Callable[[], object] = lambda: None) -> None:
     """Give back what clients were refused, make damaged rows of whole blobs anew, then empty the graves whose time is
     over, and more where the disk needs the space. Raises LockgateError."""
-    findings = Findings(station, _ACTOR, _say)
+    findings = Findings(station, _ACTOR, say)
     findings.give_back_unread()
     findings.put_noted_rows_right(BlobExaminer(station.blobs), lambda _: attend())
     graves = Graves(station, _ACTOR, attend)
@@ -52,7 +52,7 @@ def prune_tombstones(station: Station, attend: Callable[[], object] = lambda: No
 def find_missing(station: Station, attend: Callable[[], object] = lambda: None) -> None:
     """Give back every blob that the metadata names, whose file is missing and which lies in the graveyard; note others
     that are missing, so that the rereading looks at them first. A stat for each blob. Raises LockgateError."""
-    findings, noted = Findings(station, _ACTOR, _say), 0
+    findings, noted = Findings(station, _ACTOR, say), 0
     for number, digest in enumerate(garbage.digests(station.reader)):
         if number % limits.GC_PAGE == 0:
             attend()
@@ -91,7 +91,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
 
     def look(station: Station) -> None:
         if not checked.is_set():
-            check(station, _ACTOR, attend, _say)
+            check(station, _ACTOR, attend, say)
             checked.set()
             rows.looked(station)
         if missing[0]:
@@ -104,7 +104,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
         else:
             look_after(station, attend)
             if rows.is_due(station):
-                check(station, _ACTOR, attend, _say)
+                check(station, _ACTOR, attend, say)
                 rows.looked(station)
         if time.monotonic() >= pruning[0]:
             pruning[0] = time.monotonic() + limits.TOMBSTONES_LOOK
@@ -121,7 +121,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
                     station.reader.close()
             except Exception as error:  # a damaged row gives any; the thread must not end by one
                 if not over.is_set():
-                    _say(f"the store was not looked after: {said(error)}")
+                    say(f"the store was not looked after: {said(error)}")
             if over.wait(limits.GRAVEYARD_LOOK):
                 return
 
@@ -138,7 +138,3 @@ def said(error: Exception) -> str:
     """An error in a line, by its type where it is none that the program raises by itself."""
     expected = isinstance(error, LockgateError | EngineError | OSError)
     return str(error) if expected else f"{type(error).__name__}: {error}"
-
-
-def _say(text: str) -> None:
-    print(f"lockgate: {text}", file=sys.stderr, flush=True)

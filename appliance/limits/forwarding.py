@@ -52,3 +52,9 @@ SYSLOG_LOST: Final = 24 * 60 * 60
 
 SYSLOG_STATE: Final = 64 * KIB
 """The most that the file of how far a collector is may have."""
+
+# The program's log.
+
+LOG_OUTBOX: Final = 64_000_000
+LOG_OUTBOX_FILE: Final = 1_000_000
+"""Bytes of the program's log that wait for the collector at most, and of one file of it."""

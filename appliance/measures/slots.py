@@ -11,13 +11,13 @@ import contextlib
 import mmap
 import os
 import shutil
-import sys
 from array import array
 from pathlib import Path
 from typing import Final
 
 from appliance.limits import store as limits
 from appliance.measures.series import CELL, Counts, Layout
+from appliance.program_log import say
 from appliance.settings.slo import SloSettings
 from bundles.io.files import failures_named
 
@@ -54,7 +54,7 @@ class Slots:
                 counts = Counts(self.layout, _mapped(self._folder / slot, size))
             except OSError as error:
                 with contextlib.suppress(OSError):  # the error output may be a file on the same disk
-                    print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
+                    say(f"requests are not counted: {error}")
             else:
                 self._filed[self._folder / slot] = counts
                 return counts

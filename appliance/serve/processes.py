@@ -13,10 +13,11 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from appliance.limits import jobs as limits
-from appliance.program_log import lacking, log_to_stderr
+from appliance.program_log import lacking, log_to_stderr, say
 from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import take_little_space
 from bundles.processes import start
@@ -56,6 +57,7 @@ class Role:
     name: str
     run: Callable[[Callable[[], object]], None]
     log_as_json: bool = False
+    log_outbox: Path | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class Supervisor:
                     return 0
                 for role, status in self._reap():
                     said = f"{role.name} {start.how_it_ended(os.waitstatus_to_exitcode(status))}"
-                    _say(f"{said}; it is started again")
+                    say(f"{said}; it is started again")
                     self._gone[role.name] = _Gone(role, time.monotonic() + _PAUSE)
                 if not self._start_again():
                     return 0
@@ -135,7 +137,7 @@ class Supervisor:
                 if name == CONTROL and gone.failed >= _CONTROL_STARTS:
                     raise
                 pause = min(_PAUSE * 2**gone.failed, _LONGEST)
-                _say(f"{error}; it is tried again in {pause:g} s")
+                say(f"{error}; it is tried again in {pause:g} s")
                 gone.due = time.monotonic() + pause
             else:
                 if not self._gone:
@@ -206,12 +208,6 @@ class Supervisor:
                 os.waitpid(child, 0)
 
 
-def _say(text: str) -> None:
-    """One line on the error output, which may be a file on a full disk: that ends nobody."""
-    with contextlib.suppress(OSError):
-        print(f"lockgate: {text}", file=sys.stderr, flush=True)
-
-
 def _tell(writing: int) -> None:
     """Tell the supervisor that its child is ready; one that was told to stop meanwhile does not listen any more."""
     with contextlib.suppress(BrokenPipeError):
@@ -228,18 +224,18 @@ def _become(role: Role, writing: int, parent: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the supervisor ends the others
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         take_little_space(limits.JOB_STACK)
-        log_to_stderr(role.name.replace(" ", "-"), as_json=role.log_as_json)
+        log_to_stderr(role.name.replace(" ", "-"), as_json=role.log_as_json, outbox=role.log_outbox)
         role.run(lambda: _tell(writing))
         status = 0
     except LockgateError as error:
-        _say(f"{role.name}: {error.diagnostics()}")
+        say(f"{role.name}: {error.diagnostics()}")
     except Exception as error:
         lacks = lacking(error)
         with contextlib.suppress(OSError):
             if lacks is None:
                 traceback.print_exc()
             else:
-                _say(f"{role.name}: {lacks.diagnostics()}")
+                say(f"{role.name}: {lacks.diagnostics()}")
     finally:
         try:
             logging.shutdown()

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ from appliance.measures.objectives import Objectives, of_site
 from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
+from appliance.program_log import log_to_stderr, say
 from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
 from appliance.serve.preflight import require_apart_from_caches, require_loopback, require_startable
@@ -90,25 +90,8 @@ def serve(root: Path, listen: str | None = None) -> int:
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         note_listening(paths, address)
-        as_json = config.log.format == "json"
-        roles = [
-            Role(
-                CONTROL,
-                lambda ready: server.run(paths.root, address, ready, slots, starting.is_set, config.workers),
-                as_json,
-            ),
-            *(
-                Role(
-                    f"worker {number}",
-                    functools.partial(_work, paths.root, listener, slots, objectives, number),
-                    as_json,
-                )
-                for number in range(1, config.workers + 1)
-            ),
-        ]
-        if config.caches:
-            roles.insert(1, Role("cache", functools.partial(caching.run, paths.root), as_json))
-        roles += _pair_roles(paths.root, config)
+        roles = _roles(paths, config, address, listener, slots, starting, objectives)
+        log_to_stderr("supervisor", as_json=roles[0].log_as_json, outbox=roles[0].log_outbox, forks=True)
 
         def before() -> None:
             starting.set()
@@ -127,11 +110,26 @@ def serve(root: Path, listen: str | None = None) -> int:
             sign_end(paths)
 
 
-def _pair_roles(root: Path, config: Config) -> list[Role]:
-    """The process that writes states for a stand-by, where the station has one."""
-    if not config.standby.exchange:
-        return []
-    return [Role("stand-by", functools.partial(standby.run, root), config.log.format == "json")]
+def _roles(
+    paths: StationPaths, config: Config, address: str, listener: socket.socket, slots: Slots, starting: SharedFlag,
+    objectives: Objectives,
+) -> list[Role]:  # fmt: skip
+    """The station's processes."""
+    runs = {CONTROL: functools.partial(_control, paths.root, address, slots, starting, config.workers)}
+    if config.caches:
+        runs["cache"] = functools.partial(caching.run, paths.root)
+    for number in range(1, config.workers + 1):
+        runs[f"worker {number}"] = functools.partial(_work, paths.root, listener, slots, objectives, number)
+    if config.standby.exchange:
+        runs["stand-by"] = functools.partial(standby.run, paths.root)
+    outbox = paths.log_outbox if config.syslog.program else None
+    return [Role(name, run, config.log.format == "json", outbox) for name, run in runs.items()]
+
+
+def _control(
+    root: Path, address: str, slots: Slots, starting: SharedFlag, workers: int, ready: Callable[[], object]
+) -> None:
+    server.run(root, address, ready, slots, starting.is_set, workers)
 
 
 def _work(
@@ -153,7 +151,7 @@ def _warn_of_keys(paths: StationPaths) -> None:
     """A line on stderr for each private key of the station whose file is open to other accounts."""
     for file in sorted([*paths.keys.glob("*.pem"), *paths.tls.glob("*.key")]):
         if warning := exposure(file):
-            print(f"lockgate: {safe(warning)}", file=sys.stderr, flush=True)
+            say(safe(warning))
 
 
 def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
@@ -164,25 +162,21 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
         note_went_back(paths, str(found))
     bundle = shut_if_forgotten(paths)
     if bundle:
-        print(f"lockgate: the ledger has forgotten {bundle}: imports are shut", file=sys.stderr, flush=True)
+        say(f"the ledger has forgotten {bundle}: imports are shut")
     elif found is not None:
         said = safe(forgotten.refused(paths, config, found).diagnostics())
-        print(f"lockgate: {said}", file=sys.stderr, flush=True)
+        say(said)
     if found is None and not bundle:
         return
     if blocks := block_again(paths, config.site):
-        print(
-            f"lockgate: the database had forgotten {some(len(blocks), 'block')}: they hold again",
-            file=sys.stderr,
-            flush=True,
-        )
+        say(f"the database had forgotten {some(len(blocks), 'block')}: they hold again")
     withdrawn = withdraw_again(paths, config.site)
     if withdrawn.bundles:
         count, names = some(len(withdrawn.bundles), "withdrawal"), ", ".join(withdrawn.bundles[:_NAMED])
-        print(f"lockgate: the database had forgotten {count}: {safe(names)}", file=sys.stderr, flush=True)
+        say(f"the database had forgotten {count}: {safe(names)}")
     for failed in withdrawn.failed[:_NAMED]:
         said = f"{failed} was withdrawn, and could not be withdrawn again; see: lockgate intake check"
-        print(f"lockgate: {safe(said)}", file=sys.stderr, flush=True)
+        say(safe(said))
     if found is not None:
         forgotten.accept(paths)
 

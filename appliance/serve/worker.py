@@ -7,7 +7,6 @@ import contextlib
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
+from appliance.program_log import say
 from appliance.registry.app import create_app
 from appliance.registry.live import LivePlace
 from appliance.registry.measuring import RegistryMeasures
@@ -223,7 +223,7 @@ class Front:
         try:
             await self._load()
         except LockgateError as error:
-            print(f"lockgate: the certificate was not reloaded: {error.diagnostics()}", file=sys.stderr, flush=True)
+            say(f"the certificate was not reloaded: {error.diagnostics()}")
 
     def close(self) -> None:
         """Accept no more."""

@@ -183,6 +183,13 @@ def _wrong_standby(document: Mapping[str, Any]) -> Iterator[Fault]:
                     "leave it out; PostgreSQL keeps copies of its databases")  # fmt: skip
 
 
+def _without_collector(syslog: Mapping[str, Any]) -> Iterator[Fault]:
+    if syslog.get("host") and not syslog.get("ca"):
+        yield Fault("syslog.ca", '""', "a setting is missing", f"write ca = {FILE.says}")
+    if syslog.get("program") and not syslog.get("host"):
+        yield Fault("syslog.program", "true", "there is no collector to send it to", "write host = HOST:PORT too")
+
+
 def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     """Settings that are right by themselves and not together."""
     yield from _wrong_standby(document)
@@ -228,8 +235,7 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _unpaired(document: Mapping[str, Any]) -> Iterator[Fault]:
     yield from (Fault(key, '""', "a setting is missing", f"write {says}") for key, says in missing_in(document))
-    if (syslog := document.get("syslog", {})).get("host") and not syslog.get("ca"):
-        yield Fault("syslog.ca", '""', "a setting is missing", f"write ca = {FILE.says}")
+    yield from _without_collector(document.get("syslog", {}))
     pair = "client_cert", "client_key"
     for table, one, other in (("sbom", "syft", "sha256"), ("probe", *pair), ("syslog", *pair)):
         found = document.get(table, {})

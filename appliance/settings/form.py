@@ -196,6 +196,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
                             text(lambda value: value == "" or _HOST.match(value) is not None)),
         "syslog.client_cert": FILE,
         "syslog.client_key": FILE,
+        "syslog.program": FLAG,
         "slo.days": whole(1, 90, " of days"),
         "slo.storage": _percent,
         "slo.authentication_errors": _percent,

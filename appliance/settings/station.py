@@ -310,6 +310,7 @@ host = ""
 host = ""
 #   ca = "tls/syslog-ca.pem"
 #   client_cert = "tls/client.pem"    # what this station shows there, with its client_key
+#   program = true    # it gets the program's log too
 
 [webhooks]
 # Whom the station tells of acts (docs/howto/observe.md). The secret is never written here.

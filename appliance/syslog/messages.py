@@ -27,14 +27,20 @@ def frame_of(line: bytes, site: str) -> bytes:
     event: dict[str, Any] = json.loads(line)
     priority = _AUDIT * 8 + _SEVERITY.get(str(event["outcome"]), 5)
     at = (_START + timedelta(microseconds=int(event["micros"]))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    head = f"<{priority}>1 {at} {_name(site, 255)} lockgate {int(event['pid'])} {_name(str(event['act']), 32)} - "
+    about = header_name(str(event["act"]), 32)
+    head = f"<{priority}>1 {at} {header_name(site, 255)} lockgate {int(event['pid'])} {about} - "
     content = line.rstrip(b"\n")
     if len(head) + len(content) > limits.SYSLOG_MESSAGE:
         content = line_of(event | {"detail": {"left out": len(content)}}).rstrip(b"\n")
+    return framed(head, content)
+
+
+def framed(head: str, content: bytes) -> bytes:
+    """A message with its length before it."""
     message = head.encode() + content
     return b"%d %s" % (len(message), message)
 
 
-def _name(text: str, most: int) -> str:
+def header_name(text: str, most: int) -> str:
     """A field of the header: printable ASCII without spaces, `-` for none (RFC 5424, section 6)."""
     return "".join(character for character in text if "!" <= character <= "~")[:most] or "-"

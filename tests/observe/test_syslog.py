@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from appliance.audit.seals import seals_of
+from appliance.control.program_log_sending import ProgramLogSender
 from appliance.control.syslog import Shipper
 from appliance.limits import forwarding as limits
 from appliance.paths import StationPaths
@@ -119,7 +120,7 @@ def shipper(paths: StationPaths, port: int, ca: Path, **more: str) -> tuple[Ship
 
 
 @contextlib.asynccontextmanager
-async def sending(one: Shipper) -> AsyncIterator[None]:
+async def sending(one: Shipper | ProgramLogSender) -> AsyncIterator[None]:
     task = asyncio.create_task(one.keep_sending())
     try:
         yield

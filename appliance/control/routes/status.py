@@ -88,7 +88,9 @@ def describe(control: Control) -> Status:
     station = control.station
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
-    by_itself = (control.drops, control.replicas, control.push_scans, control.canary, control.syslog)
+    by_itself = (
+        control.drops, control.replicas, control.push_scans, control.canary, control.syslog, control.program_log,
+    )  # fmt: skip
     further = [told for one in by_itself if (told := one.check()) is not None]
     found = [*checks(station), policy_watch.check(control.policy), *further]
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
