@@ -12,7 +12,7 @@ from typing import Final
 
 from appliance.limits import store as store_limits
 from appliance.station import Station
-from appliance.store.blobs import BlobStore, FileBlobWriter, Tally
+from appliance.store.blobs import Arrivals, FileBlobWriter, Tally
 from appliance.store.files import explain
 from appliance.store.reading import Attend, unattended
 from appliance.store.writes.content import BlobRow
@@ -50,7 +50,8 @@ class StoreSink:
         self._whole: dict[Digest, bool] = {}
         self.brought = set[Digest]()
         """Blobs that came with this run, and were not here before."""
-        self._store, self._metadata = station.blobs, station.metadata
+        self._store: Arrivals = station.blobs
+        self._metadata = station.metadata
         self._folder, self._prefix = station.paths.joins, f"{bundle.hex[:16]}-"
         self._rows: dict[Digest, BlobRow] = {}
         self._tallies: dict[Digest, Tally] = {}
@@ -200,7 +201,7 @@ class _Part:
     """A part on its way to its place in the whole, which is hashed beside the writing where `tally` has come so far."""
 
     def __init__(
-        self, sink: StoreSink, store: BlobStore, descriptor: int, path: Path,
+        self, sink: StoreSink, store: Arrivals, descriptor: int, path: Path,
         digest: Digest, size: int, number: int, offset: int, tally: Tally | None,
     ) -> None:  # fmt: skip
         self._sink, self._store, self._descriptor, self._path = sink, store, descriptor, path

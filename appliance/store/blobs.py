@@ -22,6 +22,7 @@ from appliance.paths import StationPaths
 from appliance.store.collection_lock import CollectionLock
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.graveyard import Graveyard
+from appliance.store.ports import Blobs
 from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.reserve import Reserve
@@ -68,6 +69,14 @@ class Intake(Protocol):
     def create(self, path: Path, size: int = ...) -> int: ...
 
     def place(self, fd: int, path: Path, digest: Digest) -> None: ...
+
+
+class Arrivals(Intake, Blobs, Protocol):
+    """A store that content comes into: one that an import and a build take, wherever its blobs are."""
+
+    def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter: ...
+
+    def is_whole(self, digest: Digest, attend: Attend = ...) -> bool: ...
 
 
 class FileBlobWriter:

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 from appliance.limits import store as limits
 from appliance.store.blobs import BlobStore, FileBlobWriter
 from appliance.store.files import Files
+from appliance.store.reading import Attend, unattended
 from appliance.store.s3.bucket import Bucket
 from appliance.store.s3.faults import S3DamagedError, S3Error, S3LostError, another, not_shown
 from appliance.store.s3.keys import BLOBS, LARGE, MARK, Note, blob_key, digest_of, note_key, read_mark, write_mark
@@ -111,6 +112,15 @@ class S3Blobs:
             return Note.read(raw)
         except MalformedError:
             raise S3DamagedError(digest, self._bucket.place, "its note is none") from None
+
+    def is_whole(self, digest: Digest, attend: Attend = unattended) -> bool:
+        """Whether the blob is held and its bytes have its digest: a read of all of it, of whose bytes `attend` is told.
+        Raises S3Error where the bucket does not answer."""
+        try:
+            _drain(self._open(digest), attend)
+        except (NotFoundError, S3DamagedError):
+            return False
+        return True
 
     def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter:
         """Start writing a blob of a known digest and size (bytes). Raises FailedError, NoRoomError: its bytes are on
@@ -235,9 +245,9 @@ def _mapped(fd: int, size: int) -> bytes | memoryview:
     return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
 
 
-def _drain(stream: BlobStream) -> None:
+def _drain(stream: BlobStream, attend: Attend = unattended) -> None:
     """Read a blob to its end: its digest is compared there."""
     room = bytearray(limits.S3_PIECE)
-    while stream.readinto(room):
-        pass
-    stream.close()
+    with stream:
+        while count := stream.readinto(room):
+            attend(count)
