@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.content_rules.rule import Finding, ImageFacts, Rule, Severity
 from bundles.errors import LockgateError, UsageError
+from bundles.io.display import some
 from bundles.oci.digest import Digest
 
 _BASE_NAME: Final = "org.opencontainers.image.base.name"
@@ -122,7 +123,7 @@ def _older(created: Any, days: int, image: ImageFacts) -> Iterator[Finding]:
         yield Finding("", f"it says that it was made later than now: {created[:20]}")
     else:
         since = (moment + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        yield Finding("", f"of {moment:%Y-%m-%d}; at most {days} days", since=since)
+        yield Finding("", f"of {moment:%Y-%m-%d}; at most {some(days, 'day')}", since=since)
 
 
 def _moment(text: Any) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from appliance.content_rules.rule import Finding, ImageFacts, Outline, Rule, Severity
+from bundles.io.display import some
 
 _CACHES: Final[tuple[tuple[str, str], ...]] = (
     ("apt", "var/cache/apt/"), ("apt", "var/lib/apt/lists/"), ("apk", "var/cache/apk/"), ("apk", "etc/apk/cache/"),
@@ -56,7 +57,7 @@ class LargeLayer(Rule):
 
     def layer(self, outline: Outline) -> Iterator[Finding]:
         if outline.bytes > self.settings.mib * _MIB:
-            yield Finding("", f"{outline.bytes} bytes unpacked, in {outline.files} files", outline.bytes)
+            yield Finding("", f"{outline.bytes} bytes unpacked, in {some(outline.files, 'file')}", outline.bytes)
 
 
 class PackageCache(Rule):
@@ -95,7 +96,7 @@ class DeletedFiles(Rule):
             gone |= set(outline.whiteouts)
             opaque |= set(outline.opaque)
         if saved >= self.settings.mib * _MIB:
-            yield Finding(first, f"{count} of the largest files: at least {saved} bytes can be saved", saved)
+            yield Finding(first, f"{some(count, 'large file')}: at least {saved} bytes can be saved", saved)
 
 
 def _is_gone(path: str, gone: set[str], opaque: set[str]) -> bool:

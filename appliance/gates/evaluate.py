@@ -9,6 +9,8 @@ from typing import Final
 
 from appliance import clock
 from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, Line
+from appliance.gates.wanted import Wanted
+from appliance.settings.content_rules import PREFIX, asked_rules
 from appliance.settings.gates import RULES, Gate, GateRule, PolicyException
 from bundles.io.display import some
 
@@ -18,6 +20,7 @@ _RANK: Final = {"none": 0, "low": 1, "medium": 2, "high": 3, "critical": 4, "unk
 _NAMED: Final = 3
 """Findings that a line names; `scan` has all of them."""
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z\Z")
+_CONTENT: Final = "lockgate scan REF --content"
 _LOOK: Final = "lockgate scan REF --malware"
 SCANNED: Final = "scanned"
 NOT_AN_IMAGE: Final = "not-an-image"
@@ -61,15 +64,19 @@ class _Said:
 
 def evaluate(
     number: int, gate: Gate, repository: str, content: ContentFacts, known: Knowledge,
-    exceptions: Sequence[PolicyException], now: str,
+    exceptions: Sequence[PolicyException], now: str, wanted: Mapping[str, Wanted | None] | None = None,
 ) -> list[Line]:  # fmt: skip
-    """A line for each rule that the gate with this number asks of the content, at the time `now`."""
+    """A line for each rule that the gate with this number asks of the content, at the time `now`. `wanted` are the
+    content rules of the policy: one that is not among them is not met."""
     counting = [one for one in exceptions if not one.is_over(now) and one.names(repository, _names(content))]
-    lines = []
-    for rule in RULES:
-        said = _EVALUATED[rule](_Question(gate, content, known, counting, clock.seconds(now)))
-        if said is None:
+    lines, asked = list[Line](), _Question(gate, content, known, counting, clock.seconds(now))
+    said_by: list[tuple[str, _Said | None]] = [(rule, _EVALUATED[rule](asked)) for rule in RULES]
+    for name, severity in asked_rules(gate.rules, list(wanted or {})):
+        said_by.append((f"{PREFIX}{name}", _content_rule(asked, name, severity, (wanted or {}).get(name), now)))
+    for rule, own in said_by:
+        if own is None:
             continue
+        said = own
         by_rule = sorted(one.id for one in counting if one.rule == rule)
         if not said.met and by_rule:
             said = _Said(True, f"{said.why}; excepted", exceptions=(*said.exceptions, *by_rule))
@@ -254,6 +261,30 @@ def _malware(asked: _Question) -> _Said | None:
         said = "of an unknown day" if age is None else f"{some(age, 'day')} old"
         return _Said(False, f"the look for malware is {said}; at most {most}", f"look again: {_LOOK}")
     return _Said(True, f"the engine found nothing, {some(age, 'day')} ago")
+
+
+def _content_rule(asked: _Question, name: str, given: str, wanted: Wanted | None, now: str) -> _Said:
+    if wanted is None:
+        how = "install it, or correct its settings: lockgate policy check FILE"
+        return _Said(False, "this station cannot run the rule", how)
+    kept = [one.get(name) for one in asked.content.looks]
+    looks = [one for one in kept if one is not None and one.identity == wanted.identity]
+    failed = next((one.unlooked for one in looks if one.unlooked), "")
+    if failed:
+        return _Said(False, f"not inspected, which is not clean: {failed}", f"see why, then: {_CONTENT}")
+    if len(looks) < len(kept):
+        what = f"nobody looked into {len(kept) - len(looks)} of {some(len(kept), 'part')} by this rule and its settings"
+        return _Said(False, what, f"look: {_CONTENT}")
+    listed = [each for one in looks for each in one.listed if str(each.get("since", "")) <= now]
+    count = len(listed) + sum(one.found - len(one.listed) for one in looks)
+    if not count:
+        return _Said(True, "nothing found")
+    severity, first = given or wanted.severity, listed[0] if listed else {}
+    place = f": {first['path'] or 'the whole'} ({first['what']})" if first else ""
+    what = f"{some(count, 'finding')} of severity {severity}{place}"
+    if _RANK[severity] <= _RANK[asked.gate.max_rule_severity]:
+        return _Said(True, f"{what}; up to {asked.gate.max_rule_severity} is let through")
+    return _Said(False, what, f"{wanted.remedy}; or an exception of two people: lockgate exception request")
 
 
 _EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _Said | None]]] = {

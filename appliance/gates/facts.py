@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from appliance.settings.gates import GateRule, Mode, Place
+from appliance.content_records import KeptRule
+from appliance.settings.gates import Mode, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class ContentFacts:
 
     `kind` as `bundles.oci.kinds` has it; `runs` whether clients run it. `state` is scanned, carried or not-scanned
     (appliance.image_verdicts), `scanned_at` when the station made its own SBOM; `sbom` is `own`, `carried` or "" for
-    none. `gaps` are codes of what was not looked at, `sources` the advisories that are about its packages.
+    none. `looks` are what content rules said of the manifest and of each blob, empty for one that nobody looked at.
+    `gaps` are codes of what was not looked at, `sources` the advisories that are about its packages.
     """
 
     digest: str
@@ -68,6 +70,7 @@ class ContentFacts:
     findings: Sequence[FindingFacts] = ()
     sources: Sequence[SourceFacts] = ()
     malware: MalwareFacts = MalwareFacts(1, 1)
+    looks: Sequence[Mapping[str, KeptRule]] = ({},)
     also: frozenset[str] = frozenset()
     """Digests that it is known by besides: of the indexes that name it."""
 
@@ -90,7 +93,7 @@ class Line:
     gate: int
     mode: Mode
     at: Sequence[Place]
-    rule: GateRule
+    rule: str
     digest: str
     platform: str
     met: bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 from appliance.advisories.exploitation import KEV
 from appliance.advisories.packages import Package
 from appliance.advisories.vex.statements import SET_ASIDE
+from appliance.content_records import standing_of as looks_of
 from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, MalwareFacts, SourceFacts
 from appliance.image_verdicts import Advisories, ImageVerdict, gaps_of, verdict_on
 from appliance.malware_records import standing_of
@@ -39,20 +40,22 @@ class Looking:
         listed = sboms_of(self._reader, self._known.key, name)
         indexed = [one.origin for one in listed if one.state == "indexed" and one.sealed]
         sbom = "own" if "own" in indexed else "carried" if indexed else ""
+        looks = looks_of(self._reader, self._known.key, [name, *_blobs_of(manifest)])
         if not runs:
             seen = self._malware(manifest)
-            return ContentFacts(name, kind, runs, "not-scanned", platform, sbom=sbom, malware=seen, also=also)
+            return ContentFacts(
+                name, kind, runs, "not-scanned", platform, sbom=sbom, malware=seen, looks=looks, also=also
+            )
         found = verdict_on(self._reader, name, self._known)
         return ContentFacts(
             digest=name, kind=kind, runs=runs, state=found.state, platform=platform, why=found.why,
             scanned_at=found.at, sbom=sbom, findings=self._findings(found, also | {name}),
             gaps=tuple(gaps_of(found, self._known)), sources=self._sources(found), also=also,
-            malware=self._malware(manifest),
+            malware=self._malware(manifest), looks=looks,
         )  # fmt: skip
 
     def _malware(self, manifest: Manifest) -> MalwareFacts:
-        blobs = dict.fromkeys(str(blob.digest) for blob in (*manifest.blobs, *manifest.foreign))
-        known = standing_of(self._reader, self._known.key, list(blobs))
+        known = standing_of(self._reader, self._known.key, _blobs_of(manifest))
         return MalwareFacts(
             known.blobs, known.missing, known.since, known.found.malware, known.found.uninspected_count,
             known.found.uninspected,
@@ -81,3 +84,7 @@ class Looking:
             for source in self._known.sources
             if any(name.partition(":")[0] in kinds for name, _ in source.ecosystems)
         )
+
+
+def _blobs_of(manifest: Manifest) -> list[str]:
+    return list(dict.fromkeys(str(blob.digest) for blob in (*manifest.blobs, *manifest.foreign)))

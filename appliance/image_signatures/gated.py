@@ -7,13 +7,14 @@ is none is content like any other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.facts import ContentFacts, Knowledge, Line
 from appliance.gates.looking import Looking
+from appliance.gates.wanted import Wanted
 from appliance.image_signatures.evidence import is_evidence
 from appliance.image_signatures.subjects import read_manifest
 from appliance.limits import image_signatures as signature_limits
@@ -40,14 +41,15 @@ class Gated:
     evidence: frozenset[Digest] = frozenset()
 
     def lines(
-        self, gates: Iterable[tuple[int, Gate]], repository: str, exceptions: Sequence[PolicyException], now: str
-    ) -> list[Line]:
+        self, gates: Iterable[tuple[int, Gate]], repository: str, exceptions: Sequence[PolicyException], now: str,
+        wanted: Mapping[str, Wanted | None],
+    ) -> list[Line]:  # fmt: skip
         """Every rule of these gates about every manifest, as content of a repository."""
         return [
             line
             for number, gate in gates
             for content in self.contents
-            for line in evaluate(number, gate, repository, content, self.knowledge, exceptions, now)
+            for line in evaluate(number, gate, repository, content, self.knowledge, exceptions, now, wanted)
         ]
 
 

@@ -11,6 +11,7 @@ from appliance import clock
 from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.looking import Looking
+from appliance.gates.wanted import rules_of
 from appliance.image_signatures.evidence import holds_documents, is_evidence, lists_evidence
 from appliance.image_signatures.naming import Remembered, TooManyError, naming
 from appliance.image_signatures.rules import asks, objection
@@ -283,10 +284,11 @@ class _Question:
     def _unmet(self, digest: Digest, manifest: Manifest, above: frozenset[str]) -> dict[int, Shut]:
         applied, looking = self._judge.standing.applied, self._judge.looking(self._metadata)
         exceptions = () if applied is None else applied.policy.exception
+        wanted = rules_of(None if applied is None else applied.policy.content_rule).wanted
         content, now = looking.content(digest, manifest, also=above), clock.now()
         shut = dict[int, Shut]()
         for number, gate in self._gates:
-            lines = evaluate(number, gate, self._repository, content, looking.knowledge, exceptions, now)
+            lines = evaluate(number, gate, self._repository, content, looking.knowledge, exceptions, now, wanted)
             unmet = [line for line in lines if not line.met]
             if unmet:
                 more = f", and {len(unmet) - 1} more of its rules" if len(unmet) > 1 else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.gates.facts import Line
+from appliance.gates.wanted import rules_of
 from appliance.image_signatures.gated import Gated, gated
 from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.search import Search
@@ -91,7 +92,9 @@ class Tester:
             for one, above in _with_above(found)
             if one.digest not in content.evidence
         ]
-        gates = content.lines(policy.gates(place), place, policy.exception, self.pins.at)
+        gates = content.lines(
+            policy.gates(place), place, policy.exception, self.pins.at, rules_of(policy.content_rule).wanted
+        )
         return Tested(facts, signatures, gates, content)
 
 

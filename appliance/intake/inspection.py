@@ -6,6 +6,7 @@ A new report is another document: whoever approved the bundle by the old one is 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from appliance import clock
 from appliance.advisories.seals import index_key
@@ -13,6 +14,9 @@ from appliance.api.states import DECIDABLE
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
+from appliance.content_records import news, recalled
+from appliance.content_records import row_of as row_of_look
+from appliance.gates.wanted import rules_of
 from appliance.image_signatures.applied import load_applied
 from appliance.intake import inspectors
 from appliance.intake.content import check_content, check_held, sizes_of
@@ -28,6 +32,7 @@ from appliance.scanning.scan_job import scan_images
 from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
+from appliance.store.writes.content_looks import KeepContentLooks
 from appliance.store.writes.intake import Inspected, KeepLayers
 from appliance.store.writes.malware import KeepMalware
 from bundles.decide.bundle import Opened, decide, require_all_signers
@@ -58,6 +63,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
     previous = previous_of(reader, manifest.stream, manifest.sequence)
     notebook = Notebook(reader, findings_key(station.paths.findings_key))
     policy, (image_policy, image_policy_error) = station.policy(), _image_policy(station)
+    rules, key = rules_of(None if image_policy is None else image_policy.content_rule), index_key(station.paths)
     subject = Subject(
         notebook=notebook,
         sources=policy.sources,
@@ -74,7 +80,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
         image_policy_error=image_policy_error,
         malware=station.config.malware,
         folder=station.paths.jobs,
-        salt=index_key(station.paths),
+        rules=rules.rules,
+        missing_rules=rules.missing,
+        recall=partial(recalled, reader, key, rules.rules),
+        salt=key,
         rotations=_rotations(station, whole),
     )
     report = inspectors.inspect(
@@ -82,8 +91,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
     )
     if notebook.rows:
         station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
+    looks = [row_of_look(key, str(digest), clock.now(), rules.rules, one) for digest, one in subject.looked.items()]
+    if new := news(reader, key, looks):
+        station.writer.submit(KeepContentLooks(rows=new))
     if subject.scans:
-        key = index_key(station.paths)
         rows = tuple(row_of(key, str(digest), engine, scanned) for engine, digest, scanned in subject.scans)
         station.writer.submit(KeepMalware(rows=rows))
     return signed.encode(report)

@@ -10,6 +10,7 @@ from appliance.advisories.seals import index_key
 from appliance.gates.evaluate import evaluate
 from appliance.gates.facts import Line
 from appliance.gates.looking import Looking
+from appliance.gates.wanted import rules_of
 from appliance.image_signatures.applied import load_applied
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import Key, key_of, signable
@@ -31,7 +32,9 @@ def require_open(station: Station, bundle: str, every: Sequence[Checked], releas
         return
     artifact, line = shut[0]
     more = f", and {len(shut) - 1} more" if len(shut) > 1 else ""
-    asks = line.asks.replace("lockgate scan REF --malware", f"lockgate intake inspect {bundle}")
+    asks = line.asks
+    for way in ("--malware", "--content"):
+        asks = asks.replace(f"lockgate scan REF {way}", f"lockgate intake inspect {bundle}")
     asks = asks.replace("lockgate scan REF", f"lockgate intake inspect {bundle} --scan")
     raise RefusedError(
         f"gate {line.gate} of the policy for images: {line.rule}: {line.why}{more}",
@@ -51,6 +54,7 @@ def lines(
         return []
     named, keys = _above(every), {key_of(one) for one in released}
     looking, now = Looking(station.reader, index_key(station.paths)), clock.now()
+    wanted = rules_of(policy.content_rule).wanted
     known, found = looking.knowledge, list[tuple[Checked, Line]]()
     for one in signable(station.blobs, every):
         place = one.artifact.repository
@@ -59,7 +63,7 @@ def lines(
         also = frozenset(digest for _, digest in named[key_of(one)])
         content = looking.content(Digest.parse(one.artifact.digest), one.manifest, one.artifact.platform or "", also)
         for number, gate in gates[place]:
-            said = evaluate(number, gate, place, content, known, policy.exception, now)
+            said = evaluate(number, gate, place, content, known, policy.exception, now, wanted)
             found += [(one, line) for line in said]
     return found
 

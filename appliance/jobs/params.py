@@ -109,7 +109,7 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
         "older_than": {"type": ["integer", "null"]},
     },
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
-    "scan": {"references!": _TEXTS, "again": _FLAG, "malware": _FLAG},
+    "scan": {"references!": _TEXTS, "again": _FLAG, "malware": _FLAG, "content": _FLAG},
     "advisories": {"path": HANDLE_SCHEMA, "reference": _TEXT, "source": {"type": ["string", "null"]}, "replace": _FLAG},
     "sftp-push": {"paths!": _HANDLES, "to!": _TEXT, "secret": SECRET_SCHEMA},
     "sftp-pull": {"id!": _TEXT, "from!": _TEXT, "out!": HANDLE_SCHEMA, "secret": SECRET_SCHEMA},

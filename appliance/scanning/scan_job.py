@@ -16,6 +16,7 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.outgoing.sbom.make import attach, describe
 from appliance.outgoing.sbom.syft import Sbom, UndescribedError
+from appliance.scanning.content_scan import scan_content
 from appliance.scanning.images import images_of
 from appliance.scanning.malware_scan import scan_for_malware
 from appliance.station import Station
@@ -29,9 +30,11 @@ from bundles.oci.reference import Reference
 
 def run(context: JobContext) -> Result:
     """Describe the images behind each of `params["references"]`; with `params["again"]` those too that have an SBOM of
-    the station's own. With `params["malware"]` look through them for malware instead.
+    the station's own. With `params["malware"]` look through them for malware instead, with `params["content"]` hold
+    them against the content rules.
 
-    The result: images (how many), made, failed [{image, why}]; or malware, as of `scan_for_malware`. Raises as these,
+    The result: images (how many), made, failed [{image, why}]; or malware, as of `scan_for_malware`, or content, as of
+    `scan_content`. Raises as these,
     `images_of` and `describe`.
     """
     station, references = context.station, context.params["references"]
@@ -45,6 +48,8 @@ def run(context: JobContext) -> Result:
             images |= dict.fromkeys(one.digest for one in found if one.held)
         if context.params.get("malware"):
             return {"malware": scan_for_malware(context, thing, images)}
+        if context.params.get("content"):
+            return {"content": scan_content(context, thing, images)}
         kept = bool(context.params.get("kept")) and station.config.side == "outside"
         return scan_images(context, thing, images, again=bool(context.params.get("again")), kept=kept)
     except LockgateError as error:

@@ -12,6 +12,7 @@ import msgspec
 
 from appliance import clock
 from appliance.permissions import check_pattern, matches
+from appliance.settings.content_rules import PREFIX, RuleLevel, check_asked
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.oci.attached_tags import is_attached
 from bundles.oci.digest import Digest
@@ -51,6 +52,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     may be unknown but `allow_gaps`; whoever asks for severities or exploitation asks for that too. `vex`: whether what
     VEX documents call not affected or fixed counts for nothing (`counts`) or as a finding (`ignored`). `malware`:
     `none` asks that the engine of this station looked into all of it and found nothing, `malware_days` ago at most.
+    `rules` are content rules (appliance.settings.content_rules.asked_rules) that must have looked into all of it and
+    found nothing worse than `max_rule_severity`.
     """
 
     repositories: list[str]
@@ -67,6 +70,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     vex: Literal["counts", "ignored"] = "counts"
     malware: Literal["any", "none"] = "any"
     malware_days: int = 0
+    rules: list[str] = []
+    max_rule_severity: RuleLevel = "none"
 
     def names(self, repository: str, place: Place | None = None) -> bool:
         """Whether the gate is about a repository (at a place); one that is `off` is about none."""
@@ -113,7 +118,7 @@ class PolicyException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     repositories: list[str]
     digest: str = ""
     advisory: str = ""
-    rule: GateRule | Literal[""] = ""
+    rule: str = ""
 
     def is_over(self, now: str) -> bool:
         """Whether it counts no more at a time."""
@@ -156,11 +161,14 @@ def _check_gate(gate: Gate) -> None:
     if gate.malware_days and gate.malware == "any":
         raise UsageError("malware_days without malware: nobody has to look for it")
     asks = gate.asks_to_know or gate.advisories_days or gate.scan_days or gate.sbom != "none" or gate.malware != "any"
-    if not asks:
+    check_asked(gate.rules)
+    if gate.max_rule_severity != "none" and not gate.rules:
+        raise UsageError("max_rule_severity without rules: no content rule is asked")
+    if not asks and not gate.rules:
         raise UsageError(f"it asks for nothing; name one of {', '.join(_ASKING)}")
 
 
-_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected", "malware")
+_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected", "malware", "rules")
 
 
 def _check_days(name: str, days: int) -> None:
@@ -229,8 +237,15 @@ def check_exception(one: PolicyException) -> None:
         Digest.parse(one.digest)
     if bool(one.advisory) == bool(one.rule):
         raise UsageError("it names an advisory or a rule, and not both")
+    if one.rule and not is_rule(one.rule):
+        raise UsageError("no rule of a gate", thing=one.rule[:60], remedy=f"{', '.join(RULES)}, or {PREFIX}ID")
     if one.advisory and not _ADVISORY.match(one.advisory):
         raise UsageError("not an advisory's id", thing=one.advisory[:60])
+
+
+def is_rule(name: str) -> bool:
+    """Whether a gate's lines can have a rule of this name: a gate's own, or a content rule with its prefix."""
+    return name in RULES or (name.startswith(PREFIX) and bool(_NAME.match(name.removeprefix(PREFIX))))
 
 
 def _check_patterns(patterns: Sequence[str]) -> None:

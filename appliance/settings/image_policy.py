@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from appliance.permissions import check_pattern, matches
+from appliance.settings.content_rules import ContentRuleSettings, check_content_rules
 from appliance.settings.gates import (
     Gate,
     Mode,
@@ -40,7 +41,7 @@ _RULES_MOST: Final = 256
 _PEOPLE_MOST: Final = 16
 _LIST_MOST: Final = 64
 _TEXT_MOST: Final = 300
-_UNWRITTEN: Final = frozenset({"gate", "stage", "exception", "promotion"})
+_UNWRITTEN: Final = frozenset({"gate", "stage", "exception", "promotion", "content_rule"})
 """Lists that are not written where they are empty."""
 _RULE_UNWRITTEN: Final = frozenset({"builders", "sources", "signed_days", "attested_days"})
 """Fields of a rule that are not written where they ask for nothing."""
@@ -86,6 +87,7 @@ class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stage: list[Stage] = []
     exception: list[PolicyException] = []
     promotion: list[PromotionRule] = []
+    content_rule: list[ContentRuleSettings] = []
 
     def check(self) -> None:
         """Raises UsageError naming what is wrong."""
@@ -94,6 +96,7 @@ class PolicyRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         check_stages(self.stage)
         check_exceptions(self.exception)
         check_promotion_rules(self.promotion, self.stage)
+        check_content_rules(self.content_rule)
 
 
 class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,20 +112,26 @@ class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stage: list[Stage] = []
     exception: list[PolicyException] = []
     promotion: list[PromotionRule] = []
+    content_rule: list[ContentRuleSettings] = []
 
     @classmethod
     def of(cls, asked: PolicyRules, site: str, number: int) -> ImagePolicy:
         """The document that asks for these."""
         return cls(
             site=site, number=number, image=asked.image, gate=asked.gate, stage=asked.stage, exception=asked.exception,
-            promotion=asked.promotion,
+            promotion=asked.promotion, content_rule=asked.content_rule,
         )  # fmt: skip
 
     @property
     def asked(self) -> PolicyRules:
         """What it asks for."""
         return PolicyRules(
-            image=self.image, gate=self.gate, stage=self.stage, exception=self.exception, promotion=self.promotion
+            image=self.image,
+            gate=self.gate,
+            stage=self.stage,
+            exception=self.exception,
+            promotion=self.promotion,
+            content_rule=self.content_rule,
         )
 
     def rules(self, repository: str) -> list[tuple[int, ImageRule]]:
@@ -163,6 +172,7 @@ def _fields_of(reason: str) -> str:
     """Which fields the part has that a reason names."""
     parts: Mapping[str, type[msgspec.Struct]] = {
         "gate": Gate, "stage": Stage, "exception": PolicyException, "promotion": PromotionRule,
+        "content_rule": ContentRuleSettings,
     }  # fmt: skip
     name, part = next(((name, part) for name, part in parts.items() if f"$.{name}" in reason), ("image", ImageRule))
     keys = ", ".join(one.encode_name for one in msgspec.structs.fields(part))
@@ -229,6 +239,8 @@ def encode(policy: ImagePolicy) -> bytes:
     for gate in fields["gate"]:  # what came later is written where it asks for something
         if gate["malware"] == "any":
             del gate["malware"], gate["malware_days"]
+        if not gate["rules"]:
+            del gate["rules"], gate["max_rule_severity"]
     return strict_json.canonical({name: value for name, value in fields.items() if value or name not in _UNWRITTEN})
 
 

@@ -4,7 +4,7 @@ requesting one signs the next policy with it, approving signs the same document.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,6 @@ from bundles.io.display import safe
 
 if TYPE_CHECKING:
     from appliance.image_signatures.applied import Signed
-    from appliance.settings.gates import GateRule
     from appliance.settings.image_policy import PolicyRules
 
 _KEY = click.option("--key", "key_name", type=KEY, required=True, metavar="KEY", help="A release key, by name or PEM.")
@@ -31,7 +30,8 @@ def exception() -> None:
 @click.option("--on", "repositories", multiple=True, required=True, metavar="PATTERN", help="Repositories; repeatable.")
 @click.option("--advisory", default="", metavar="ADVISORY", help="Findings of this id, as CVE-2024-3094.")
 @click.option("--rule", default="", metavar="RULE",
-              help="A rule of every gate: advisories, scan, inspected, severity, exploited or sbom.")  # fmt: skip
+              help="A rule of every gate: advisories, scan, inspected, severity, exploited,"
+                   " malware, sbom or content:ID.")  # fmt: skip
 @click.option("--digest", default="", metavar="DIGEST", help="Only this image, or what this index names.")
 @click.option("--owner", required=True, metavar="WHO", help="Who answers for it.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why it may be let through.")
@@ -54,12 +54,12 @@ def request(
     from appliance import clock
     from appliance.image_signatures.applied import load_applied, sign
     from appliance.paths import StationPaths
-    from appliance.settings.gates import RULES, PolicyException, check_exception
+    from appliance.settings.gates import RULES, PolicyException, check_exception, is_rule
     from bundles.errors import UsageError
 
     station = station_root(root)
-    if rule not in ("", *RULES):
-        raise UsageError("no such rule", thing=rule, remedy=f"use one of {', '.join(RULES)}")
+    if rule and not is_rule(rule):
+        raise UsageError("no such rule", thing=rule, remedy=f"use one of {', '.join(RULES)}, or content:ID")
     applied = load_applied(StationPaths(station))
     asked = None if applied is None else applied.policy.asked
     if asked is None or not asked.gate:
@@ -69,7 +69,7 @@ def request(
         )  # fmt: skip
     wanted = PolicyException(
         id=name, owner=owner, reason=reason, until=f"{until}T00:00:00Z" if len(until) == len("2027-01-31") else until,
-        repositories=list(repositories), digest=digest, advisory=advisory, rule=cast("GateRule", rule),
+        repositories=list(repositories), digest=digest, advisory=advisory, rule=rule,
     )  # fmt: skip
     check_exception(wanted)
     now = clock.now()

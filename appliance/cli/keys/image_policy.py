@@ -38,9 +38,11 @@ policy.add_command(snippet)
 def check(root: Path | None, file: Path, as_json: bool) -> None:
     """Read a policy.toml and say what its rules ask for. Nothing is changed."""
     from appliance import clock
+    from appliance.gates.wanted import check_rules
     from appliance.settings.image_policy import read_rules
 
     found = read_rules(file)
+    check_rules(found.content_rule, found.gate)
     rules, more = described(rules_of(found, "")), further(found, "", clock.now())
     document = {"file": str(file), "rules": rules, **more}
     show(document, as_json, lambda: "\n".join([*lines(rules, more), safe(f"{file} can be applied")]))
@@ -59,12 +61,14 @@ def apply(root: Path | None, file: Path, key_name: str, passphrase_fd: int | Non
     exception that counts and that the file does not have ends, and is named.
     """
     from appliance import clock
+    from appliance.gates.wanted import check_rules
     from appliance.image_signatures.applied import sign
     from appliance.paths import StationPaths
     from appliance.settings.image_policy import read_rules
 
     station = station_root(root)
     rules = read_rules(file)
+    check_rules(rules.content_rule, rules.gate)
     ending = exceptions_of(_ending(StationPaths(station), rules, clock.now()), clock.now())
     signed = sign(station, rules, load_key(station, key_name, passphrase_fd))
     document = {

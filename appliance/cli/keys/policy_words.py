@@ -72,6 +72,9 @@ def asked(gate: Gate) -> str:
     if gate.malware != "any":
         days = f", seen {some(gate.malware_days, 'day')} ago at most" if gate.malware_days else ""
         words.append(f"no malware{days}")
+    if gate.rules:
+        most = f" above {gate.max_rule_severity}" if gate.max_rule_severity != "none" else ""
+        words.append(f"nothing{most} found by content rules ({', '.join(gate.rules)})")
     words += ["whatever VEX says"] if gate.vex == "ignored" else []
     return ", ".join(words)
 

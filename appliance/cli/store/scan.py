@@ -10,6 +10,7 @@ import click
 
 from appliance import clock
 from appliance.api.scanning import Scan
+from appliance.cli.reports.content import scan_content
 from appliance.cli.reports.malware import scan_for_malware
 from appliance.cli.shared.context import call, json_option, shaped, show, station_option, table
 from bundles.errors import FailedError, IncompleteError, UsageError
@@ -40,6 +41,7 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @click.option("--known", is_flag=True, help="Show what is known; make no SBOM.")
 @click.option("--again", is_flag=True, help="Make the station's own SBOM anew.")
 @click.option("--malware", is_flag=True, help="Look for malware instead, in every layer.")
+@click.option("--content", is_flag=True, help="Hold every layer against the content rules instead.")
 @click.option(
     "--include-not-affected", "all_count", is_flag=True, help="Count findings that VEX calls not affected or fixed."
 )
@@ -50,8 +52,8 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 @station_option
 @json_option
 def scan(
-    root: Path | None, what: tuple[str, ...], known: bool, again: bool, malware: bool, all_count: bool, form: str,
-    as_json: bool,
+    root: Path | None, what: tuple[str, ...], known: bool, again: bool, malware: bool, content: bool, all_count: bool,
+    form: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is, or what
     new advisories hit.
@@ -75,16 +77,24 @@ def scan(
     `scan REF --malware` has the engine of config.toml look through the images' layers, and keeps what it said for the
     gates: 0 it looked into everything and found nothing, 1 it found something, 4 it found nothing, and could not look
     into everything.
+
+    `scan REF --content` holds the layers against the content rules of the policy, and keeps what they say for the
+    gates: 1 a rule of severity high or critical found something, 4 none did, and a rule did not look.
     """
     if as_json and form not in ("table", "json"):
         raise UsageError("--json and another format", thing=form, remedy="leave one of them out")
     as_json = as_json or form == "json"
-    if malware:
+    if malware or content:
+        if malware and content:
+            raise UsageError("--malware and --content", remedy="--malware holds it against the content rules, too")
         if known or again or all_count or form not in ("table", "json") or len(what) != 1 or what == ("new",):
             raise UsageError(
-                "--malware goes with one REF alone", thing=" ".join(what), remedy="see: lockgate scan --help"
+                f"--{'malware' if malware else 'content'} goes with one REF alone",
+                thing=" ".join(what),
+                remedy="see: lockgate scan --help",
             )
-        scan_for_malware(root, what[0], as_json)
+        look = scan_for_malware if malware else scan_content
+        look(root, what[0], as_json)
         return
     if form not in ("table", "json") and (what[0] == "find" or what == ("new",)):
         raise UsageError("a report is of one artifact", thing=form, remedy="name a REF, or take --json")

@@ -53,6 +53,8 @@ def inspect(subject: Subject) -> Section:
             watch.give_up(error.what)
         subject.looked[digest] = watch.end()
 
+    unknown = [str(digest) for digest in places if digest not in subject.looked]
+    subject.looked.update((Digest.parse(name), look) for name, look in subject.recall(unknown).items())
     at_once(look_at, [digest for digest in places if digest not in subject.looked], _LANES)
     whole = dict[Digest, Checked]()
     for checked in subject.checked:
@@ -71,6 +73,8 @@ def _section(subject: Subject, places: Mapping[Digest, Checked], blobs: int) -> 
     listings = {name: Listing[Any](name) for name in (*RULES, _NOTES)}
     findings, unlooked, notes = listings.values()
     counts, at = dict[str, int](), clock.now()
+    for name, why in subject.missing_rules.items():
+        unlooked.add({"rule": name, "reason": why})
     for one in subject.rules.rules.values():
         if one.id in _ELSEWHERE:
             continue

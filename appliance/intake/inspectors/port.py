@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,9 +41,10 @@ class Subject:
     the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that this
     station believes for images, `image_policy` the policy for images that two people applied, `image_policy_error` why
     it cannot be read. `malware` names the engine that looks for malware, `folder` is where files without a name may be,
-    and `scans` takes in what the engine said of each blob. `rules` are the content rules of the policy, `looked` takes
-    in what they said of each blob, and `salt` is the station's, for fingerprints of secrets. `rotations` are the
-    source's key rotations, each with its state here (appliance.rotations.accepting.describe).
+    and `scans` takes in what the engine said of each blob. `rules` are the content rules of the policy, `missing_rules`
+    those of it that cannot run with why, `recall` gives what the same rules said of blobs before, `looked` takes in
+    what they said of each blob, and `salt` is the station's, for fingerprints of secrets. `rotations` are the source's
+    key rotations, each with its state here (appliance.rotations.accepting.describe).
     """
 
     opened: Opened
@@ -64,6 +65,8 @@ class Subject:
     scans: list[tuple[Engine, Digest, Scanned]] = field(default_factory=list)
     rules: RuleSet = field(default_factory=rule_set)
     salt: bytes = b""
+    missing_rules: Mapping[str, str] = field(default_factory=dict)
+    recall: Callable[[Sequence[str]], Mapping[str, BlobLook]] = lambda _: {}
     looked: dict[Digest, BlobLook] = field(default_factory=dict)
     rotations: Sequence[dict[str, str]] = ()
 
