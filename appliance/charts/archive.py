@@ -53,7 +53,10 @@ def read_chart(path: Path, shown: str = "") -> Chart:
     else:
         raise UsageError("no such chart", thing=str(path), remedy="give the chart's folder, its archive, or REPO:TAG")
     if not found.chart:
-        raise UsageError("not a chart", thing=shown or str(path), remedy="it holds no Chart.yaml")
+        raise UsageError(
+            "no Chart.yaml is in it", thing=shown or str(path),
+            remedy="give the chart's folder, its archive, or REPO:TAG",
+        )  # fmt: skip
     return found
 
 

@@ -198,6 +198,8 @@ def main() -> NoReturn:
         said = error.message if isinstance(error, click.NoSuchOption) else error.format_message()
         said = said.replace("is not a valid integer range", "is not a whole number")
         said = said.replace("is not a valid integer", "is not a whole number")
+        said = said.replace("is not a valid float range", "is not a number")
+        said = said.replace("Directory '", "'").replace("File '", "'")
         _say(" ".join(said.split()).rstrip(".") + _hint(error))
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):

@@ -54,7 +54,11 @@ def check_handover(fields: HandOverFields) -> None:
     """Raises UsageError where a field is missing or too long."""
     for name, value in msgspec.structs.asdict(fields).items():
         if name in _NEEDED and not value.strip():
-            raise UsageError(f"a hand-over says its {name}", remedy="who gave, who took, and the medium's label")
+            raise UsageError(
+                f"a hand-over names its {name}",
+                thing=f"{name} is empty",
+                remedy="give --from WHO --to WHO --medium LABEL",
+            )
         if len(value) > limits.REASON:
             raise UsageError(f"the {name} is too long", thing=f"{len(value)} characters", remedy=f"use {limits.REASON}")
     if is_same(fields.giver, fields.taker):

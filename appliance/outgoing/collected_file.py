@@ -16,12 +16,15 @@ from bundles.oci.manifest import Manifest, parse_manifest
 from bundles.oci.reference import Reference
 
 CHART_ARCHIVE: Final = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+_STOCK: Final = "pull it from the registry, with skopeo, podman, helm or oras"
 _VERSION: Final = "org.opencontainers.image.version"
 
 
-def collected_file(station: Station, reference: Reference, *, charts: bool = False) -> tuple[Digest, Descriptor]:
+def collected_file(
+    station: Station, reference: Reference, *, charts: bool = False, remedy: str = _STOCK
+) -> tuple[Digest, Descriptor]:
     """The manifest's digest, and the one layer, of a collected file that a repository shows; with `charts` also that of
-    a Helm chart, its archive, called as `helm package` calls it. Blocking.
+    a Helm chart, its archive, called as `helm package` calls it; `remedy` is for what is neither. Blocking.
 
     Raises NotFoundError, UsageError for what is no file, RefusedError for what people have blocked, FailedError.
     """
@@ -48,7 +51,7 @@ def collected_file(station: Station, reference: Reference, *, charts: bool = Fal
         raise UsageError(
             f"not a file, but {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
             thing=str(reference),
-            remedy="pull it from the registry, with skopeo, podman, helm or oras",
+            remedy=remedy,
         )
     _require_unblocked(station, layer.digest)
     held = metadata.linked_blob(reference.repository, layer.digest)

@@ -44,6 +44,8 @@ from bundles.io.display import safe, some
 from bundles.io.files import failures_named, open_regular
 from bundles.oci.reference import Reference
 
+_COLLECTED: Final = "give the reference of a collected file: an export of OSV, a catalogue, scores or VEX"
+
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _ID_SIZE: Final = 100
 """What a row of an id counts for in a batch, in bytes."""
@@ -94,7 +96,7 @@ def _rating_file(context: JobContext) -> Iterator[BinaryIO | None]:
                     descriptor = open_regular(place, ceiling=limits.ADVISORY_EXPORT)
                     file = opened.enter_context(os.fdopen(descriptor, "rb"))
         elif path is None and reference is not None:
-            _, found = collected_file(context.station, Reference.parse(str(reference)))
+            _, found = collected_file(context.station, Reference.parse(str(reference)), remedy=_COLLECTED)
             file = opened.enter_context(context.station.blobs.open_blob(found.digest))
         yield file if file is not None and exploitation.is_rating(file) else None
 
@@ -109,7 +111,7 @@ def _opened(context: JobContext) -> Export:
 
     if path is not None:
         return open_export(context.path(path), context.folder, copied)
-    _, found = collected_file(context.station, Reference.parse(str(reference)))
+    _, found = collected_file(context.station, Reference.parse(str(reference)), remedy=_COLLECTED)
     with context.station.blobs.open_blob(found.digest) as file:
         return ZipExport(file, found.size, context.folder, copied, str(reference))
 

@@ -225,7 +225,10 @@ def _check_named(manifest: BundleManifest, seen: set[str]) -> None:
 def _object(objection: str | None) -> None:
     if objection is not None:
         raise RefusedError(
-            "a signature that does not count", thing=objection, remedy="ask the source site to sign anew"
+            "a signature that does not count",
+            thing=objection,
+            remedy="where the key is pinned wrongly here (lockgate key list), set that right first; else ask the source"
+            " site to sign with another key",
         )
 
 

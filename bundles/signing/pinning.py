@@ -73,6 +73,10 @@ def trust_key(
     for name, time in (("not_before", not_before), ("not_after", not_after)):
         if time is not None:
             check_time(time, name)
+    if not_before is not None and not_after is not None and not_before >= not_after:
+        raise UsageError(
+            "the key would never count", thing=f"from {not_before} until {not_after}", remedy="give the later time last"
+        )
     with locked(path):
         folder = TrustFolder.load(path)
         known = folder.find(key.keyid)

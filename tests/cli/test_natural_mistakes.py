@@ -72,6 +72,8 @@ COMMANDS = [
     ("key fingerprint x.pem", 2, "lockgate key fingerprint", "did you mean: lockgate key list"),
     ("site show bravo", 2, "lockgate site show", "did you mean: lockgate site list"),
     ("receipt show x", 2, "lockgate receipt show", "did you mean: lockgate receipt read"),
+    ("init {tmp}/x --site bravo --side inside --open --name h", 2, "--name h", "--open or --name"),
+    ("init {hello} --site bravo --side inside --open", 2, "'{hello}' is a file", "lockgate init --help"),
     ("init {tmp}/x --site bravo --side middle", 2, "'middle'", "lockgate init --help"),
 ]
 
@@ -97,6 +99,18 @@ REFERENCES = [
 ]
 
 KEYS = [
+    ("key policy --signers 2", 2, "--signers", "give --purpose, too"),
+    ("key policy --no-gaps", 2, "--gaps", "give --purpose, too"),
+    ("key recover fresh {hello} --share {hello}", 2, "{hello}", "a file that the escrow wrote"),
+    ("key recover engineer {hello} --share {hello}", 2, "engineer.pem", "another name"),
+    ("key rotation make --follow enginer=engineer --why x", 2, "enginer", "did you mean engineer?"),
+    (
+        "key trust {engineer} --purpose release --owner x --not-before 2031-01-01T00:00:00Z"
+        " --not-after 2030-01-01T00:00:00Z",
+        2,
+        "2031-01-01T00:00:00Z",
+        "the later time last",
+    ),
     ("key export enginer", 2, "enginer", "did you mean engineer?"),
     ("key export nobody", 2, "nobody", "see: lockgate key list"),
     ("key create engineer --no-passphrase", 2, "engineer.pem", "another name"),
@@ -129,6 +143,7 @@ KEYS = [
 ACCOUNTS = [
     ("user claim ada", 2, "alpha", "lockgate close -C"),
     ("user code", 2, "alpha", "lockgate close -C"),
+    ("token create robot-ci", 2, "robot-ci", "lockgate close"),
     ("user login ada", 2, "Password of ada", "--password-fd N"),
     ("user create ada", 2, "Password of ada", "--password-fd N"),
     ("user login robot-ci --secret-fd -1", 2, "--secret-fd -1", "--secret-fd 3 3< FILE"),
@@ -137,6 +152,14 @@ ACCOUNTS = [
 ]
 
 REST = [
+    ("audit verify --site alpha", 2, "--site", "give --export DIR, too"),
+    ("audit verify --key {engineer}", 2, "--key", "give --export DIR, too"),
+    ("bundle custody alpha.bravo-000001 --from x", 2, "taker", "--to WHO --medium LABEL"),
+    ("chart images {empty}", 2, "no Chart.yaml is in it: {empty}", "give the chart's folder"),
+    ("repo adopt {hello}", 2, "not a folder: {hello}", "the registry stores in"),
+    ("policy check {empty}", 2, "{empty}", "lockgate policy check --help"),
+    ("policy test team/hello:1 --to prod", 2, "prod", "see: lockgate policy explain"),
+    ("top --seconds x", 2, "'x' is not a number", "lockgate top --help"),
     ("audit show --since garbage", 2, "'garbage'", "YYYY-MM-DD"),
     ("audit show --since 2026-13-01", 2, "'2026-13-01'", "YYYY-MM-DD"),
     ("audit show --until yesterday", 2, "'yesterday'", "YYYY-MM-DD"),
@@ -196,6 +219,7 @@ IMAGES = [
         "hello.txt",
         "JSON object",
     ),
+    ("advisories load team/hello:1", 2, "File is not a zip file", "all.zip of an ecosystem"),
     ("advisories load {tmp}/none.zip", 2, "{tmp}/none.zip", "check the path"),
     ("advisories remove osv-pipy", 1, "osv-pipy", "lockgate advisories list"),
     ("collect -f {empty}", 2, "not a file: {empty}", "give a file"),

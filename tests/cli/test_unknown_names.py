@@ -77,7 +77,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "key revoke": (f"{KEYID} --why x", 2, "lockgate key list"),
     "key rotate": ("enginer", 2, "did you mean engineer?"),
     "key rotation accept": ("alpha-000009 --key engineer", 2, "lockgate key rotation list"),
-    "key rotation make": ("--follow enginer=engineer --why x", 2, "a public key in PEM"),
+    "key rotation make": ("--follow enginer=engineer --why x", 2, "did you mean engineer?"),
     "key rotation show": ("alpha-000009", 2, "lockgate key rotation list"),
     "key rotation sign": ("alpha-000009 --key engineer", 2, "lockgate key rotation list"),
     "key rotation take": ("{tmp}/none", 2, "a key rotation's file"),

@@ -169,6 +169,7 @@ def recover(
     from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles import limits
+    from bundles.errors import MalformedError, UsageError
     from bundles.io.files import read_small, require_file
     from bundles.signing import escrow as sharing
     from bundles.signing.keys import check_name, load_private, save_private
@@ -177,8 +178,15 @@ def recover(
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
     for share in shares:
         require_file(share, "give a share's file")
-    lines = [read_small(share, limits.KEY_FILE).decode("utf-8", "replace") for share in shares]
-    secret = sharing.join([sharing.parse(line) for line in lines])
+    if path.exists():
+        raise UsageError("the key exists", thing=str(path), remedy="choose another name")
+    parts = []
+    for share in shares:
+        try:
+            parts.append(sharing.parse(read_small(share, limits.KEY_FILE).decode("utf-8", "replace")))
+        except MalformedError as error:
+            raise UsageError(error.what, thing=str(share), remedy="give a file that the escrow wrote") from None
+    secret = sharing.join(parts)
     key = load_private(file, secret.hex().encode())
     passphrase = read_passphrase(passphrase_fd, f"New passphrase for {name}", confirm=True)
     with recorded(station, Act.KEY_RECOVER, key.public.keyid, {"name": name, "shares": len(shares)}):

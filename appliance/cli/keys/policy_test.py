@@ -135,7 +135,9 @@ def _target(policy: ImagePolicy | None, repository: str, stage: str) -> str:
     stages = [] if policy is None else policy.stage
     found = next((one for one in stages if one.name == stage), None)
     if found is None:
-        raise UsageError("no such stage", thing=stage, remedy=f"stages of the policy: {stage_names(stages)}")
+        raise UsageError(
+            "no such stage", thing=stage, remedy=f"stages: {stage_names(stages)}; see: lockgate policy explain"
+        )
     return in_stage(found, repository, stages)
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance.cli.completion import KEY
-from appliance.cli.shared.context import folder_option, json_option, load_key, passphrase_option, show, station_root
+from appliance.cli.shared.context import (
+    folder_option,
+    json_option,
+    load_key,
+    no_such_key,
+    passphrase_option,
+    show,
+    station_root,
+)
 from bundles.io.display import safe
 
 if TYPE_CHECKING:
@@ -77,7 +85,10 @@ def _public(paths: StationPaths, name: str) -> PublicKey:
         return find_public_key(paths, check_keyid(name))
     if "/" in name or Path(name).is_file():
         return load_public(Path(name))
-    return load_public(paths.keys / f"{check_name(name)}{PUBLIC_SUFFIX}")
+    path = paths.keys / f"{check_name(name)}{PUBLIC_SUFFIX}"
+    if not path.is_file():
+        raise no_such_key(paths.keys, name)
+    return load_public(path)
 
 
 @rotation.command()

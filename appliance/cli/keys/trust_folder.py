@@ -10,7 +10,7 @@ import click
 
 from appliance.audit.acts import Act
 from appliance.cli.keys.widening import confirm_widening, widen_option
-from appliance.cli.shared.context import folder_option, json_option, show, station_root
+from appliance.cli.shared.context import folder_option, json_option, require_ungiven, show, station_root
 from bundles import limits
 from bundles.io.display import some
 
@@ -152,7 +152,11 @@ def policy(
 
     station = station_root(root)
     trust = StationPaths(station).trust
-    if purpose is not None:
+    if purpose is None:
+        require_ungiven(
+            ("site", "signers", "algorithms", "gaps", "silence_days"), "a rule is for a purpose", "give --purpose, too"
+        )
+    else:
         rule = SignerRule(
             purpose=purpose, site=site, signers=signers, algorithms=sorted(set(algorithms)), gaps=gaps,
             silence_days=silence_days,

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from appliance.cli.people.make import make_account
 from appliance.cli.people.user import change, path_of
 from appliance.cli.shared.context import call, json_option, show, station_option, table
 from bundles.io.display import safe
@@ -42,7 +43,7 @@ def create(root: Path | None, name: str, no_secret: bool, full_name: str, days: 
         if days is not None:
             raise UsageError("--no-secret and --days together", thing=name, remedy="leave one of them out")
         body["secretless"] = True
-    document = call(root, lambda client: client.post("/v1/accounts", body))
+    document = call(root, lambda client: make_account(client, body))
     show(document, as_json, lambda: f"made {name}, without a secret" if no_secret else _secret_line(document))
 
 

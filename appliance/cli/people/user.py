@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.audit.acts import Act
+from appliance.cli.people.make import make_account
 from appliance.cli.people.user_pending import cancel, confirm, credential_line, pending, report
 from appliance.cli.people.user_review import review
 from appliance.cli.shared.context import (
@@ -231,7 +232,7 @@ def create(
     body = {"name": name, "full_name": full_name, "uid": uid, "password": password}
 
     async def ask(client: ControlClient) -> dict[str, Any]:
-        document = await client.post("/v1/accounts", body)
+        document = await make_account(client, body)
         try:
             if keyid is not None:
                 document = await client.post(path_of(name, "/bind-key"), {"keyid": keyid})

@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.io.display import safe, some
@@ -195,6 +196,15 @@ def megabytes(size: float) -> str:
     if size < 1000:
         return some(int(size), "byte")
     return f"{size / MB:,.1f} MB" if size >= MB // 10 else f"{size / 1000:.1f} kB"
+
+
+def require_ungiven(names: Collection[str], what: str, remedy: str) -> None:
+    """Raises UsageError where an option of this command was given that says nothing without another one. `names` are
+    those of its parameters."""
+    context = click.get_current_context()
+    for one in context.command.params:
+        if one.name in names and context.get_parameter_source(one.name) is ParameterSource.COMMANDLINE:
+            raise UsageError(what, thing=one.opts[0], remedy=remedy)
 
 
 def read_passphrase(

@@ -13,6 +13,7 @@ from appliance.cli.shared.context import (
     call,
     folder_option,
     json_option,
+    require_ungiven,
     shaped,
     show,
     station_option,
@@ -163,7 +164,9 @@ def _verify(
     from bundles.errors import UsageError
     from bundles.signing.keys import PUBLIC_SUFFIX, load_public
 
-    if exported is not None:
+    if exported is None:
+        require_ungiven(("key_file", "site"), "the option is about an export", "give --export DIR, too")
+    else:
         seals = None
         if root is not None and key_file is None:
             paths = StationPaths(station_root(root))

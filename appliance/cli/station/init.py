@@ -65,7 +65,7 @@ def init(
     check_site(site)
     check_names(names)
     _require_metadata(root, paths, url)
-    password = _password(root, admin, password_fd, open_=open_)
+    password = _password(root, admin, password_fd, names, open_=open_)
     linked = _make_folders(root, paths)
     elsewhere = _elsewhere(paths, url, site, linked=linked)
     made = {name: create_private() for name in STATION_KEYS}
@@ -170,11 +170,15 @@ def _first_administrator(paths: StationPaths, document: dict[str, Any], admin: s
     return [f"one-time code for the first administrator, shown once: {document['code']}"]
 
 
-def _password(root: Path, admin: str | None, password_fd: int | None, *, open_: bool) -> str:
+def _password(root: Path, admin: str | None, password_fd: int | None, names: tuple[str, ...], *, open_: bool) -> str:
     """The first administrator's, asked for before anything is made; "" where none is made now. Raises UsageError."""
     from appliance.access.passwords import check_password
     from appliance.store.reads.accounts import check_name
 
+    if open_ and names:
+        raise UsageError(
+            "an open station has no certificate", thing=f"--name {names[0]}", remedy="leave out --open or --name"
+        )
     if admin is None:
         if password_fd is not None:
             raise UsageError("a password, and nobody whose it is", remedy="name the first administrator with --admin")

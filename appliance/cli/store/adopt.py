@@ -60,7 +60,8 @@ def sources_of(folder: Path, patterns: tuple[str, ...], as_: str | None) -> list
     from bundles.oci.reference import check_repository, check_tag_pattern
 
     if not folder.is_dir():
-        raise UsageError("no such folder", thing=str(folder), remedy="give the folder that the registry stores in")
+        said = "not a folder" if folder.exists() else "no such folder"
+        raise UsageError(said, thing=str(folder), remedy="give the folder that the registry stores in")
     path = Path(os.path.normpath(folder.absolute()))
     if as_ is not None:
         check_repository(as_)

@@ -67,7 +67,7 @@ def history(root: Path | None, channel: str, after: str, limit: int | None, as_j
 
 
 @click.command("channels")
-@click.argument("under", metavar="CHANNEL", required=False, default="")
+@click.argument("under", metavar="[CHANNEL]", required=False, default="")
 @click.option("--after", default="", help="Go on behind this reference.")
 @limit_option()
 @station_option
