@@ -16,10 +16,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from appliance.store.blobs import BlobStore
 from appliance.store.s3.place import S3Credentials, S3Place, place
@@ -93,21 +99,26 @@ class Versitygw(_Program):
     """versitygw over a folder, which has a folder for each bucket."""
 
     @classmethod
-    def start(cls, folder: Path) -> Self:
-        program = find(VERSITYGW, "--go")
+    def start(cls, folder: Path, *options: str) -> Self:
+        find(VERSITYGW, "--go")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             made = cls(folder, int(taken.getsockname()[1]))
         for name in ("buckets", "meta"):
             (folder / name).mkdir()
-        command = [str(program), "--port", f"127.0.0.1:{made.port}", "--region", REGION, "posix"]
-        command += ["--sidecar", str(folder / "meta"), str(folder / "buckets")]
-        process = made._run(command, ROOT_ACCESS_KEY=KEY, ROOT_SECRET_KEY=SECRET, HOME=str(folder))
+        made.run(*options)
+        return made
+
+    def run(self, *options: str) -> None:
+        """Start it, with options like `--cert`; it takes connections on return."""
+        command = [str(VERSITYGW), "--port", f"127.0.0.1:{self.port}", "--region", REGION, *options, "posix"]
+        command += ["--sidecar", str(self.folder / "meta"), str(self.folder / "buckets")]
+        process = self._run(command, ROOT_ACCESS_KEY=KEY, ROOT_SECRET_KEY=SECRET, HOME=str(self.folder))
         deadline = time.monotonic() + _READY
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", made.port)):
-                return made
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            assert process.poll() is None, (folder / "log").read_text()
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            assert process.poll() is None, (self.folder / "log").read_text()
             time.sleep(0.02)
 
     def make_bucket(self, name: str) -> None:
@@ -155,6 +166,24 @@ class Swift(_Program):
         answer = asked.getresponse()
         assert answer.status == 200, answer.read()
         asked.close()
+
+
+def issue_certificate(folder: Path) -> Path:
+    """A folder with `key.pem` and `cert.pem`: an authority's own, and a server's at 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, folder.name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    folder.mkdir()
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder
 
 
 def find(program: Path, how: str) -> Path:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +19,20 @@ from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.graveyard import Buried
 from appliance.store.s3.keys import blob_key, grave_key, note_key
-from appliance.store.s3.place import S3Credentials, S3Place
-from bundles.errors import FailedError, LockgateError, NotFoundError
+from appliance.store.s3.place import S3Credentials, S3Place, place
+from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.limits import MIB
 from bundles.oci.digest import Digest
 from tests.s3_proxy import Fault, FaultyWay
-from tests.s3_server import CREDENTIALS, S3Server, make_bucket, make_graveyard, make_s3_blobs
+from tests.s3_server import (
+    CREDENTIALS,
+    S3Server,
+    Versitygw,
+    issue_certificate,
+    make_bucket,
+    make_graveyard,
+    make_s3_blobs,
+)
 
 pytestmark = pytest.mark.s3
 RAW = random.Random(7).randbytes(3 * MIB + 17)
@@ -271,6 +284,7 @@ def test_a_large_blob_takes_no_memory_of_its_size(s3: S3Server, s3_place: S3Plac
 
     code = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
@@ -338,11 +352,11 @@ def test_a_move_that_was_cut_off_after_its_copy_is_ended_by_the_next_one_and_los
     yard = make_graveyard(s3_place)
     put(store, RAW, DIGEST)
     key = blob_key(DIGEST) if single > len(RAW) else note_key(DIGEST)
-    bucket.copy(key, grave_key(GRAVES[0], key))
+    bucket.copy(key, grave_key(GRAVES[0], key), len(RAW))
     yard.remove(Buried(GRAVES[0], DIGEST, len(RAW)))  # the copy alone: the blob is still shown
     with store.open_blob(DIGEST) as file:
         assert file.read() == RAW
-    bucket.copy(key, grave_key(GRAVES[0], key))
+    bucket.copy(key, grave_key(GRAVES[0], key), len(RAW))
     yard.bury([DIGEST], GRAVES[0])
     assert (yard.graves(), store.has_blob(DIGEST)) == (GRAVES[:1], False)
     yard.give_back(DIGEST, GRAVES[0])
@@ -356,3 +370,67 @@ def test_what_is_no_grave_and_no_blob_in_one_is_passed_over(s3_place: S3Place) -
         bucket.put_new(name, b"x", 1)
     yard = make_graveyard(s3_place)
     assert (yard.graves(), list(yard.buried(GRAVES[0]))) == (GRAVES[:1], [])
+
+
+def test_a_server_that_is_killed_under_load_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, blobs: BlobStore
+) -> None:
+    """Four writers put blobs while the server is killed and started again, twice; what a writer heard of is whole."""
+    (tmp_path / "s3").mkdir()
+    server = Versitygw.start(tmp_path / "s3")
+    try:
+        store = make_s3_blobs(server.new_place(), blobs, single_put=MIB)
+        done, stop = list[Digest](), threading.Event()
+
+        def write(writer: int) -> None:
+            for number in itertools.count():
+                if stop.is_set():
+                    return
+                data = RAW[: MIB + writer] + number.to_bytes(4) if number % 2 else number.to_bytes(4) + bytes([writer])
+                digest = Digest.of(data)
+                with contextlib.suppress(FailedError):
+                    put(store, data, digest)
+                    done.append(digest)
+
+        with ThreadPoolExecutor(4) as writers:
+            running = [writers.submit(write, number) for number in range(4)]
+            for _ in range(2):
+                heard = len(done)
+                while len(done) < heard + 8:
+                    assert not any(each.done() for each in running)
+                    time.sleep(0.01)
+                server.kill()
+                server.run()
+            stop.set()
+            for each in running:
+                each.result()
+        assert len(done) >= 16
+        assert all(store.is_whole(digest) for digest in done)
+        assert set(done) <= set(store.list_blobs())
+        assert list(blobs.uploads.iterdir()) == []
+    finally:
+        server.kill()
+
+
+def test_a_servers_certificate_is_trusted_by_the_ca_that_is_given_and_by_no_other(
+    tmp_path: Path, blobs: BlobStore
+) -> None:
+    (tmp_path / "s3").mkdir()
+    right, other = (issue_certificate(tmp_path / name) for name in ("right", "other"))
+    server = Versitygw.start(tmp_path / "s3", "--cert", str(right / "cert.pem"), "--key", str(right / "key.pem"))
+    try:
+        name = server.new_place().bucket
+        made = {
+            ca: place(f"s3://{name}/p", f"https://127.0.0.1:{server.port}", "us-east-1", ca)
+            for ca in ((right / "cert.pem").read_bytes(), (other / "cert.pem").read_bytes(), b"", b"no certificate")
+        }
+        trusted, strange, none, broken = made.values()
+        put(make_s3_blobs(trusted, blobs), RAW, DIGEST)
+        for where in (strange, none):
+            with pytest.raises(FailedError) as refused:
+                make_s3_blobs(where, blobs)
+            assert refused.value.code == "s3-tls"
+        with pytest.raises(UsageError):
+            make_s3_blobs(broken, blobs)
+    finally:
+        server.kill()

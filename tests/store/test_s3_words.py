@@ -94,7 +94,7 @@ def answered(status: int, code: str) -> str:
         (answered(400, "AuthorizationHeaderMalformed"), "s3-region"), (answered(400, "EntityTooLarge"), "s3-too-large"),
         (answered(507, "Other"), "s3-full"), (answered(503, "SlowDown"), "s3-busy"), (answered(429, ""), "s3-busy"),
         (answered(501, "NotImplemented"), "s3-not-known"), (answered(400, "\x1b"), "s3-failed"),
-        ("inner: invalid peer certificate: UnknownIssuer", "s3-tls"), ("kind: Timeout", "s3-slow"),
+        ("kind: Connect … error: InvalidCertificate(\n UnknownIssuer", "s3-tls"), ("kind: Timeout", "s3-slow"),
         ("kind: Connect", "s3-unreachable"), ("x" * 10_000_000, "s3-unreachable"), ("", "s3-unreachable"),
     ],
     ids=lambda value: str(value)[-24:],

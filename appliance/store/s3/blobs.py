@@ -55,7 +55,7 @@ class S3Blobs:
         blobs and no mark."""
         if self._mark() == self._store_id:
             return
-        if next(self._bucket.keys(BLOBS), None) is None:
+        if all(next(self._bucket.keys(folder), None) is None for folder in (BLOBS, LARGE)):
             raw = write_mark(self._store_id)
             self._bucket.put_new(MARK, raw, len(raw))
         self.require_here()

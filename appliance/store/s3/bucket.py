@@ -148,10 +148,11 @@ class Bucket:
             found = obstore.list_with_delimiter(self._store, folder)["common_prefixes"]
             return [path.rstrip("/").rpartition("/")[2] for path in found]
 
-    def copy(self, key: str, to: str) -> None:
-        """Copy an object of `limits.S3_SINGLE_PUT` bytes at most on the server's side, over what may be there."""
+    def copy(self, key: str, to: str, size: int) -> None:
+        """Copy an object of `size` bytes, `limits.S3_SINGLE_PUT` at most, on the server's side, over what may be
+        there."""
         with self._named(f"copying {key}"):
-            obstore.copy(self._store_for(limits.S3_SINGLE_PUT), key, to)
+            obstore.copy(self._store_for(size), key, to)
 
     def remove(self, key: str) -> None:
         """Remove an object. Harmless where there is none."""
@@ -197,7 +198,7 @@ class Bucket:
         prefix = place.prefix or None
         try:
             return S3Store(place.bucket, prefix=prefix, config=config, client_options=client, retry_config=again)
-        except BaseError:
+        except (BaseError, ValueError):
             raise UsageError(
                 "an S3 store's CA is no certificate", thing=place.url, remedy="give certificates in PEM"
             ) from None

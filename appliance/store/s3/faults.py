@@ -102,6 +102,8 @@ _BY_CODE: Final[Mapping[str, tuple[type[FailedError], str, str, str]]] = Mapping
         ),
     }
 )  # fmt: skip
+_TLS: Final = ("InvalidCertificate", "InvalidContentType", "CorruptMessage", "AlertReceived")
+"""What rustls calls a certificate that it does not take, a server that speaks no TLS, and one that refuses."""
 _FULL: Final = frozenset({413, 507})
 
 
@@ -137,7 +139,7 @@ def is_no_object(text: str) -> bool:
 
 def _unanswered(text: str, place: S3Place, thing: str) -> S3LostError:
     """No status came. The library tells the stage, and what TLS says against a certificate."""
-    if "certificate" in text or "InvalidContentType" in text or "CorruptMessage" in text:
+    if any(word in text for word in _TLS):
         return S3LostError(
             "the bucket's server has no certificate that is trusted here", thing=f"{place.endpoint}, {thing}",
             remedy="give the CA that signed it, and see that it names this host", code="s3-tls",

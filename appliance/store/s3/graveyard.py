@@ -103,7 +103,7 @@ class BucketGraveyard:
         size = self._bucket.size(key)
         if size is None:
             return
-        self._bucket.copy(key, to)
+        self._bucket.copy(key, to, size)
         if self._bucket.size(to) != size:
             raise S3Error(
                 "a copy in the bucket is not there", thing=f"{to} ({self._bucket.place.url})",
