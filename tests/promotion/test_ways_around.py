@@ -13,8 +13,8 @@ import pytest
 
 from appliance.audit.acts import Act
 from appliance.clock import now
+from appliance.control import promoting as route
 from appliance.control.api import CONTROL
-from appliance.control.routes import promotions as route
 from appliance.image_signatures.applied import sign
 from appliance.limits import image_signatures as limits
 from appliance.settings.gates import Gate, PolicyException, Stage
