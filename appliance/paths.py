@@ -240,7 +240,7 @@ class StationPaths:
         return self.root / "diodes-sent.json"
 
     def replica(self, name: str) -> Path:
-        """How this station stands to a primary that it follows (appliance.replication.standing)."""
+        """How this station stands to a primary that it follows (appliance.replication.replica_state)."""
         return self.root / f"replica-{name}.json"
 
     def replica_lock(self, name: str) -> Path:
@@ -262,7 +262,7 @@ class StationPaths:
         return self.standby / f"state-{term}-{number}"
 
     def diode(self, name: str) -> Path:
-        """How the receiving end of a diode stands (appliance.diode.standing)."""
+        """How the receiving end of a diode stands (appliance.diode.receiver_state)."""
         return self.root / f"diode-{name}.json"
 
     @property

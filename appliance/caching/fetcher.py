@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from appliance.caching.arriving import fetch_blob
 from appliance.caching.keeping import Keeping, upstream_of
-from appliance.caching.lines import AwayError, Lines
+from appliance.caching.upstream_clients import AwayError, UpstreamClients
 from appliance.limits import caching as limits
 from appliance.program_log import lacking
 from appliance.registry.pull_through import Outcome
@@ -34,7 +34,7 @@ class Fetcher:
     """A `PullThrough` for one event loop. `clock`: as time.monotonic."""
 
     def __init__(
-        self, caches: Caches, lines: Lines, keeping: Keeping, *, stale_wait: float = limits.CACHE_STALE_WAIT,
+        self, caches: Caches, lines: UpstreamClients, keeping: Keeping, *, stale_wait: float = limits.CACHE_STALE_WAIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.caches = caches

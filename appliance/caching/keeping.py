@@ -13,7 +13,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
 from appliance.audit.port import AuditPort
-from appliance.image_signatures.standing import Watched
+from appliance.image_signatures.policy_in_force import Watched
 from appliance.limits import store as limits
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.collect.tasks import in_thread

@@ -18,8 +18,8 @@ from appliance.audit.port import FileAudit
 from appliance.caching.asking import Ask
 from appliance.caching.fetcher import Fetcher
 from appliance.caching.keeping import Keeping
-from appliance.caching.lines import Lines
-from appliance.image_signatures.standing import Watched
+from appliance.caching.upstream_clients import UpstreamClients
+from appliance.image_signatures.policy_in_force import Watched
 from appliance.limits import caching as limits
 from appliance.limits import store as store_limits
 from appliance.local_socket import listen_at, stop_listening
@@ -91,10 +91,10 @@ async def listen(fetcher: Fetcher, path: Path) -> tuple[asyncio.Server, set[asyn
     return server, answering
 
 
-def lines_of(config: Config, paths: StationPaths) -> Lines:
+def lines_of(config: Config, paths: StationPaths) -> UpstreamClients:
     """The lines to a station's upstreams, with the station's own accounts. Raises UsageError, FailedError."""
     accesses = StationAccesses(Upstreams(config, paths.root), Accounts(), own_accounts(os.environ))
-    return Lines(accesses, config.collect.redirects)
+    return UpstreamClients(accesses, config.collect.redirects)
 
 
 async def _answer(fetcher: Fetcher, reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:

@@ -36,7 +36,7 @@ from appliance.control.replicas import Replicas
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
 from appliance.control.syslog import Shipper
-from appliance.image_signatures.standing import Standing
+from appliance.image_signatures.policy_in_force import PolicyInForce
 from appliance.jobs.service import Jobs
 from appliance.limits import control as limits
 from appliance.measures.catalogue import layout
@@ -93,7 +93,7 @@ class Control:
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
 
-    policy: Standing | None = None
+    policy: PolicyInForce | None = None
     """What pulls are held against, as this process last saw it (appliance.control.policy_watch)."""
 
     def __post_init__(self) -> None:

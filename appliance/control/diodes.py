@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance.diode import standing
+from appliance.diode import receiver_state
 from appliance.limits import diode as limits
 from appliance.station import Station
 
@@ -37,14 +37,14 @@ def alerts(station: Station, uid: int, rmem: Path = _RMEM) -> list[str]:
 
 def gauges(station: Station) -> dict[str, tuple[str, Values]]:
     """The metrics of diodes by name: text and values."""
-    stands = {name: standing.read(station.paths.diode(name)) for name in sorted(station.config.diodes)}
+    stands = {name: receiver_state.read(station.paths.diode(name)) for name in sorted(station.config.diodes)}
     return {
         "lockgate_diode_datagrams": (
             "Datagrams of the receiver's last run",
             {
                 (("diode", name), ("result", how)): float(one.datagrams.get(how, 0))
                 for name, one in stands.items()
-                for how in standing.COUNTED
+                for how in receiver_state.COUNTED
             },
         ),
         "lockgate_diode_received_bytes": (

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from appliance.control.api import Control
-from appliance.image_signatures.standing import Standing, look
+from appliance.image_signatures.policy_in_force import PolicyInForce, look
 from appliance.limits import image_signatures as limits
 from appliance.program_log import say
 
@@ -21,7 +21,7 @@ async def keep_looking(control: Control) -> None:
         await asyncio.sleep(limits.POLICY_LOOKED_AT)
 
 
-def check(standing: Standing | None) -> dict[str, Any]:
+def check(standing: PolicyInForce | None) -> dict[str, Any]:
     """The check `policy` of the station's health; None: nothing was looked at yet."""
     if standing is None:
         return {"name": "policy", "ok": True, "detail": "is being looked at"}

@@ -14,7 +14,7 @@ from appliance.jobs.documents import Job
 from appliance.jobs.service import Jobs
 from appliance.limits import jobs as job_limits
 from appliance.limits import replication as limits
-from appliance.replication import standing
+from appliance.replication import replica_state
 from appliance.settings.replicas import ReplicaSettings
 from appliance.station import Station
 from bundles.errors import LockgateError
@@ -83,7 +83,7 @@ class Replicas:
         return [self._told(name, settings) for name, settings in self._settings.items()]
 
     def _told(self, name: str, settings: ReplicaSettings) -> Replica:
-        found, now = standing.read(self._paths.replica(name)), clock.seconds(clock.now())
+        found, now = replica_state.read(self._paths.replica(name)), clock.seconds(clock.now())
         return Replica(
             name=name, url=settings.url, account=settings.account, patterns=settings.repositories,
             every=settings.every, hours=settings.hours, rate=settings.rate, deletes=settings.deletes,
@@ -136,7 +136,7 @@ class Replicas:
         }
 
 
-def _repository(name: str, found: standing.RepositoryStanding, now: int) -> ReplicaRepository:
+def _repository(name: str, found: replica_state.RepositoryState, now: int) -> ReplicaRepository:
     return ReplicaRepository(
         name=name, equal=found.equal, lag=_lag(found.equal, now), tags=found.tags, behind=found.behind,
         gone=found.gone, conflicts=found.conflicts, withheld=found.withheld, fault=found.fault,

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock
-from appliance.access.directory_of import directory_accounts
+from appliance.access.configured_directory import configured_directory
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_endpoint import refresh_key
@@ -381,7 +381,7 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
             await asyncio.to_thread(station.audit.record, event)
             by_log.forget()
 
-        directory = directory_accounts(station.config, station.paths, accounts, writer, record)
+        directory = configured_directory(station.config, station.paths, accounts, writer, record)
         yield accounts, StationIdentity(accounts, writer, threads, epoch, explained, directory), by_log
     finally:
         threads.close()

@@ -25,11 +25,11 @@ from appliance import clock
 from appliance.diode import datagrams, session
 from appliance.diode.arrival import Arrival, is_delivered, read_head
 from appliance.diode.coding import Coder
+from appliance.diode.few_lines import FewLines
 from appliance.diode.folder import open_unfinished, transfers
+from appliance.diode.receiver_state import COUNTED
 from appliance.diode.room import require_room
 from appliance.diode.session import Session
-from appliance.diode.standing import COUNTED
-from appliance.diode.telling import Fewer
 from appliance.limits import diode as limits
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.io.display import some
@@ -77,7 +77,7 @@ class Receiver:
     ) -> None:
         self.drop, self._site, self._link, self._trust = drop, site, link, trust
         self._coder, self._delivering = coder, delivering
-        self._tell = Fewer(tell)
+        self._tell = FewLines(tell)
         self._folder = open_unfinished(drop)
         self.arrivals: dict[str, Arrival] = {}
         self.counts = dict.fromkeys(COUNTED, 0)

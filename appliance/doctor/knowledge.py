@@ -13,7 +13,7 @@ from appliance.doctor.examined import Examined
 from appliance.limits import doctor as limits
 from appliance.outgoing.sbom.syft_binary import open_syft, require_syft
 from appliance.paths import StationPaths
-from appliance.settings.scanner import SbomSettings
+from appliance.settings.sbom import SbomSettings
 from appliance.store.database import open_reader
 from appliance.store.reads.advisories import sources
 from appliance.store.reads.sealed import count_damaged

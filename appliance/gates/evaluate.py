@@ -52,7 +52,7 @@ _CLOSES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _RuleOutcome:
     """What a rule comes to, before exceptions from the rule as a whole."""
 
     met: bool
@@ -70,7 +70,7 @@ def evaluate(
     content rules of the policy: one that is not among them is not met."""
     counting = [one for one in exceptions if not one.is_over(now) and one.names(repository, _names(content))]
     lines, asked = list[Line](), _Question(gate, content, known, counting, clock.seconds(now))
-    said_by: list[tuple[str, _Said | None]] = [(rule, _EVALUATED[rule](asked)) for rule in RULES]
+    said_by: list[tuple[str, _RuleOutcome | None]] = [(rule, _EVALUATED[rule](asked)) for rule in RULES]
     for name, severity in asked_rules(gate.rules, list(wanted or {})):
         said_by.append((f"{PREFIX}{name}", _content_rule(asked, name, severity, (wanted or {}).get(name), now)))
     for rule, own in said_by:
@@ -79,7 +79,7 @@ def evaluate(
         said = own
         by_rule = sorted(one.id for one in counting if one.rule == rule)
         if not said.met and by_rule:
-            said = _Said(True, f"{said.why}; excepted", exceptions=(*said.exceptions, *by_rule))
+            said = _RuleOutcome(True, f"{said.why}; excepted", exceptions=(*said.exceptions, *by_rule))
         lines.append(
             Line(
                 gate=number, mode=gate.mode, at=tuple(gate.at), rule=rule, digest=content.digest,
@@ -116,16 +116,16 @@ class _Question:
         return next((one.id for one in self.exceptions if one.advisory and one.advisory in finding.ids), "")
 
 
-def _advisories(asked: _Question) -> _Said | None:
+def _advisories(asked: _Question) -> _RuleOutcome | None:
     most = asked.gate.advisories_days
     if not most:
         return None
     if asked.is_let_be:
-        return _Said(True, f"{asked.content.kind}: no advisories are about it")
+        return _RuleOutcome(True, f"{asked.content.kind}: no advisories are about it")
     if (missing := _missing(asked)) is not None:
         return missing
     if not asked.content.sources:
-        return _Said(False, "no advisories about it are loaded", "load them: lockgate advisories load FILE")
+        return _RuleOutcome(False, "no advisories about it are loaded", "load them: lockgate advisories load FILE")
     dated = [(one.source, one.dated) for one in asked.content.sources]
     if asked.gate.exploited == "never" and asked.known.catalogue is not None:
         dated.append(("cisa-kev", asked.known.catalogue))
@@ -136,27 +136,27 @@ def _advisories(asked: _Question) -> _Said | None:
             f"{name} {'of an unknown day' if age is None else some(age, 'day') + ' old'}" for name, age in old
         )
         load = "load newer ones: lockgate advisories load FILE"
-        return _Said(False, f"{said}; at most {some(most, 'day')}", load)
+        return _RuleOutcome(False, f"{said}; at most {some(most, 'day')}", load)
     oldest = max(ages, key=lambda one: one[1] or 0)
-    return _Said(True, f"{oldest[0]} is the oldest, {some(oldest[1] or 0, 'day')}; at most {most}")
+    return _RuleOutcome(True, f"{oldest[0]} is the oldest, {some(oldest[1] or 0, 'day')}; at most {most}")
 
 
-def _scan(asked: _Question) -> _Said | None:
+def _scan(asked: _Question) -> _RuleOutcome | None:
     most = asked.gate.scan_days
     if not most:
         return None
     if asked.is_let_be:
-        return _Said(True, f"{asked.content.kind}: nothing is scanned")
+        return _RuleOutcome(True, f"{asked.content.kind}: nothing is scanned")
     if (missing := _missing(asked)) is not None:
         return missing
     age = _age(asked.content.scanned_at, asked.now)
     if age is None or age > most:
         said = "of an unknown day" if age is None else f"{some(age, 'day')} old"
-        return _Said(False, f"the scan is {said}; at most {most}", "scan it again: lockgate scan REF --again")
-    return _Said(True, f"the scan is {some(age, 'day')} old; at most {most}")
+        return _RuleOutcome(False, f"the scan is {said}; at most {most}", "scan it again: lockgate scan REF --again")
+    return _RuleOutcome(True, f"the scan is {some(age, 'day')} old; at most {most}")
 
 
-def _inspected(asked: _Question) -> _Said | None:
+def _inspected(asked: _Question) -> _RuleOutcome | None:
     if not asked.gate.asks_to_know:
         return None
     content = asked.content
@@ -172,18 +172,18 @@ def _inspected(asked: _Question) -> _Said | None:
     if open_:
         said = "; ".join(f"{gap} ({GAPS.get(gap, 'it is not known')})" for gap in open_)
         closes = dict.fromkeys(_CLOSES.get(gap, f"the policy's allow_gaps with {gap}") for gap in open_)
-        return _Said(False, said, "; ".join(closes))
-    return _Said(
+        return _RuleOutcome(False, said, "; ".join(closes))
+    return _RuleOutcome(
         True, f"the policy allows what is not known: {', '.join(allowed)}" if allowed else "nothing is unknown"
     )
 
 
-def _severity(asked: _Question) -> _Said | None:
+def _severity(asked: _Question) -> _RuleOutcome | None:
     most = asked.gate.max_severity
     if most == "any":
         return None
     if asked.is_let_be:
-        return _Said(True, f"{asked.content.kind}: nothing is scanned")
+        return _RuleOutcome(True, f"{asked.content.kind}: nothing is scanned")
     if (missing := _missing(asked)) is not None:
         return missing
     worse = [one for one in asked.counting() if _RANK.get(one.severity, 5) > _RANK[most]]
@@ -197,21 +197,21 @@ def _severity(asked: _Question) -> _Said | None:
             blocking.append(one)
     if blocking:
         what = f"{some(len(blocking), 'finding')} above {most}: {_told(blocking)}"
-        return _Said(False, what, _fixes(blocking), tuple(sorted(excepted)))
+        return _RuleOutcome(False, what, _fixes(blocking), tuple(sorted(excepted)))
     said = [f"nothing above {most}"] if not worse else []
     said += [f"{some(len(ends), 'finding')} in grace until {clock.at(min(ends))[:10]}"] if ends else []
     said += ["the others are excepted" if ends else f"what is above {most} is excepted"] if excepted else []
-    return _Said(True, "; ".join(said), "", tuple(sorted(excepted)), clock.at(min(ends)) if ends else "")
+    return _RuleOutcome(True, "; ".join(said), "", tuple(sorted(excepted)), clock.at(min(ends)) if ends else "")
 
 
-def _exploited(asked: _Question) -> _Said | None:
+def _exploited(asked: _Question) -> _RuleOutcome | None:
     if asked.gate.exploited == "any":
         return None
     if asked.is_let_be:
-        return _Said(True, f"{asked.content.kind}: nothing is scanned")
+        return _RuleOutcome(True, f"{asked.content.kind}: nothing is scanned")
     if asked.known.catalogue is None:
         what = "no catalogue of exploited vulnerabilities is loaded"
-        return _Said(False, what, "load CISA's catalogue: lockgate advisories load FILE")
+        return _RuleOutcome(False, what, "load CISA's catalogue: lockgate advisories load FILE")
     if (missing := _missing(asked)) is not None:
         return missing
     blocking, excepted = [], set[str]()
@@ -223,71 +223,71 @@ def _exploited(asked: _Question) -> _Said | None:
         else:
             blocking.append(one)
     if blocking:
-        return _Said(False, f"exploited: {_told(blocking)}", _fixes(blocking), tuple(sorted(excepted)))
+        return _RuleOutcome(False, f"exploited: {_told(blocking)}", _fixes(blocking), tuple(sorted(excepted)))
     said = "what is exploited is excepted" if excepted else "nothing in it is known to be exploited"
-    return _Said(True, said, "", tuple(sorted(excepted)))
+    return _RuleOutcome(True, said, "", tuple(sorted(excepted)))
 
 
-def _sbom(asked: _Question) -> _Said | None:
+def _sbom(asked: _Question) -> _RuleOutcome | None:
     wanted = asked.gate.sbom
     if wanted == "none":
         return None
     if asked.is_let_be:
-        return _Said(True, f"{asked.content.kind}: no SBOM is made of it")
+        return _RuleOutcome(True, f"{asked.content.kind}: no SBOM is made of it")
     if asked.content.sbom == "own" or (wanted == "any" and asked.content.sbom):
-        return _Said(True, "the station's own" if asked.content.sbom == "own" else "one from elsewhere")
+        return _RuleOutcome(True, "the station's own" if asked.content.sbom == "own" else "one from elsewhere")
     what = "there is none of the station's own" if asked.content.sbom else "there is none"
-    return _Said(False, what, "scan it: lockgate scan REF")
+    return _RuleOutcome(False, what, "scan it: lockgate scan REF")
 
 
-def _malware(asked: _Question) -> _Said | None:
+def _malware(asked: _Question) -> _RuleOutcome | None:
     if asked.gate.malware == "any":
         return None
     known, most = asked.content.malware, asked.gate.malware_days
     if known.found:
         path, signature = known.found[0]
         more = f", and {len(known.found) - 1} more" if len(known.found) > 1 else ""
-        return _Said(False, f"{signature} in {path or 'a blob'}{more}", "take content without it")
+        return _RuleOutcome(False, f"{signature} in {path or 'a blob'}{more}", "take content without it")
     if known.uninspected:
         path, reason = known.unseen[0] if known.unseen else ("", "")
         named = f": {path or 'a blob'} ({reason})" if reason else ""
         what = f"{some(known.uninspected, 'file was', 'files were')} not inspected, which are not clean{named}"
-        return _Said(False, what, f"raise the engine's limits, then: {_LOOK}")
+        return _RuleOutcome(False, what, f"raise the engine's limits, then: {_LOOK}")
     if known.missing:
         what = f"nobody looked for malware in {known.missing} of {some(known.blobs, 'blob')}"
-        return _Said(False, what, f"look: {_LOOK}")
+        return _RuleOutcome(False, what, f"look: {_LOOK}")
     age = _age(known.since, asked.now) if known.blobs else 0
     if age is None or (most and age > most):
         said = "of an unknown day" if age is None else f"{some(age, 'day')} old"
-        return _Said(False, f"the look for malware is {said}; at most {most}", f"look again: {_LOOK}")
-    return _Said(True, f"the engine found nothing, {some(age, 'day')} ago")
+        return _RuleOutcome(False, f"the look for malware is {said}; at most {most}", f"look again: {_LOOK}")
+    return _RuleOutcome(True, f"the engine found nothing, {some(age, 'day')} ago")
 
 
-def _content_rule(asked: _Question, name: str, given: str, wanted: Wanted | None, now: str) -> _Said:
+def _content_rule(asked: _Question, name: str, given: str, wanted: Wanted | None, now: str) -> _RuleOutcome:
     if wanted is None:
         how = "install it, or correct its settings: lockgate policy check FILE"
-        return _Said(False, "this station cannot run the rule", how)
+        return _RuleOutcome(False, "this station cannot run the rule", how)
     kept = [one.get(name) for one in asked.content.looks]
     looks = [one for one in kept if one is not None and one.identity == wanted.identity]
     failed = next((one.unlooked for one in looks if one.unlooked), "")
     if failed:
-        return _Said(False, f"not inspected, which is not clean: {failed}", f"see why, then: {_CONTENT}")
+        return _RuleOutcome(False, f"not inspected, which is not clean: {failed}", f"see why, then: {_CONTENT}")
     if len(looks) < len(kept):
         what = f"nobody looked into {len(kept) - len(looks)} of {some(len(kept), 'part')} by this rule and its settings"
-        return _Said(False, what, f"look: {_CONTENT}")
+        return _RuleOutcome(False, what, f"look: {_CONTENT}")
     listed = [each for one in looks for each in one.listed if str(each.get("since", "")) <= now]
     count = len(listed) + sum(one.found - len(one.listed) for one in looks)
     if not count:
-        return _Said(True, "nothing found")
+        return _RuleOutcome(True, "nothing found")
     severity, first = given or wanted.severity, listed[0] if listed else {}
     place = f": {first['path'] or 'the whole'} ({first['what']})" if first else ""
     what = f"{some(count, 'finding')} of severity {severity}{place}"
     if _RANK[severity] <= _RANK[asked.gate.max_rule_severity]:
-        return _Said(True, f"{what}; up to {asked.gate.max_rule_severity} is let through")
-    return _Said(False, what, f"{wanted.remedy}; or an exception of two people: lockgate exception request")
+        return _RuleOutcome(True, f"{what}; up to {asked.gate.max_rule_severity} is let through")
+    return _RuleOutcome(False, what, f"{wanted.remedy}; or an exception of two people: lockgate exception request")
 
 
-_EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _Said | None]]] = {
+_EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _RuleOutcome | None]]] = {
     "advisories": _advisories,
     "scan": _scan,
     "inspected": _inspected,
@@ -298,17 +298,19 @@ _EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _Said | None]]] = {
 }
 
 
-def _missing(asked: _Question) -> _Said | None:
+def _missing(asked: _Question) -> _RuleOutcome | None:
     """What is said where content was not scanned here, so that nothing is known of its findings."""
     content = asked.content
     if not content.runs:
-        return _Said(False, f"{NOT_AN_IMAGE} ({GAPS[NOT_AN_IMAGE]})", f"the policy's allow_gaps with {NOT_AN_IMAGE}")
+        return _RuleOutcome(
+            False, f"{NOT_AN_IMAGE} ({GAPS[NOT_AN_IMAGE]})", f"the policy's allow_gaps with {NOT_AN_IMAGE}"
+        )
     if "damaged-advisories" in content.gaps:
-        return _Said(False, f"damaged-advisories ({GAPS['damaged-advisories']})", _CLOSES["damaged-advisories"])
+        return _RuleOutcome(False, f"damaged-advisories ({GAPS['damaged-advisories']})", _CLOSES["damaged-advisories"])
     if content.state == SCANNED:
         return None
     why = f": {content.why}" if content.why else ""
-    return _Said(False, f"not-scanned ({GAPS['not-scanned']}){why}", _CLOSES["not-scanned"])
+    return _RuleOutcome(False, f"not-scanned ({GAPS['not-scanned']}){why}", _CLOSES["not-scanned"])
 
 
 def _grace(asked: _Question, finding: FindingFacts) -> int | None:

@@ -11,7 +11,7 @@ from appliance.advisories.vex.statements import SET_ASIDE
 from appliance.content_records import standing_of as looks_of
 from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, MalwareFacts, SourceFacts
 from appliance.image_verdicts import Advisories, ImageVerdict, gaps_of, verdict_on
-from appliance.malware_records import standing_of
+from appliance.malware_records import known_of
 from appliance.store.ports import Reader
 from appliance.store.reads.components import sboms_of
 from bundles.oci.digest import Digest
@@ -55,7 +55,7 @@ class Looking:
         )  # fmt: skip
 
     def _malware(self, manifest: Manifest) -> MalwareFacts:
-        known = standing_of(self._reader, self._known.key, _blobs_of(manifest))
+        known = known_of(self._reader, self._known.key, _blobs_of(manifest))
         return MalwareFacts(
             known.blobs, known.missing, known.since, known.found.malware, known.found.uninspected_count,
             known.found.uninspected,

@@ -14,9 +14,9 @@ from appliance.gates.looking import Looking
 from appliance.gates.wanted import rules_of
 from appliance.image_signatures.evidence import holds_documents, is_evidence, lists_evidence
 from appliance.image_signatures.naming import Remembered, TooManyError, naming
+from appliance.image_signatures.policy_in_force import Gates, PolicyInForce, Rules
 from appliance.image_signatures.rules import asks, objection
 from appliance.image_signatures.search import Search
-from appliance.image_signatures.standing import Gates, Rules, Standing
 from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
@@ -71,7 +71,7 @@ class _Own:
 class Judge:
     """Judges by one standing; its memory ends with that. One thread at a time."""
 
-    standing: Standing
+    standing: PolicyInForce
     remembered: Remembered
     _own: dict[Key, _Own] = field(default_factory=dict)
     _manifests: dict[Key, Known] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The policy for images at every pull, for one worker: verdicts that were found are kept, and dropped when anything
 that they rest on changes.
 
-What a verdict rests on: the policy and the pinned keys (appliance.image_signatures.standing), the epoch, the
+What a verdict rests on: the policy and the pinned keys (appliance.image_signatures.policy_in_force), the epoch, the
 repository's manifests and tags (the number of its changes), and time.
 """
 
@@ -17,7 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from appliance.image_signatures.judge import Judge, Known
 from appliance.image_signatures.naming import Remembered
-from appliance.image_signatures.standing import Standing, look
+from appliance.image_signatures.policy_in_force import PolicyInForce, look
 from appliance.limits import image_signatures as limits
 from appliance.paths import StationPaths
 from appliance.registry.pull_policy import Objection
@@ -51,7 +51,7 @@ class _Generation:
     """What was found while nothing changed that concerns every repository. `due` (time.monotonic): when the files are
     looked at again, though nobody said that they changed."""
 
-    standing: Standing
+    standing: PolicyInForce
     judge: Judge
     epoch: bytes
     due: float

@@ -16,7 +16,7 @@ import msgspec
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.diode import standing
+from appliance.diode import receiver_state
 from appliance.diode.coding import Coder
 from appliance.diode.link_key import link_key
 from appliance.diode.names import drop_folder, find_diode
@@ -68,7 +68,7 @@ class _Listening:
         self._file = paths.diode(params.from_)
         self._delivered: list[dict[str, Any]] = []
         self._missing: dict[str, Session] = {}
-        self._noted, self._last = 0.0, standing.Standing()
+        self._noted, self._last = 0.0, receiver_state.ReceiverState()
 
     def run(self) -> Result:
         site, trust = self._context.station.config.site, self._context.station.trust
@@ -82,7 +82,7 @@ class _Listening:
         self._note()
         missing = [
             {"id": one.id, "blocks": one.blocks, "missing": one.missing, "code": one.code}
-            for one in (standing.of(arrival) for arrival in self._receiver.arrivals.values())
+            for one in (receiver_state.of(arrival) for arrival in self._receiver.arrivals.values())
             if one.id in self._missing
         ]
         result: Result = {
@@ -139,10 +139,10 @@ class _Listening:
 
     def _note(self) -> None:
         receiver = self._receiver
-        found = standing.Standing(
+        found = receiver_state.ReceiverState(
             job=self._context.job_id, at=self._last.at, buffer=self._buffer, bytes=receiver.received,
-            datagrams=dict(receiver.counts), arriving=[standing.of(one) for one in receiver.arrivals.values()],
+            datagrams=dict(receiver.counts), arriving=[receiver_state.of(one) for one in receiver.arrivals.values()],
         )  # fmt: skip
         if found != self._last:
             self._last = msgspec.structs.replace(found, at=clock.now())
-            standing.write(self._file, self._last)
+            receiver_state.write(self._file, self._last)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from appliance.artifact_choice import Chosen, save_chosen
 from appliance.handles.granted import Grant, save_grants
+from appliance.handles.kept_statement import save_statement
 from appliance.handles.secrets import SECRET_ROOT
-from appliance.handles.told import save_told
 from bundles.documents.statement import StatementFiles
 
 
@@ -32,7 +32,7 @@ class Handed:
         """Keep what must outlive this process in the job's folder. Raises FailedError."""
         save_grants(folder, self.grants)
         if self.told is not None:
-            save_told(folder, self.told)
+            save_statement(folder, self.told)
         if self.chosen is not None:
             save_chosen(folder, self.chosen)
 

@@ -19,7 +19,7 @@ from appliance.artifact_choice import Wish, load_chosen
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.handles.told import load_told
+from appliance.handles.kept_statement import load_statement
 from appliance.jobs.documents import WAITS
 from appliance.jobs.kinds import JobContext, Result, out_of_memory, telling
 from appliance.known_keys import check_cosigners, find_public_key
@@ -27,7 +27,7 @@ from appliance.outgoing import resume
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.build_params import BuildOrder
 from appliance.outgoing.closure import Closure, closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.outgoing.delta_base import NONE, Base, base_of, take
 from appliance.outgoing.last_sent import nothing_changed
 from appliance.outgoing.media import (
@@ -97,9 +97,9 @@ def run(context: JobContext) -> Result:
         if fixed is None and not chosen:
             return _nothing(context, order)
         if fixed is None:
-            shown = StationShown(context.station.blobs, context.station.metadata)
+            shown = StationContent(context.station.blobs, context.station.metadata)
             closure = closure_of(references, shown)
-            told = load_told(context.folder)
+            told = load_statement(context.folder)
             for line in take(context.station, order.wanted.stream, order.wanted.since, told, context.actor):
                 context.log(line)
             base = base_of(context.station, order.wanted.stream, order.wanted.since, told)
@@ -131,7 +131,7 @@ def _nothing(context: JobContext, order: BuildOrder) -> Result:
 def _moved(context: JobContext, references: Sequence[Reference], manifest: BundleManifest) -> list[str]:
     """The references that stand at something else now than what a bundle that was signed earlier carries."""
     carried = {(artifact.repository, artifact.digest) for artifact in manifest.artifacts}
-    shown = StationShown(context.station.blobs, context.station.metadata)
+    shown = StationContent(context.station.blobs, context.station.metadata)
     found = ((reference, shown.resolve(reference)) for reference in references)
     return [str(one) for one, now in found if now is not None and (one.repository, str(now.digest)) not in carried]
 
@@ -190,7 +190,7 @@ def _plan(
     check_space(context.station, plan)
     if plan.undescribed:
         undescribable = make_sboms(context, plan.undescribed, required=order.require_sbom)
-        shown = StationShown(context.station.blobs, context.station.metadata)
+        shown = StationContent(context.station.blobs, context.station.metadata)
         closure = closure_of(references, shown)
         with folders_named(folders):
             plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from appliance.limits import archives as archives_limits
-from appliance.outgoing.gc_pause import uncollected
+from appliance.outgoing.gc_pause import gc_paused
 from appliance.selecting.platforms import BUILDKIT_SUBJECT
 from bundles import limits
 from bundles.build import Content
@@ -72,7 +72,7 @@ class Closure:
     """Indexes of which platforms were left out on purpose: {index: `repository@digest`, platforms}."""
 
 
-@uncollected()
+@gc_paused()
 def closure_of(references: Sequence[Reference], shown: RepositoryContent) -> Closure:
     """Follow every reference.
 

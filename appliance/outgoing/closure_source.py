@@ -17,7 +17,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 
 
-class StationShown:
+class StationContent:
     """`appliance.outgoing.closure.RepositoryContent` over the store."""
 
     def __init__(self, blobs: Blobs, metadata: Metadata) -> None:

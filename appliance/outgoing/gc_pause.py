@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """For what makes records by the hundred thousand, none of them in a circle: looking through all of them again and
     again for circles takes a fifth of a plan's time. Where two overlap, the first to end lets it go on for both."""
     if not gc.isenabled():

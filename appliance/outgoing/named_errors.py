@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.station import Station
 from bundles.errors import LockgateError
 from bundles.oci.reference import Reference
@@ -33,7 +33,7 @@ def naming(station: Station, references: Sequence[Reference]) -> Iterator[None]:
 
 def _whose(station: Station, references: Sequence[Reference], digest: str) -> Reference | None:
     """The first of the references that holds a digest, or cannot be followed because of it."""
-    shown = StationShown(station.blobs, station.metadata)
+    shown = StationContent(station.blobs, station.metadata)
     for reference in references:
         try:
             content = closure_of([reference], shown).content

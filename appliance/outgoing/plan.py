@@ -10,7 +10,7 @@ from typing import Any, Final
 from appliance.limits import sbom as sbom_limits
 from appliance.outgoing.closure import Closure
 from appliance.outgoing.delta_base import Base
-from appliance.outgoing.gc_pause import uncollected
+from appliance.outgoing.gc_pause import gc_paused
 from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
@@ -95,7 +95,7 @@ class Space:
     inside: int
 
 
-@uncollected()
+@gc_paused()
 def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], base: Base = FULL) -> Plan:
     """The plan of what was reached and the inside does not hold (`base`), for volumes of at most `volume_size` bytes on
     media that take `room` bytes each (None: as much as it needs). Raises FailedError where the media do not suffice,

@@ -14,7 +14,7 @@ from appliance.image_signatures.applied import Applied, load_applied
 from appliance.image_signatures.subjects import facts_of, require_unblocked
 from appliance.image_signatures.tested import Tested, Tester
 from appliance.patterns import covers
-from appliance.promotion.reached import Reached, reached
+from appliance.promotion.promoted_content import PromotedContent, promoted_content
 from appliance.release_check.changed_promotions import Proved, proved
 from appliance.release_check.log_record import LogRecord, read_log
 from appliance.release_check.promotion_record import ABOUT
@@ -203,7 +203,7 @@ def _judged(
         station, (source.repository, target), {facts.digest, *tested.looked.indexes},
         [one.digest for one in tested.looked.contents],
     )  # fmt: skip
-    found = reached(station, source.repository, facts.digest, tested.looked)
+    found = promoted_content(station, source.repository, facts.digest, tested.looked)
     obstacles = list(tested.obstacles("promotion"))
     if act == "promote":  # what a pull holds back where it is does not leave by a promotion
         obstacles += tester.test(applied.policy, source.repository, facts, looked).obstacles("pull")
@@ -235,7 +235,7 @@ def moves(stage: Stage, tag: str) -> bool:
     return not stage.immutable or any(covers(pattern, tag) for pattern in stage.moving)
 
 
-def _by_presence(station: Station, target: str, found: Reached) -> tuple[list[Item], list[Item]]:
+def _by_presence(station: Station, target: str, found: PromotedContent) -> tuple[list[Item], list[Item]]:
     """What the target does not show yet, and what it does."""
     absent = set[Item]()
     for kind in ("manifest", "blob"):

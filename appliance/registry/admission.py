@@ -18,9 +18,9 @@ from appliance.admission.review import Named, Review
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.limits import admission as limits
+from appliance.registry.block_check import require_none_blocked
 from appliance.registry.call import Call
 from appliance.registry.errors import RefusedRequestError, WireError
-from appliance.registry.reached import require_none_blocked
 from appliance.registry.services import ACTOR, OpenAccess
 from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from bundles.errors import LockgateError, MalformedError, RefusedError

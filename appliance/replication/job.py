@@ -19,11 +19,11 @@ from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
 from appliance.limits import collecting as collecting_limits
 from appliance.limits import replication as limits
 from appliance.outgoing.build_params import convert
-from appliance.replication import standing
+from appliance.replication import replica_state
 from appliance.replication.look import RepositoryLook
 from appliance.replication.primary import find_replica
+from appliance.replication.replica_state import ReplicaState, RepositoryState, Stuck
 from appliance.replication.round import Found, run_round, stuck_error
-from appliance.replication.standing import RepositoryStanding, Standing, Stuck
 from appliance.settings.replicas import ReplicaSettings
 from appliance.sftp.pace import opens
 from appliance.store.errors import EngineError
@@ -132,7 +132,7 @@ class _Following:
     def _round(self) -> Found:
         """One round, alone, and noted: what it found, or why it could not be finished."""
         with self._alone():
-            before = standing.read(self._file)
+            before = replica_state.read(self._file)
             began = clock.now()
             self._write(before, began=began, ended="")
             try:
@@ -158,9 +158,9 @@ class _Following:
                 self._context.log(f"followed {some(len(found.followed), 'tag')}{gone}")
             return found
 
-    def _write(self, before: Standing, **changes: Any) -> None:
+    def _write(self, before: ReplicaState, **changes: Any) -> None:
         job = before.job if self._params.once else self._context.job_id
-        standing.write(self._file, msgspec.structs.replace(before, job=job, **changes))
+        replica_state.write(self._file, msgspec.structs.replace(before, job=job, **changes))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -191,14 +191,12 @@ class _Following:
             self._context.log(f"[!!] {error.diagnostics()}")
 
 
-def _standing(
-    found: RepositoryLook, before: RepositoryStanding | None, began: str, *, deletes: bool
-) -> RepositoryStanding:
+def _standing(found: RepositoryLook, before: RepositoryState | None, began: str, *, deletes: bool) -> RepositoryState:
     ends = [one for one in found.gone if deletes and f"{one.repository}:{one.tag}" not in found.failed]
     behind = found.behind + len(ends)
     equal = began if not behind else "" if before is None else before.equal
     first = next(iter(found.failed.values()), None)
-    return RepositoryStanding(
+    return RepositoryState(
         equal=equal, tags=found.tags, behind=behind, gone=len(found.gone), conflicts=len(found.stuck),
         withheld=len(found.withheld), stuck=tuple(
             Stuck(tag=one.tag, why=str(one.verdict), here=one.here, there=one.there)

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.access.directory_of import directory_accounts
+from appliance.access.configured_directory import configured_directory
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.request_gate import AccountAccess
@@ -140,7 +140,7 @@ async def station_access(
     async def record(event: AuditEvent) -> None:
         await asyncio.to_thread(audit.record, event)
 
-    directory = directory_accounts(config, paths, accounts, writer, record)
+    directory = configured_directory(config, paths, accounts, writer, record)
     epoch = epoch_of(paths.database)
     identity: Identity = StationIdentity(accounts, writer, threads, epoch, explained, directory)
     if config.workload_issuers:

@@ -23,7 +23,7 @@ from appliance.settings.probe import ProbeSettings
 from appliance.settings.quarantine import QuarantineSettings
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.replicas import ReplicaSettings
-from appliance.settings.scanner import SbomSettings
+from appliance.settings.sbom import SbomSettings
 from appliance.settings.slo import SloSettings
 from appliance.settings.standby import StandbySettings
 from appliance.settings.syslog import SyslogSettings

@@ -59,6 +59,6 @@ def verify_fields(fields: dict[str, Any], subject: Subject, pins: Pins) -> list[
 
 def _proof(record: TrustRecord, signed: Digest, said: statement.Statement) -> Proof:
     return Proof(
-        record=record, signed=signed, claim=said.claim, predicate_type=said.predicate_type, signed_at=said.told.at,
-        builder=said.told.builder, sources=said.told.sources,
+        record=record, signed=signed, claim=said.claim, predicate_type=said.predicate_type,
+        signed_at=said.provenance.at, builder=said.provenance.builder, sources=said.provenance.sources,
     )  # fmt: skip

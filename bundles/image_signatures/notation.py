@@ -59,7 +59,7 @@ _EC: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ProtectedHeader:
     """What an envelope's protected header says: the algorithm in the envelope's own words, the payload's type, the
     scheme, the critical fields, the names of all fields, and times as text ("" for no expiry)."""
 
@@ -73,7 +73,13 @@ class Said:
 
 
 def prove(
-    said: Said, encoded: Sequence[bytes], signed: bytes, signature: bytes, payload: bytes, subject: Subject, pins: Pins
+    said: ProtectedHeader,
+    encoded: Sequence[bytes],
+    signed: bytes,
+    signature: bytes,
+    payload: bytes,
+    subject: Subject,
+    pins: Pins,
 ) -> Proof:
     """That the envelope holds: `encoded` is the chain in DER, `signed` the bytes that were signed.
 
@@ -152,7 +158,7 @@ def _check_algorithm(said: Any, algorithm: Algorithm) -> None:
         )
 
 
-def _check_said(said: Said, at: str) -> None:
+def _check_said(said: ProtectedHeader, at: str) -> None:
     """The signed header: its type, scheme, expiry, and nothing critical that nobody here knows."""
     if said.content_type != PAYLOAD_TYPE:
         raise refused(Refusal.WRONG_TYPE, "the envelope holds no payload of Notation", repr(said.content_type)[:120])

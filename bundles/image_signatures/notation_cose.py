@@ -38,7 +38,7 @@ def verify(document: bytes, _: Descriptor, subject: Subject, pins: Pins) -> list
     protected = cbor.loads(raw, "the protected header")
     if not isinstance(protected, dict) or protected.keys() & unprotected.keys():
         raise refused(Refusal.MALFORMED, "the protected header is no map, or the other one repeats it")
-    said = notation.Said(
+    said = notation.ProtectedHeader(
         algorithm=None if isinstance(protected.get(_ALGORITHM), str) else protected.get(_ALGORITHM),
         content_type=protected.get(_CONTENT_TYPE),
         scheme=protected.get(notation.SCHEME),

@@ -21,7 +21,7 @@ def verify(document: bytes, _: Descriptor, subject: Subject, pins: Pins) -> list
     fields = closed(read_object(document, top, "the envelope"), top, frozenset(), "the envelope")
     protected = read_object(url_safe(fields["protected"], "protected"), _PROTECTED, "protected")
     payload, signature = url_safe(fields["payload"], "payload"), url_safe(fields["signature"], "the signature")
-    said = notation.Said(
+    said = notation.ProtectedHeader(
         algorithm=optional_string(protected.get("alg"), "alg"),
         content_type=protected.get("cty"),
         scheme=protected.get(notation.SCHEME),

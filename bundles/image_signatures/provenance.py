@@ -51,7 +51,7 @@ _REVISION: Final = re.compile(r"(?:@refs/|@[0-9a-f]{40,64}\Z|#)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Provenance:
     """`at`: when, in UTC as `YYYY-MM-DDTHH:MM:SSZ`, "" where it is not said. `builder`: its id, "" for none. `sources`:
     repositories, without a revision and without `git+` before them."""
 
@@ -60,12 +60,12 @@ class Told:
     sources: tuple[str, ...] = ()
 
 
-def told(predicate_type: str, predicate: Any) -> Told:
+def provenance_of(predicate_type: str, predicate: Any) -> Provenance:
     """What a verified statement's predicate says of these. Never raises."""
     times = [_time(text) for text in _texts(predicate, _TIMES.get(predicate_type, ()))]
     builders = _BUILDERS.get(predicate_type)
     sources = (repository_of(text) for text in _texts(predicate, _SOURCES.get(predicate_type, ())))
-    return Told(
+    return Provenance(
         at=times[0] if times else "",
         builder=next(_texts(predicate, () if builders is None else (builders,)), ""),
         sources=tuple(dict.fromkeys(sources)),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bundles import limits
 from bundles.image_signatures import predicates
 from bundles.image_signatures.encoding import read_object
-from bundles.image_signatures.provenance import Told, told
+from bundles.image_signatures.provenance import Provenance, provenance_of
 from bundles.image_signatures.verdict import SIGN_PREDICATE, Claim, Refusal, Subject, refused
 from bundles.oci.descriptor import exact_keys, expect_object, expect_string, optional_string
 
@@ -24,11 +24,11 @@ _SUBJECT: Final = frozenset({"name", "uri", "digest", "content", "downloadLocati
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a verified payload says of the image: what kind of claim it is, its predicate type, and what is told."""
+    """What a verified payload says of the image: what kind of claim it is, its predicate type, and its provenance."""
 
     claim: Claim
     predicate_type: str
-    told: Told
+    provenance: Provenance
 
 
 def read(payload: bytes, subject: Subject) -> Statement:
@@ -47,7 +47,7 @@ def read(payload: bytes, subject: Subject) -> Statement:
     _check_subjects(document.get("subject"), subject)
     predicates.check(predicate, document.get("predicate"), subject)
     claim = Claim.SIGNATURE if predicate == SIGN_PREDICATE else Claim.ATTESTATION
-    return Statement(claim, predicate, told(predicate, document.get("predicate")))
+    return Statement(claim, predicate, provenance_of(predicate, document.get("predicate")))
 
 
 def _check_subjects(listed: Any, subject: Subject) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.outgoing.plan import make_plan
 from appliance.tour.stage import Station
 from bundles.format.media import PROFILES
@@ -155,7 +155,7 @@ class Bench:
             references = [Reference.parse(name) for name in fill_store(station, blobs // (layers + 1), layers)]
             for _ in range(5):
                 started = time.monotonic()
-                closure = closure_of(references, StationShown(station.blobs, station.metadata))
+                closure = closure_of(references, StationContent(station.blobs, station.metadata))
                 planned = make_plan(closure, PROFILES["fat32"], [None])
                 planned.space()
                 times.append(time.monotonic() - started)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
-from appliance.image_signatures.standing import look
+from appliance.image_signatures.policy_in_force import look
 from appliance.store.reads.registry import Metadata
 from bundles.signing.keys import create_private
 from tests.bench.access import ROUNDS, rate

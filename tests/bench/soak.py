@@ -43,7 +43,8 @@ from appliance.access.passwords import hash_password, hash_secret, new_secret
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
-from appliance.store.writes.tokens import AddSecret, CreateAccount, FirstAdministrator, GrantRole
+from appliance.store.writes.access import CreateAccount, FirstAdministrator, GrantRole
+from appliance.store.writes.tokens import AddSecret
 from appliance.tour.stage import lockgate
 from bundles.limits import KIB
 from tests.access.site import PASSWORD

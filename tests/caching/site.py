@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from appliance.caching.fetcher import Fetcher
 from appliance.caching.keeping import Keeping
-from appliance.caching.lines import Lines
+from appliance.caching.upstream_clients import UpstreamClients
 from appliance.outgoing.collect.access import NoAccess
 from appliance.registry.services import RegistrySettings
 from appliance.settings.caches import Caches, CacheSettings
@@ -50,7 +50,7 @@ class CacheSite:
             store.blobs, Metadata(store.paths.database), AsyncGuarded(AsyncWriterService(store.writer)), store.audit,
             None,
         )  # fmt: skip
-        lines = Lines(NoAccess(), {}, back_off=0.001, away=away, clock=self.clock)
+        lines = UpstreamClients(NoAccess(), {}, back_off=0.001, away=away, clock=self.clock)
         self.fetcher = Fetcher(self.caches, lines, self.keeping, stale_wait=stale_wait, clock=self.clock)
         self.counted = Counted()
         services: dict[str, Any] = {} if access is None else {"access": access}

@@ -16,8 +16,8 @@ from appliance.caching import warm_job
 from appliance.caching.asking import Asking
 from appliance.caching.fetcher import Fetcher
 from appliance.caching.keeping import Keeping
-from appliance.caching.lines import Lines
 from appliance.caching.process import listen
+from appliance.caching.upstream_clients import UpstreamClients
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect.access import NoAccess
 from appliance.settings.caches import Caches, CacheSettings
@@ -73,7 +73,9 @@ def warm(tmp_path: Path, upstream: SmallRegistry) -> Iterator[Warm]:
             outside.station.blobs, Metadata(paths.database), AsyncGuarded(AsyncWriterService(outside.writer)),
             outside.station.audit, None,
         )  # fmt: skip
-        fetcher = Fetcher(Caches(outside.station.config.caches), Lines(NoAccess(), {}, back_off=0.001), keeping)
+        fetcher = Fetcher(
+            Caches(outside.station.config.caches), UpstreamClients(NoAccess(), {}, back_off=0.001), keeping
+        )
         server, _ = asyncio.run_coroutine_threadsafe(listen(fetcher, paths.cache_socket), loop).result(10)
 
         async def end() -> None:

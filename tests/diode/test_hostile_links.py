@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from appliance.diode import datagrams, geometry, session, table
+from appliance.diode.few_lines import FewLines
 from appliance.diode.folder import NAME, open_unfinished
 from appliance.diode.table import SentFile, Table
-from appliance.diode.telling import Fewer
 from appliance.limits import diode as limits
 from bundles.errors import LockgateError, MalformedError, RefusedError
 from bundles.signing.keys import create_private
@@ -147,7 +147,7 @@ def test_heads_without_end_cost_a_bounded_number_of_signatures(tmp_path: Path, m
 def test_lines_without_end_are_said_seldom_and_those_left_out_are_counted() -> None:
     said: list[str] = []
     moment = [0.0]
-    tell = Fewer(said.append, lambda: moment[0])
+    tell = FewLines(said.append, lambda: moment[0])
     for number in range(1000):
         tell(str(number))
     assert said == [str(number) for number in range(limits.DIODE_LINES)]

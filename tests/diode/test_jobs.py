@@ -12,7 +12,7 @@ import pytest
 
 from appliance.audit.reading import tail
 from appliance.control import diodes
-from appliance.diode import geometry, standing
+from appliance.diode import geometry, receiver_state
 from appliance.diode.coding import Coder
 from appliance.diode.folder import NAME
 from appliance.diode.receiver import Receiver
@@ -63,7 +63,7 @@ def test_what_the_link_lost_is_named_by_a_code_and_comes_when_it_is_sent_again(t
         assert (missing["id"], missing["missing"]) == (BUNDLE, 1)
         assert missing["code"] in error.remedy
         assert sent["bundles"][0]["blocks"] == missing["blocks"] > 2
-        (arriving,) = standing.read(two.station.paths.diode("gap")).arriving
+        (arriving,) = receiver_state.read(two.station.paths.diode("gap")).arriving
         assert (arriving.id, arriving.missing, arriving.code) == (BUNDLE, 1, missing["code"])
         alpha = Sending(one, port)
         for _ in range(20):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.diode import standing
+from appliance.diode import receiver_state
 from bundles.signing.keys import load_public
 from bundles.signing.pinning import trust_key
 from tests.diode.udp import Sending, free_port, relay, symbol_of
@@ -37,8 +37,8 @@ def test_symbols_from_before_a_kill_9_count_and_the_whole_bundle_goes_into_quara
         f'[diodes.gap]\naddress = "127.0.0.1:{port}"\ndrop_folder = "incoming"\n'
     )
 
-    def stands() -> standing.Standing:
-        return standing.read(tmp_path / "bravo" / "diode-gap.json")
+    def stands() -> receiver_state.ReceiverState:
+        return receiver_state.read(tmp_path / "bravo" / "diode-gap.json")
 
     def listened(job: str, times: int) -> bool:
         log = tmp_path / "bravo" / "jobs" / job / "log"

@@ -9,7 +9,7 @@ import pytest
 from appliance.image_signatures.rules import asks, objection
 from appliance.settings.image_policy import ImagePolicy, PolicyRules, check_rules, decode, encode
 from bundles.errors import UsageError
-from bundles.image_signatures.provenance import Told, told
+from bundles.image_signatures.provenance import Provenance, provenance_of
 from tests.image_signatures.signer import AT, PROVENANCE, Image, certify, jws, pins
 from tests.image_signatures.test_policy import ANNA, BORIS, found, rule
 
@@ -47,7 +47,7 @@ def satisfies(image: Image, *known: Any, **asked: Any) -> bool:
 
 @pytest.mark.parametrize(("kind", "predicate"), [(PROVENANCE, v1()), (EARLIER, v02())])
 def test_builder_sources_and_time_are_read_where_each_version_has_them(kind: str, predicate: Any) -> None:
-    assert told(kind, predicate) == Told(YOUNG, BUILDER, (SOURCE,))
+    assert provenance_of(kind, predicate) == Provenance(YOUNG, BUILDER, (SOURCE,))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_builder_sources_and_time_are_read_where_each_version_has_them(kind: str
     ],
 )  # fmt: skip
 def test_times_are_those_of_rfc_3339_in_utc(written: Any, at: str) -> None:
-    assert told(PROVENANCE, v1(at=written)).at == at
+    assert provenance_of(PROVENANCE, v1(at=written)).at == at
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_times_are_those_of_rfc_3339_in_utc(written: Any, at: str) -> None:
     ],
 )  # fmt: skip
 def test_a_source_is_a_repository_without_its_revision(uri: str, source: str) -> None:
-    assert told(EARLIER, v02(uri=uri)).sources == (source,)
+    assert provenance_of(EARLIER, v02(uri=uri)).sources == (source,)
 
 
 @pytest.mark.parametrize(
     "predicate", [None, [], "x", 1, {}, {"builder": []}, v1(builder=["x"], source={"a": 1}, at=[])]
 )
 def test_what_is_not_as_it_should_be_is_as_if_it_were_not_there(predicate: Any) -> None:
-    assert told(PROVENANCE, predicate) == Told()
+    assert provenance_of(PROVENANCE, predicate) == Provenance()
     assert not satisfies(built(predicate), builders=[BUILDER])
     assert satisfies(built(predicate), attestations=[PROVENANCE])
 

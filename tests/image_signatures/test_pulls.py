@@ -16,7 +16,7 @@ from appliance.control import policy_watch
 from appliance.image_signatures.attaching import Attaching, HandedIn, by_key_alone, write_of
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
-from appliance.image_signatures.standing import look
+from appliance.image_signatures.policy_in_force import look
 from appliance.limits import audit as audit_limits
 from appliance.limits import image_signatures as limits
 from appliance.trust_acts import revoke

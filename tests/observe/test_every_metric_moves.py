@@ -25,7 +25,7 @@ from appliance.control.canary_pull import Pulled
 from appliance.control.measuring import ControlMeasures
 from appliance.control.routes.gauges import counted, gauges
 from appliance.control.routes.status import _graveyard
-from appliance.diode import standing
+from appliance.diode import receiver_state
 from appliance.jobs.documents import Job
 from appliance.jobs.service import Jobs
 from appliance.lifecycle import gc
@@ -287,8 +287,12 @@ def wait_for_a_signature(on: Watched) -> None:
 
 @moves("diode_datagrams", "diode_received_bytes", "diode_arriving_bundles", "diode_missing_blocks")
 def receive_from_a_diode(on: Watched) -> None:
-    arriving = standing.Arriving(id="alpha.bravo-000001", site="alpha", bytes=9, blocks=3, missing=2, code="x")
-    stands = standing.Standing(job="j", bytes=7, datagrams={standing.COUNTED[0]: 5}, arriving=[arriving])
+    arriving = receiver_state.ArrivingTransfer(
+        id="alpha.bravo-000001", site="alpha", bytes=9, blocks=3, missing=2, code="x"
+    )
+    stands = receiver_state.ReceiverState(
+        job="j", bytes=7, datagrams={receiver_state.COUNTED[0]: 5}, arriving=[arriving]
+    )
     on.station.paths.diode("gap").write_bytes(msgspec.json.encode(stands))
 
 

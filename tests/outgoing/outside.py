@@ -15,7 +15,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
 from appliance.audit.reading import tail
-from appliance.handles.told import save_told
+from appliance.handles.kept_statement import save_statement
 from appliance.jobs.kinds import Result
 from appliance.outgoing import build
 from appliance.outgoing.collect import job as collect
@@ -147,7 +147,7 @@ class Outside:
             )
             self.station.paths.job(job_id).mkdir()
             if told is not None:
-                save_told(self.station.paths.job(job_id), told)
+                save_statement(self.station.paths.job(job_id), told)
         return Context(self.station, params, self.station.paths.job(job_id), job_id, {self.key.public.keyid: self.key})
 
     def run(self, context: Context, work: Callable[[Any], Result]) -> Result:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.outgoing.plan import Plan, make_plan
 from bundles.oci.reference import Reference
 from tests.deltas.conftest import Road
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 def planned(road: Road, *references: str) -> Plan:
     station = road.outside.station
     wanted = [Reference.parse(reference) for reference in references]
-    return make_plan(closure_of(wanted, StationShown(station.blobs, station.metadata)), MIB, [])
+    return make_plan(closure_of(wanted, StationContent(station.blobs, station.metadata)), MIB, [])
 
 
 def disk_usage(*folders: Path) -> int:

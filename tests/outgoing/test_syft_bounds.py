@@ -21,7 +21,7 @@ from appliance.outgoing.sbom.syft import Scan
 from appliance.outgoing.sbom.syft_binary import Syft, open_syft, require_syft
 from appliance.sbom_tools import tools_in
 from appliance.settings.faults import faults
-from appliance.settings.scanner import SbomSettings
+from appliance.settings.sbom import SbomSettings
 from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference

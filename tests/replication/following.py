@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from appliance.jobs.kinds import PartlyDoneError, Result
-from appliance.replication import job, standing
+from appliance.replication import job, replica_state
 from appliance.settings.replicas import ReplicaSettings
 from tests.outgoing.outside import Context, Outside
 from tests.registry_server import Client
@@ -54,8 +54,8 @@ class Follower:
         """Where a tag stands here."""
         return self.outside.station.metadata.tag_target(repository, tag)
 
-    def stands(self) -> standing.Standing:
-        return standing.read(self.outside.station.paths.replica(self.name))
+    def stands(self) -> replica_state.ReplicaState:
+        return replica_state.read(self.outside.station.paths.replica(self.name))
 
 
 def push(server: Client, repository: str, tag: str, content: bytes, subject: str = "", size: int = 0) -> str:

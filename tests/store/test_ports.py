@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.paths import StationPaths
 from appliance.release_check.replay import read_bytes
 from appliance.store.blobs import BlobStore
@@ -130,5 +130,5 @@ def test_what_needs_only_the_port_works_without_files(tmp_path: Path) -> None:
     open_writer(database).close()
     metadata = Metadata(database)
     assert read_bytes(blobs, str(DIGEST)) == RAW
-    assert StationShown(blobs, metadata).read(DIGEST, len(RAW)) == RAW
+    assert StationContent(blobs, metadata).read(DIGEST, len(RAW)) == RAW
     metadata.close()

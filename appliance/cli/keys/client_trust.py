@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.audit.acts import Act
-from appliance.cli.keys.reach import host_option, reached_at
+from appliance.cli.keys.registry_address import host_option, registry_address
 from appliance.cli.shared.context import call, folder_option, json_option, show, station_option, station_root, table
 from bundles.io.display import some
 
@@ -57,7 +57,7 @@ def snippet(
 
     paths = StationPaths(station_root(root))
     mirrored = check_mirrors(mirrors)
-    reach = reached_at(paths, host)
+    reach = registry_address(paths, host)
     config = load_config(paths.config)
     if client != "kubelet" and issuer is not None:
         raise UsageError("--issuer is for the kubelet", thing=client, remedy="leave it out")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.keys.reach import host_option, reached_at
+from appliance.cli.keys.registry_address import host_option, registry_address
 from appliance.cli.shared.context import folder_option, json_option, show, station_root
 from bundles.io.display import safe
 
@@ -52,7 +52,7 @@ def snippet(
     else:
         applied = load_applied(paths)
         asked = [] if applied is None else applied.policy.image
-    reach = reached_at(paths, host)
+    reach = registry_address(paths, host)
     rules = rules_with(asked, pinned(TrustFolder.load(paths.trust), clock.now()))
     if not rules:
         raise UsageError(

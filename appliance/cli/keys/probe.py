@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from appliance.cli.keys.reach import host_option, reached_at
+from appliance.cli.keys.registry_address import host_option, registry_address
 from appliance.cli.shared.context import MB, call, json_option, show, station_option, station_root, table
 from bundles.errors import FailedError, UsageError
 from bundles.io.display import safe, some
@@ -92,6 +92,6 @@ def _print_daemonset(root: Path | None, image: str | None, host: str | None, as_
             thing="image in [probe] of config.toml",
             remedy="name a small image that is served here: lockgate probe REPOSITORY:TAG --daemonset",
         )
-    reach = reached_at(paths, host)
+    reach = registry_address(paths, host)
     text = manifest(reach, reference)
     show({"host": reach, "image": str(reference), "text": text}, as_json, text.rstrip)

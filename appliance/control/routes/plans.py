@@ -21,7 +21,7 @@ from appliance.handles.path_params import PLAN_PATHS
 from appliance.jobs.handed import Handed
 from appliance.outgoing.build_params import BuildParams, MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.outgoing.delta_base import LAST, NONE, base_of
 from appliance.outgoing.last_sent import carried_tags, nothing_changed
 from appliance.outgoing.media import Medium, check_volume_size, folders_named, look_at_all, room_on
@@ -117,7 +117,7 @@ def _document(
         nothing = nothing_changed(station.reader, wanted)
         return replace(_NOTHING, nothing=nothing, volume=wanted.volume, unfinished=left)
     references = [Reference.parse(one.reference) for one in chosen]
-    closure = closure_of(references, StationShown(station.blobs, station.metadata))
+    closure = closure_of(references, StationContent(station.blobs, station.metadata))
     with folders_named([medium.path or str(medium.capacity) for medium in media]):
         plan = make_plan(closure, wanted.volume, room, base)
     check_space(station, plan)

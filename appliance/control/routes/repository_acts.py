@@ -24,11 +24,11 @@ from appliance.control.threads import on_own_station
 from appliance.control.waiting_turns import turn
 from appliance.image_signatures.judge import Judge
 from appliance.image_signatures.naming import Remembered
-from appliance.image_signatures.standing import Standing, look
+from appliance.image_signatures.policy_in_force import PolicyInForce, look
 from appliance.limits import lifecycle as lifecycle_limits
 from appliance.limits import registry as limits
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.patterns import covers
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.gates import Stage, require_entry, staying
@@ -79,7 +79,7 @@ class _Acts:
         require_entry(stage, repository, takes_away=takes_away)
         return stage
 
-    async def _standing(self) -> Standing:
+    async def _standing(self) -> PolicyInForce:
         """What the policy for images says now."""
         return await asyncio.to_thread(look, self.control.station.paths, self.control.policy)
 
@@ -213,14 +213,14 @@ def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[li
     return found, None
 
 
-def _look(station: Station, source: Reference, target: Reference, held: Standing | None) -> _Copied:
+def _look(station: Station, source: Reference, target: Reference, held: PolicyInForce | None) -> _Copied:
     """What a reference reaches, with what speaks about it: SBOMs, signatures, attestations. Blocking. All of it must
     pass as at a pull by what stands in `held`, None for who may push at the source.
 
     Raises NotFoundError for one that is not shown, FailedError where it is not whole, RefusedError where people have
     blocked something of it, or the policy for images holds it back.
     """
-    content = closure_of([source], StationShown(station.blobs, station.metadata)).content
+    content = closure_of([source], StationContent(station.blobs, station.metadata)).content
     manifests = {artifact.digest for artifact in content.artifacts}
     items: list[Item] = [(digest, "manifest") for digest in sorted(manifests)]
     items += [(str(digest), "blob") for digest, _ in content.blobs if str(digest) not in manifests]
@@ -246,7 +246,7 @@ def _look(station: Station, source: Reference, target: Reference, held: Standing
     )
 
 
-def _require_pulled(station: Station, repository: str, items: Sequence[Item], standing: Standing) -> None:
+def _require_pulled(station: Station, repository: str, items: Sequence[Item], standing: PolicyInForce) -> None:
     """Go on only where each of these would be given out by a pull, else a copy is a pull around the policy. Raises
     RefusedError."""
     if standing.fault:

@@ -11,8 +11,8 @@ from aiohttp import web
 from appliance.api.common import Page
 from appliance.api.transfers import Diode, DiodeBundle, DiodeDatagrams, DropFolder, DroppedBundle, TransferHost
 from appliance.control.api import Control, answer, get
-from appliance.diode import standing
-from appliance.diode.standing import COUNTED
+from appliance.diode import receiver_state
+from appliance.diode.receiver_state import COUNTED
 from appliance.settings.diodes import DiodeSettings
 
 
@@ -62,7 +62,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
 
 def _diode(control: Control, name: str, settings: DiodeSettings) -> Diode:
-    stands = standing.read(control.station.paths.diode(name))
+    stands = receiver_state.read(control.station.paths.diode(name))
     return Diode(
         name=name, address=settings.address, mtu=settings.mtu, rate=settings.rate, repair=settings.repair,
         repeat=settings.repeat, drop_folder=settings.drop_folder, key=settings.key, job=stands.job, at=stands.at,

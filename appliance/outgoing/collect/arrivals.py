@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from appliance import clock
-from appliance.image_signatures.standing import Watched
+from appliance.image_signatures.policy_in_force import Watched
 from appliance.jobs.kinds import GONE, JobContext
 from appliance.limits import collecting as collecting_limits
 from appliance.limits import store as store_limits

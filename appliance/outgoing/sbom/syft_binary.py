@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance.limits import sbom as sbom_limits
-from appliance.settings.scanner import SbomSettings
+from appliance.settings.sbom import SbomSettings
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
 from bundles.io.display import safe
@@ -77,14 +77,14 @@ def open_syft(settings: SbomSettings, folder: Path) -> Syft:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SyftFound:
     """What syft says of itself, and whether it ran with the station's network (bundles.processes.child)."""
 
     version: str
     has_network: bool
 
 
-def require_syft(syft: Syft, folder: Path) -> Said:
+def require_syft(syft: Syft, folder: Path) -> SyftFound:
     """Go on only where the program says that it is syft; it runs in `folder`, within a scan's bounds. Any other would
     fail at every image, and each image would get the blame. Blocking. Raises FailedError."""
     bounds = start.Bounds(
@@ -102,7 +102,7 @@ def require_syft(syft: Syft, folder: Path) -> Said:
             thing=f"{syft.path}: it answers --version with {_told(status, said)}",
             remedy="name syft itself under [sbom] of config.toml, with its sha256; or leave both out",
         )
-    return Said(said.decode("utf-8", "replace").partition("\n")[0].strip(), has_network)
+    return SyftFound(said.decode("utf-8", "replace").partition("\n")[0].strip(), has_network)
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path, descriptor: int) -> tuple[int | None, bytes]:

@@ -14,12 +14,12 @@ from bundles.io.files import read_small, write_atomic
 _TOLD: Final = "told.json"
 
 
-def save_told(folder: Path, told: StatementFiles) -> None:
+def save_statement(folder: Path, told: StatementFiles) -> None:
     """Keep it. Raises FailedError."""
     write_atomic(folder / _TOLD, msgspec.json.encode(told), 0o600)
 
 
-def load_told(folder: Path) -> StatementFiles | None:
+def load_statement(folder: Path) -> StatementFiles | None:
     """What `save_told` kept; None where nothing was."""
     path = folder / _TOLD
     if not path.exists():

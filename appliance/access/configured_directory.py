@@ -12,7 +12,7 @@ from appliance.store.reads.accounts import Accounts
 from appliance.store.writes.write import AsyncWriter
 
 
-def directory_accounts(
+def configured_directory(
     config: Config, paths: StationPaths, accounts: Accounts, writer: AsyncWriter,
     record: Callable[[AuditEvent], Awaitable[None]],
 ) -> DirectoryAccounts | None:  # fmt: skip

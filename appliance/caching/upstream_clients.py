@@ -37,7 +37,7 @@ class AwayError(FailedError):
         self.retry = retry
 
 
-class _Line:
+class _UpstreamClient:
     """Connections and tokens from one beginning to the next."""
 
     def __init__(self, back_off: float) -> None:
@@ -52,12 +52,12 @@ class _Upstream:
     """One registry that a cache fetches from."""
 
     def __init__(self) -> None:
-        self.line: _Line | None = None
+        self.line: _UpstreamClient | None = None
         self.away_until = 0.0
         self.why = ""
 
 
-class Lines:
+class UpstreamClients:
     """The lines of all caches, one a registry. `redirects`: by host, where it may send on to, as config.toml has it."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Lines:
             raise AwayError(upstream.why, cached.host, left)
         line = upstream.line
         if line is None or self._clock() - line.begun > limits.CACHE_LINE:
-            upstream.line = fresh = _Line(self._back_off)
+            upstream.line = fresh = _UpstreamClient(self._back_off)
             if line is not None:
                 await _end(line)
             line = fresh
@@ -99,7 +99,7 @@ class Lines:
             if line is not upstream.line:
                 await _end(line)
 
-    def _source(self, line: _Line, cached: Cached) -> RemoteSource:
+    def _source(self, line: _UpstreamClient, cached: Cached) -> RemoteSource:
         source = line.sources.pop(cached.repository, None)
         if source is None:
             reference = RemoteReference.parse(f"{cached.host}/{cached.repository}:latest")
@@ -123,7 +123,7 @@ class Lines:
                 await upstream.line.hosts.close()
 
 
-async def _end(line: _Line) -> None:
+async def _end(line: _UpstreamClient) -> None:
     """Close what is used no more."""
     if line.users == 0:
         await line.hosts.close()

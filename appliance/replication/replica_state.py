@@ -21,7 +21,7 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     there: str
 
 
-class RepositoryStanding(msgspec.Struct, frozen=True, kw_only=True):
+class RepositoryState(msgspec.Struct, frozen=True, kw_only=True):
     """One repository. `equal`: when the last look began after which everything here was as there, "" for never. Of the
     last look: `tags` there, `behind` of them (not here as there, whatever the reason), `gone` tags that are here and
     not there any more, `conflicts` counts `stuck`, whose first are told, `withheld` the tags that
@@ -37,7 +37,7 @@ class RepositoryStanding(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
     """A replica. `job` follows; `began` and `ended`: the last look, `ended` "" while it goes on; `whole`: when the last
     look began that compared everything and left nothing behind; `fault`: why the last look could not be finished."""
 
@@ -46,17 +46,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     ended: str = ""
     whole: str = ""
     fault: str = ""
-    repositories: dict[str, RepositoryStanding] = {}
+    repositories: dict[str, RepositoryState] = {}
 
 
-def read(path: Path) -> Standing:
+def read(path: Path) -> ReplicaState:
     """What was written last; an empty one where nothing was, or it cannot be read."""
     try:
-        return msgspec.json.decode(read_small(path, limits.REPLICA_STATE), type=Standing)
+        return msgspec.json.decode(read_small(path, limits.REPLICA_STATE), type=ReplicaState)
     except (LockgateError, msgspec.DecodeError):
-        return Standing()
+        return ReplicaState()
 
 
-def write(path: Path, standing: Standing) -> None:
+def write(path: Path, standing: ReplicaState) -> None:
     """Keep it. Raises FailedError."""
     write_atomic(path, msgspec.json.encode(standing), 0o600)

@@ -28,7 +28,7 @@ Gates = tuple[tuple[int, Gate], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PolicyInForce:
     """A policy and the keys. `fault` says why it is not known what is to be asked: then nothing may be pulled.
 
     `retry` (time.monotonic) is when a fault is looked into again though no file changed.
@@ -99,15 +99,15 @@ class Watched:
 
     def __init__(self, paths: StationPaths) -> None:
         self._paths = paths
-        self._last: Standing | None = None
+        self._last: PolicyInForce | None = None
 
-    def now(self) -> Standing:
+    def now(self) -> PolicyInForce:
         """What stands now. Blocking."""
         self._last = look(self._paths, self._last)
         return self._last
 
 
-def look(paths: StationPaths, before: Standing | None) -> Standing:
+def look(paths: StationPaths, before: PolicyInForce | None) -> PolicyInForce:
     """What stands now; `before` itself where no file changed since. Blocking.
 
     The files are listed before they are read: what changes meanwhile is another change at the next look.
@@ -121,13 +121,13 @@ def look(paths: StationPaths, before: Standing | None) -> Standing:
             applied = load_applied(paths)
         else:
             applied = before.applied
-        found = Standing(applied, None, policy_files=policy_files, trust_files=trust_files)
+        found = PolicyInForce(applied, None, policy_files=policy_files, trust_files=trust_files)
         trust = None if found.is_idle else TrustFolder.load(paths.trust)
     except LockgateError as error:
         fault = f"{error.what}: {error.thing}" if error.thing else error.what
         retry = time.monotonic() + limits.PULL_FAULT_RETRY
-        return Standing(fault=fault, retry=retry, policy_files=policy_files, trust_files=trust_files)
-    return Standing(applied, trust, policy_files=policy_files, trust_files=trust_files)
+        return PolicyInForce(fault=fault, retry=retry, policy_files=policy_files, trust_files=trust_files)
+    return PolicyInForce(applied, trust, policy_files=policy_files, trust_files=trust_files)
 
 
 def _files(folder: Path) -> Files:

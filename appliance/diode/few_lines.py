@@ -8,7 +8,7 @@ from collections.abc import Callable
 from appliance.limits import diode as limits
 
 
-class Fewer:
+class FewLines:
     """Says lines, at most `limits.DIODE_LINES` at once and then one in `limits.DIODE_QUIET` seconds: anybody may send
     what a line is said about. How many were left out is said with the next one."""
 

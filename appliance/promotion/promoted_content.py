@@ -9,7 +9,7 @@ from appliance.image_signatures.evidence import is_evidence, lists_evidence
 from appliance.image_signatures.gated import Gated
 from appliance.limits import registry as limits
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.closure_source import StationContent
 from appliance.station import Station
 from appliance.store.writes.copies import Item
 from bundles.errors import FailedError, LockgateError, RefusedError
@@ -20,7 +20,7 @@ from bundles.oci.reference import Reference
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class PromotedContent:
     """`items` are shown, manifests first; `attached` the tags of evidence, each with its digest; `left` are referrers
     that are no evidence, which nobody held against a gate."""
 
@@ -29,13 +29,13 @@ class Reached:
     left: Sequence[str]
 
 
-def reached(station: Station, repository: str, root: Digest, looked: Gated) -> Reached:
+def promoted_content(station: Station, repository: str, root: Digest, looked: Gated) -> PromotedContent:
     """What the artifact reaches in its repository. Blocking.
 
     Raises RefusedError for what somebody has blocked or what reaches too much, FailedError for what is not whole or
     not in the store.
     """
-    content = closure_of([Reference(repository, None, root)], StationShown(station.blobs, station.metadata)).content
+    content = closure_of([Reference(repository, None, root)], StationContent(station.blobs, station.metadata)).content
     judged = {Digest.parse(one.digest) for one in looked.contents} | looked.indexes | looked.evidence
     manifests, blobs = dict[Digest, None](), dict[Digest, None]()
     attached, left = list[tuple[str, str]](), list[str]()
@@ -64,7 +64,7 @@ def reached(station: Station, repository: str, root: Digest, looked: Gated) -> R
         raise FailedError(
             "a part of it is not in the store", thing=f"{gone} of {repository}@{root}", remedy="run: lockgate scrub"
         )
-    return Reached(items, attached, left)
+    return PromotedContent(items, attached, left)
 
 
 def _parsed(station: Station, digest: Digest) -> Manifest:

@@ -17,7 +17,7 @@ COUNTED: Final = ("useful", "surplus", "unknown", "forged", "foreign")
 or signature that does not hold; and what is none of ours."""
 
 
-class Arriving(msgspec.Struct, frozen=True, kw_only=True):
+class ArrivingTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """A bundle on its way in: `blocks` it has, `missing` of them are not whole, `code` says which."""
 
     id: str
@@ -28,7 +28,7 @@ class Arriving(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverState(msgspec.Struct, frozen=True, kw_only=True):
     """`job` receives, since `at` it has not said anything new; `datagrams` counts by `COUNTED`, and
     `buffer` is what the kernel holds for it, in bytes."""
 
@@ -37,26 +37,26 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     buffer: int = 0
     bytes: int = 0
     datagrams: dict[str, int] = {}
-    arriving: list[Arriving] = []
+    arriving: list[ArrivingTransfer] = []
 
 
-def of(arrival: Arrival) -> Arriving:
+def of(arrival: Arrival) -> ArrivingTransfer:
     """How a transfer stands."""
     found = arrival.session
-    return Arriving(
+    return ArrivingTransfer(
         id=found.bundle, site=found.site, bytes=found.size, blocks=found.geometry.blocks,
         missing=len(arrival.missing()), code=arrival.code(),
     )  # fmt: skip
 
 
-def read(path: Path) -> Standing:
+def read(path: Path) -> ReceiverState:
     """What was written last; an empty one where nothing was, or it cannot be read."""
     try:
-        return msgspec.json.decode(read_small(path, limits.DIODE_STATE), type=Standing)
+        return msgspec.json.decode(read_small(path, limits.DIODE_STATE), type=ReceiverState)
     except (LockgateError, msgspec.DecodeError):
-        return Standing()
+        return ReceiverState()
 
 
-def write(path: Path, standing: Standing) -> None:
+def write(path: Path, standing: ReceiverState) -> None:
     """Keep it. Raises FailedError."""
     write_atomic(path, msgspec.json.encode(standing), 0o600)

@@ -14,7 +14,7 @@ host_option = click.option(
 )
 
 
-def reached_at(paths: StationPaths, host: str | None) -> str:
+def registry_address(paths: StationPaths, host: str | None) -> str:
     """`HOST:PORT` as clients write it. What of it may surprise is said on standard error. Raises UsageError for a host
     that the certificate does not name, and where the port is not known yet."""
     from appliance.access.certificates import load, names_of
