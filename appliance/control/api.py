@@ -34,6 +34,7 @@ from appliance.control.push_scans import PushScans
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.replicas import Replicas
 from appliance.control.request_fields import check_text, malformed, query_number
+from appliance.control.standby import StandbyWatch
 from appliance.control.store_totals import StoreTotals
 from appliance.control.syslog import Shipper
 from appliance.image_signatures.policy_in_force import PolicyInForce
@@ -102,6 +103,7 @@ class Control:
         self.drops = DropFolders(self.station, self.jobs)
         self.push_scans = PushScans(self.station, self.jobs)
         self.replicas = Replicas(self.station, self.jobs)
+        self.standby = StandbyWatch(self.station.config, paths)
         self.syslog = Shipper(self.station.config, paths, self.measures.syslog)
         self.program_log = ProgramLogSender(self.station.config, paths)
         self.canary = Canary(self.station.config, paths, self.listen, self.workers, self.measures.probed)
@@ -129,6 +131,8 @@ class Control:
     """The folders that bundles are dropped into."""
     replicas: Replicas = field(init=False)
     """The stations that this one follows."""
+    standby: StandbyWatch = field(init=False)
+    """How the stand-by of this station stands."""
     by_log: AccountsByLog = field(default_factory=AccountsByLog)
     """What this process knows of accounts by the audit log."""
     in_force: bool = False

@@ -19,6 +19,7 @@ from appliance.standby.exchange import Exchange
 from appliance.standby.role import changed, find_role, new_role, require_in_folder, require_role, write_role
 from appliance.standby.sending import Sender, later_term
 from appliance.station import station_lock
+from appliance.store.presence import settle
 from bundles.documents.audit_log import checkpoint_lines, head_name, lines_of, segments
 from bundles.errors import RefusedError, UsageError
 
@@ -74,6 +75,7 @@ def join(root: Path, folder: Path) -> tuple[Role, LeftBehind]:
                 "this folder's log does not hold the head from which the other station went on", thing=since or "none",
                 remedy="make the stand-by anew, of a copy of the primary's whole folder", code="standby-log",
             )  # fmt: skip
+        settle(paths, named=False)  # a copy's folders are others than those that were copied, and may be empty
         left = left_behind(paths.audit, since)
         detail = {"exchange": str(folder), "head": since, "left": dict(left.acts)}
         with recorded(root, Act.STANDBY_JOIN, config.site, detail):

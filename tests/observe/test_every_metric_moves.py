@@ -310,6 +310,7 @@ def fail_pulls(on: Watched) -> None:
 
 
 REPLICA = "../replication/test_told.py::test_a_lag_is_the_time_since_the_last_look_that_found_everything_equal_began"
+STANDBY = "../standby/test_told.py::test_a_primary_tells_how_far_behind_its_stand_by_is"
 ELSEWHERE = {
     "lockgate_up": "test_metrics_page.py::test_the_page_says_what_a_station_shows",
     "lockgate_store_free_bytes": "test_station_metrics.py::test_the_disk_and_its_use_are_measured",
@@ -323,6 +324,9 @@ ELSEWHERE = {
     "lockgate_replica_behind_tags": REPLICA,
     "lockgate_replica_conflicts": REPLICA,
     "lockgate_replica_up": REPLICA,
+    "lockgate_standby_lag_seconds": STANDBY,
+    "lockgate_standby_up": STANDBY,
+    "lockgate_standby_term": STANDBY,
 }
 """Metrics that no event of the station moves, with the test that holds them against what they tell."""
 

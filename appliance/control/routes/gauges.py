@@ -102,6 +102,7 @@ def counted(station: Station, control: Control) -> dict[str, tuple[str, Values]]
         ),
         **diodes.gauges(station),
         **control.replicas.gauges(),
+        **control.standby.gauges(),
     }
 
 

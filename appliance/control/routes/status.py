@@ -89,7 +89,8 @@ def describe(control: Control) -> Status:
     blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
     by_itself = (
-        control.drops, control.replicas, control.push_scans, control.canary, control.syslog, control.program_log,
+        control.drops, control.replicas, control.standby, control.push_scans, control.canary, control.syslog,
+        control.program_log,
     )  # fmt: skip
     further = [told for one in by_itself if (told := one.check()) is not None]
     found = [*checks(station), policy_watch.check(control.policy), *further]
