@@ -21,26 +21,22 @@ def image_look(
 ) -> BlobLook:
     """What the rules about whole images say of a manifest that is no index. `layers` are outlines of its layers, the
     lowest first; a configuration that cannot be read is one that says nothing. Raises what the store raises."""
-    watch = BlobWatch(rules, salt)
     config = _config(blobs, manifest)
     inner = config.get("config")
     labels = inner.get("Labels") if isinstance(inner, dict) else None
-    watch.image(
-        ImageFacts(
-            runs=is_runnable(manifest),
-            media_types=[
-                manifest.media_type,
-                *([manifest.config.media_type] if manifest.config else []),
-                *(layer.media_type for layer in manifest.layers),
-            ],
-            annotations={**_texts(labels), **_texts(manifest.annotations)},
-            config=config,
-            layers=layers,
-            licences=None,
-            at=at,
-        )
+    types = [manifest.media_type, *([manifest.config.media_type] if manifest.config else [])]
+    facts = ImageFacts(
+        runs=is_runnable(manifest),
+        media_types=[*types, *(layer.media_type for layer in manifest.layers)],
+        annotations={**_texts(labels), **_texts(manifest.annotations)},
+        config=config,
+        layers=layers,
+        licences=None,
+        at=at,
     )
-    return watch.end()
+    with BlobWatch(rules, salt) as watch:
+        watch.image(facts)
+        return watch.end()
 
 
 def _config(blobs: BlobReader, manifest: Manifest) -> dict[str, Any]:

@@ -51,12 +51,14 @@ class Ruled:
 
     rule: Rule
     identity: str
-    is_foreign: bool = False
+    place: tuple[str, str, str] | None = None
+    """Of a third party's rule: the folder that its package lies in, its module and its class there."""
+    name: str = ""
 
     @property
     def id(self) -> str:
         """The rule's id."""
-        return self.rule.id
+        return self.name or self.rule.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,14 @@ def rule_set(asked: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> RuleSet:
     settings = dict(asked)
     rules = {name: _ruled(rule, settings.pop(name, {})) for name, rule in BUILT_IN.items()}
     for name, given in settings.items():
-        rules[name] = _ruled(installed(name), given, is_foreign=True)
+        kind, place = installed(name)
+        rules[name] = _ruled(kind, given, place)
     return RuleSet(rules)
 
 
 @lru_cache(maxsize=64)
-def installed(name: str) -> type[Rule]:
-    """A rule of a third party. Raises UsageError."""
+def installed(name: str) -> tuple[type[Rule], tuple[str, str, str]]:
+    """A rule of a third party, and where it lies. Raises UsageError."""
     found = [one for one in entry_points(group=GROUP) if one.name == name]
     if len(found) != 1:
         what = "no content rule of that id is installed" if not found else "several packages have a content rule"
@@ -102,10 +105,11 @@ def installed(name: str) -> type[Rule]:
         raise UsageError(
             "an entry point that is no content rule", thing=name, remedy="it is a Rule whose id is the entry's name"
         )
-    return rule  # type: ignore[no-any-return]
+    folder = "" if found[0].dist is None else str(found[0].dist.locate_file(""))
+    return rule, (folder, found[0].module, found[0].attr)
 
 
-def _ruled(kind: type[Rule], given: Mapping[str, Any], *, is_foreign: bool = False) -> Ruled:
+def _ruled(kind: type[Rule], given: Mapping[str, Any], place: tuple[str, str, str] | None = None) -> Ruled:
     try:
         settings = msgspec.convert(dict(given), kind.Settings, strict=True)
         rule = kind(settings)
@@ -119,4 +123,4 @@ def _ruled(kind: type[Rule], given: Mapping[str, Any], *, is_foreign: bool = Fal
             f"settings of the content rule {kind.id}: {error.what}", thing=error.thing, remedy=error.remedy
         ) from None
     whole = json.dumps([kind.id, kind.version, msgspec.to_builtins(settings)], sort_keys=True)
-    return Ruled(rule, f"{kind.id} {kind.version} {hashlib.sha256(whole.encode()).hexdigest()[:24]}", is_foreign)
+    return Ruled(rule, f"{kind.id} {kind.version} {hashlib.sha256(whole.encode()).hexdigest()[:24]}", place)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from appliance.archives.findings import RuleFindings
 from appliance.archives.tar_stream import Member
 from appliance.content_rules.file_types import type_of
+from appliance.content_rules.foreign import ForeignRule, GaveUpError
 from appliance.content_rules.registry import Ruled, RuleSet
 from appliance.content_rules.rule import Entry, File, Finding, ImageFacts, Look, Outline, Rule
 from appliance.content_rules.size_rules import cache_of
@@ -72,14 +73,24 @@ class BlobWatch:
 
     def __init__(self, rules: RuleSet, salt: bytes) -> None:
         self._salt, self.look = salt, BlobLook()
+        self._foreign = list[ForeignRule]()
+        asked = [(one, self._confined(one)) for one in rules.rules.values()]
         self._entries, self._files, self._unseen, self._layers, self._images = (
-            [one for one in rules.rules.values() if _overrides(one, hook)]
+            [confined for one, confined in asked if getattr(type(one.rule), hook) is not getattr(Rule, hook)]
             for hook in ("entry", "begin", "unseen", "layer", "image")
         )
         self.look.rules = {name: RuleLook() for name in rules.rules}
         self._spent = dict.fromkeys(rules.rules, 0.0)
         self._large: list[tuple[int, str]] = []
         self._is_ended = False
+
+    def _confined(self, ruled: Ruled) -> Ruled:
+        """A rule as it is asked: of a third party in a process of its own."""
+        if ruled.place is None:
+            return ruled
+        foreign = ForeignRule(ruled.rule, *ruled.place)
+        self._foreign.append(foreign)
+        return Ruled(foreign, ruled.identity, ruled.place, ruled.id)
 
     def entry(self, path: str, member: Member, depth: int) -> None:
         """An entry of a tar archive, before its bytes."""
@@ -122,7 +133,19 @@ class BlobWatch:
             outline.large = [(path, size) for size, path in sorted(self._large, reverse=True)]
             for one in self._layers:
                 self.ask(one, one.rule.layer, outline)
+        self.close()
         return self.look
+
+    def close(self) -> None:
+        """End the processes of rules; nothing is asked any more."""
+        for one in self._foreign:
+            one.close()
+
+    def __enter__(self) -> BlobWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def ask(self, ruled: Ruled, what: Callable[..., Iterable[Finding]], *about: Any) -> None:
         """Hear what a rule says about something, unless it gave up on this blob."""
@@ -135,6 +158,9 @@ class BlobWatch:
                 keep(look, finding, self._salt, ruled.id)
         except (MemoryError, OSError):  # the machine's
             raise
+        except GaveUpError as error:
+            look.unlooked = str(error)
+            return
         except Exception as error:  # hostile bytes choose what a rule stumbles over; its words may quote them
             look.unlooked = f"the rule failed inside ({type(error).__name__})"
             return
@@ -187,10 +213,6 @@ def _begun(ruled: Ruled, file: File, looks: list[tuple[Ruled, Look]]) -> Iterabl
         raise TypeError("no look")
     looks.append((ruled, answer))
     return ()
-
-
-def _overrides(ruled: Ruled, hook: str) -> bool:
-    return getattr(type(ruled.rule), hook) is not getattr(Rule, hook)
 
 
 def _normal(path: str) -> str:

@@ -39,6 +39,12 @@ def rules_in_force(station: Station) -> PolicyRuleSet:
     return rules_of(None if applied is None else applied.policy.content_rule)
 
 
+def is_asked(station: Station) -> bool:
+    """Whether some gate of the policy in force asks content rules. Raises as `load_applied`."""
+    applied = load_applied(station.paths)
+    return applied is not None and any(gate.rules and gate.mode != "off" for gate in applied.policy.gate)
+
+
 def scan_content(context: JobContext, thing: str, images: Collection[Digest]) -> dict[str, Any]:
     """Hold every blob of some images against the rules, whatever was said of it before. `thing` is what the
     event names.
@@ -63,12 +69,12 @@ def look_at(
     station: Station, rules: PolicyRuleSet, salt: bytes, asked: Asked, deadline: float, digest: Digest, size: int
 ) -> BlobLook:
     """What the rules say of one blob; of one that cannot be read that they did not look."""
-    watch = BlobWatch(rules.rules, salt)
-    try:
-        scan_blob(asked, station.blobs.open_blob(digest), size, deadline, station.paths.jobs, watch)
-    except LockgateError as error:
-        watch.give_up(error.what)
-    return watch.end()
+    with BlobWatch(rules.rules, salt) as watch:
+        try:
+            scan_blob(asked, station.blobs.open_blob(digest), size, deadline, station.paths.jobs, watch)
+        except LockgateError as error:
+            watch.give_up(error.what)
+        return watch.end()
 
 
 def keep_looks(

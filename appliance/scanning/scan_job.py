@@ -2,7 +2,8 @@
 
 The document is held against advisories from the index, and not kept as a referrer: a scan changes nothing that the
 station serves. A scan that an outside begins by itself of what came in (appliance.control.push_scans) keeps it as a
-referrer, as a build does, which then has none to make. Inside nothing is shown that nobody released.
+referrer, as a build does, which then has none to make, and holds it against the content rules where a gate asks them.
+Inside nothing is shown that nobody released.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.outgoing.sbom.make import attach, describe
 from appliance.outgoing.sbom.syft import Sbom, UndescribedError
-from appliance.scanning.content_scan import scan_content
+from appliance.scanning.content_scan import is_asked, scan_content
 from appliance.scanning.images import images_of
 from appliance.scanning.malware_scan import scan_for_malware
 from appliance.station import Station
@@ -50,6 +51,8 @@ def run(context: JobContext) -> Result:
             return {"malware": scan_for_malware(context, thing, images)}
         if context.params.get("content"):
             return {"content": scan_content(context, thing, images)}
+        if context.params.get("kept") and is_asked(station):
+            scan_content(context, thing, images)
         kept = bool(context.params.get("kept")) and station.config.side == "outside"
         return scan_images(context, thing, images, again=bool(context.params.get("again")), kept=kept)
     except LockgateError as error:

@@ -16,7 +16,7 @@ from appliance.limits import malware as limits
 from appliance.malware.together import Together
 from appliance.malware.walk import scan_blob
 from bundles.documents.signed import Section
-from bundles.errors import LockgateError, MalformedError
+from bundles.errors import LockgateError
 from bundles.io.display import some
 from bundles.io.work_threads import at_once
 from bundles.oci.descriptor import Descriptor
@@ -43,15 +43,13 @@ def inspect(subject: Subject) -> Section:
     deadline = time.monotonic() + limits.MALWARE_TIME
 
     def look_at(digest: Digest) -> None:
-        watch = BlobWatch(subject.rules, subject.salt)
-        try:
-            file = subject.blobs.open_blob(digest)
-            scan_blob(Together(()), file, places[digest][1].size, deadline, subject.folder, watch)
-        except MalformedError as error:
-            watch.unseen("", error.what)
-        except LockgateError as error:
-            watch.give_up(error.what)
-        subject.looked[digest] = watch.end()
+        with BlobWatch(subject.rules, subject.salt) as watch:
+            try:
+                file = subject.blobs.open_blob(digest)
+                scan_blob(Together(()), file, places[digest][1].size, deadline, subject.folder, watch)
+            except LockgateError as error:
+                watch.give_up(error.what)
+            subject.looked[digest] = watch.end()
 
     unknown = [str(digest) for digest in places if digest not in subject.looked]
     subject.looked.update((Digest.parse(name), look) for name, look in subject.recall(unknown).items())
