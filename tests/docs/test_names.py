@@ -189,6 +189,12 @@ def test_each_table_that_the_seams_list_exists(tmp_path: Path) -> None:
     assert sorted(listed - there - {"table"}) == []
 
 
+def test_the_tour_for_contributors_names_every_room_of_the_station() -> None:
+    rooms = {path.parent.name for path in (ROOT / "appliance").glob("*/__init__.py")}
+    told = set(re.findall(r"`appliance/([a-z_]+)/", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert rooms - told == set()
+
+
 def test_the_readme_names_every_how_to() -> None:
     text = (ROOT / "README.md").read_text()
     names = [page.name for page in sorted((ROOT / "docs/howto").glob("*.md"))]
