@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.graveyard import Buried
-from appliance.store.s3.keys import blob_key, grave_key, note_key
+from appliance.store.s3.keys import Note, blob_key, grave_key, note_key
 from appliance.store.s3.place import S3Credentials, S3Place, place
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.limits import MIB
@@ -434,3 +435,30 @@ def test_a_servers_certificate_is_trusted_by_the_ca_that_is_given_and_by_no_othe
             make_s3_blobs(broken, blobs)
     finally:
         server.kill()
+
+
+def test_parts_that_no_note_names_are_swept_once_they_are_old(
+    s3_place: S3Place, blobs: BlobStore, tmp_path: Path
+) -> None:
+    store, yard, bucket = (
+        make_s3_blobs(s3_place, blobs, single_put=MIB),
+        make_graveyard(s3_place),
+        make_bucket(s3_place),
+    )
+    buried = Digest.of(RAW + b"x")
+    for data in (RAW, RAW + b"x"):
+        put(store, data, Digest.of(data))
+    yard.bury([buried], GRAVES[0])
+    named = objects(s3_place)
+    left = Note.make(len(RAW)).key(DIGEST)  # the process was killed before its note
+    (tmp_path / "parts").write_bytes(RAW)
+    with (tmp_path / "parts").open("rb") as file:
+        bucket.put_parts(left, file, len(RAW))
+    bucket.put_new("parts/strange", b"x", 1)
+    now = datetime.now(UTC)
+    assert yard.sweep_parts(now - timedelta(days=1)) == 0
+    assert yard.sweep_parts(now + timedelta(days=1)) == 1
+    assert objects(s3_place) == sorted([*named, "parts/strange"])
+    yard.give_back(buried, GRAVES[0])
+    assert store.is_whole(DIGEST)
+    assert store.is_whole(buried)

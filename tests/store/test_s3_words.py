@@ -72,6 +72,8 @@ def test_a_note_names_bytes_of_its_own_blob_alone() -> None:
     note = Note.make(6 * 2**30)
     assert Note.read(note.write()) == note
     assert note.key(DIGESTS[0]).startswith(f"parts/sha256-{DIGESTS[0].hex}-")
+    assert [keys.parts_of(note.key(digest)) for digest in DIGESTS] == [(digest, note.name) for digest in DIGESTS]
+    assert keys.parts_of(note.key(DIGESTS[0]) + "0") is keys.parts_of("parts/strange") is None
     for raw in (b"", note.write() + b"x", note.write()[:-1], note.write().replace(b"6442450944", b"06")):
         with pytest.raises(MalformedError):
             Note.read(raw)

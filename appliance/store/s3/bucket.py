@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import obstore
@@ -137,10 +137,14 @@ class Bucket:
     def keys(self, folder: str) -> Iterator[tuple[str, int]]:
         """Every key below a folder and its object's size in bytes, a page at a time, in no order. What appeared or went
         meanwhile may be in it or not."""
+        return ((key, size) for key, size, _ in self.dated(folder))
+
+    def dated(self, folder: str) -> Iterator[tuple[str, int, datetime]]:
+        """As `keys`, each with the time at which its object was put, by the server's clock (UTC)."""
         with self._named(f"listing {folder}"):
             for page in obstore.list(self._store, folder, chunk_size=_PAGE):
                 for found in page:
-                    yield str(found["path"]), int(found["size"])
+                    yield str(found["path"]), int(found["size"]), found["last_modified"]
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders in a folder."""

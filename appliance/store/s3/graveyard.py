@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import BinaryIO
 
 from appliance.limits import store as limits
 from appliance.store.graveyard import Buried
 from appliance.store.s3.bucket import Bucket
 from appliance.store.s3.faults import S3DamagedError, S3Error
-from appliance.store.s3.keys import GRAVEYARD, Note, blob_key, buried_as, digest_of, grave_key, is_grave, note_key
+from appliance.store.s3.keys import (
+    GRAVEYARD,
+    PARTS,
+    Note,
+    blob_key,
+    buried_as,
+    digest_of,
+    grave_key,
+    is_grave,
+    note_key,
+    parts_of,
+)
 from appliance.store.s3.reading import BlobStream
 from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
@@ -84,6 +96,21 @@ class BucketGraveyard:
         self._bucket.remove(key)
         if note is not None and not any(note == other for other in self._named(digest)):
             self._bucket.remove(note.key(digest))
+
+    def sweep_parts(self, before: datetime) -> int:
+        """Remove parts that were put before a time and that no note names, of a blob or of a buried one: what a killed
+        process left, or a note that was replaced. Returns how many. `before` leaves the time that a large blob takes
+        from its parts to its note; the gate is held alone."""
+        removed = 0
+        for key, _, put in self._bucket.dated(PARTS):
+            found = parts_of(key)
+            if found is None or put >= before:
+                continue
+            digest, name = found
+            if not any(note is not None and note.name == name for note in self._named(digest)):
+                self._bucket.remove(key)
+                removed += 1
+        return removed
 
     def _named(self, digest: Digest) -> Iterator[Note | None]:
         """The notes of a blob that is left: its own, and those of other graves."""

@@ -24,9 +24,10 @@ MARK: Final = "lockgate-store"
 BLOBS: Final = "blobs"
 LARGE: Final = "large"
 GRAVEYARD: Final = "graveyard"
-_PARTS: Final = "parts"
+PARTS: Final = "parts"
 _MARK: Final = re.compile(rb"lockgate store 1\n([0-9a-f]{32})\n\Z")
 _NOTE: Final = re.compile(rb"lockgate large blob 1\n(0|[1-9][0-9]{0,15})\n([0-9a-f]{32})\n\Z")
+_NAME: Final = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
 _GRAVE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z\Z", re.ASCII)
 
 
@@ -67,7 +68,17 @@ class Note:
 
     def key(self, digest: Digest) -> str:
         """Where the bytes of the blob are."""
-        return f"{_PARTS}/{digest.algorithm}-{digest.hex}-{self.name}"
+        return f"{PARTS}/{digest.algorithm}-{digest.hex}-{self.name}"
+
+
+def parts_of(key: str) -> tuple[Digest, str] | None:
+    """The blob whose parts are at a key, and the name that a note of it has; None for any other key."""
+    folder, _, rest = key.partition("/")
+    algorithm, _, last = rest.partition("-")
+    hexadecimal, _, name = last.partition("-")
+    if folder != PARTS or algorithm not in ALGORITHMS or not is_hex_of(algorithm, hexadecimal):
+        return None
+    return (Digest(algorithm, hexadecimal), name) if _NAME.match(name) else None
 
 
 def blob_key(digest: Digest) -> str:
