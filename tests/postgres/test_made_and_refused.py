@@ -94,3 +94,22 @@ def test_a_second_station_from_a_copy_of_the_folder_does_not_write(station: Stat
     assert "another process writes to the station's database" in second.call(
         "serve", "--listen", "127.0.0.1:0", expect=1
     )
+
+
+def test_an_older_copy_of_the_database_is_named_and_gone_on_with_by_word(
+    station: Station, postgres: PostgresServer
+) -> None:
+    station.stop()
+    url, old = station.url, postgres.empty_database(f"TEMPLATE {station.database}")
+    station.start()
+    config = station.client.push_blob("team/late", b"{}")
+    assert config
+    station.stop()
+    station.set_url(url.replace(station.database, old))
+    said = station.call("serve", "--listen", "127.0.0.1:0", expect=3)
+    assert "another copy than the one that was written last" in said
+    assert "lockgate restore --why" in said
+    station.call("restore", "--why", "the copy of yesterday")
+    station.start()
+    assert station.client.ask("GET", "/v2/team/app/tags/list").status == 200
+    assert station.client.ask("GET", "/v2/team/late/tags/list").status == 404
