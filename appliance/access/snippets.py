@@ -217,7 +217,9 @@ def _k3s(host: str, ca: str, mirrors: Sequence[str]) -> Snippet:
         "  say 'restart k3s (or k3s-agent) when it suits: it reads registries.yaml at its start'",
         "else",
         "  say 'put its entries below the mirrors: and configs: that the file has: a second one of them would hide'",
-        "  say 'the first. Then restart k3s (or k3s-agent) when it suits'",
+        "  say 'the first. Where both name one registry, keep one entry: the endpoint of the station first, and no'",
+        "  say 'rewrite: of names in it, which would be asked of the station, too'",
+        "  say 'Then restart k3s (or k3s-agent) when it suits'",
         "fi",
     )
     return Snippet({authority: ca, path: registries}, restart, frozenset({path}), frozenset({path}), auth, then)

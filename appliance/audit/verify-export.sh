@@ -22,8 +22,8 @@ tmp='' verdict='' step='the arguments' nl='
 
 # Ends with a verdict. Whatever ends the script in another way ends it with a failure.
 finish() {
-  verdict=yes
   printf 'verdict: %s\n' "$2" | tr -cd '[:print:]\n'
+  verdict=yes
   exit "$1"
 }
 fail() { finish 3 "FAILED at $step: $*"; }
@@ -37,7 +37,7 @@ ended() {
   [ -z "$tmp" ] || rm -rf -- "$tmp"
   if [ -z "$verdict" ]; then
     printf 'verdict: NOT VERIFIED: stopped at %s\n' "$step"
-    [ "$status" -ne 0 ] || status=1
+    case $status in 0 | 126 | 127) status=1 ;; esac # the latter two: a tool is missing, or cannot be run
   fi
   exit "$status"
 }

@@ -121,6 +121,14 @@ def test_days_that_are_none_and_a_range_without_a_day_are_wrong_usage(
     assert (status, verdict[:22], "[ok]" in said) == (2, "verdict: NOT VERIFIED:", False)
 
 
+def test_without_the_tool_that_prints_the_verdict_there_is_one_all_the_same(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        ["/bin/sh", SCRIPT, "audit.pem", tmp_path], env={"PATH": str(tmp_path)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (1, "verdict: NOT VERIFIED: stopped at the arguments\n")
+
+
 @pytest.mark.peer
 def test_the_last_day_of_a_february_of_a_leap_year_is_a_day(made: Exported) -> None:
     assert verify(made, "--from", "2000-02-29", "--until", "2000-03-01")[0] == 0

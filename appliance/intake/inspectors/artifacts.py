@@ -54,7 +54,7 @@ def inspect(subject: Subject) -> Section:
         + (f"; {len(other)} of another kind than announced" if other else "")
         + (f"; {len(wrong)} that say a platform that is none" if wrong else "")
         + (f"; {len(odd)} of another platform than announced" if odd else "")
-        + (f"; {len(lacking)} foreign layers were not carried" if lacking else "")
+        + (f"; {some(len(lacking), 'foreign layer was', 'foreign layers were')} not carried" if lacking else "")
         + (f"; {some(len(left), 'manifest of an index was', 'manifests of indexes were')} left out" if left else ""),
         details={
             "kinds": dict(kinds),
