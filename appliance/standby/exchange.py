@@ -10,12 +10,13 @@ state.json                  the last state; taken.json: what the stand-by has of
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from appliance.limits import standby as limits
 from appliance.standby.documents import State, StateFile, Taken, read, signed
@@ -25,6 +26,7 @@ from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, PublicKey
 
 Kind = TypeVar("Kind", State, Taken)
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Exchange:
@@ -80,7 +82,7 @@ class Exchange:
         path = self._piece(piece)
         with failures_named(path, "the exchange cannot be written"):
             if not path.is_file() or path.stat().st_size != len(data):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make(path.parent)
                 write_atomic(path, data, 0o600)
         return piece
 
@@ -98,9 +100,50 @@ class Exchange:
         """Take away the pieces that none of these states names. Raises FailedError."""
         wanted = {piece for state in states for one in state.files for piece in one.pieces}
         with failures_named(self.folder, "the exchange cannot be written"):
-            for path in self.folder.glob("pieces/??/*"):
-                if path.name not in wanted:
-                    path.unlink(missing_ok=True)
+            for number in range(256):
+                folder = self.folder / "pieces" / f"{number:02x}"
+                if folder.is_dir():
+                    self._sweep(folder, wanted)
+
+    def _sweep(self, folder: Path, wanted: set[str]) -> None:
+        """By the folder's descriptor: what is put in its place meanwhile is not swept. Raises OSError."""
+        descriptor = self._open(folder)
+        try:
+            with os.scandir(descriptor) as entries:
+                names = [entry.name for entry in entries]
+            for name in names:
+                if name not in wanted:
+                    os.unlink(name, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, folder: Path) -> int:
+        """A descriptor of a folder below the exchange, through no link: who else writes there may lay one to the
+        station's own store. Raises OSError, RefusedError."""
+        descriptor = os.open(self.folder, _FOLDER)
+        for name in folder.relative_to(self.folder).parts:
+            above = descriptor
+            try:
+                descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise RefusedError(
+                        "the exchange has a link or a file where a folder of it belongs", thing=str(folder),
+                        remedy="take it away, and see who writes there", code="standby-link",
+                    ) from None  # fmt: skip
+                raise
+            finally:
+                os.close(above)
+        return descriptor
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder below the exchange; what is there must be one. Raises OSError, RefusedError."""
+        made = self.folder
+        for name in folder.relative_to(self.folder).parts:
+            made = made / name
+            if not made.is_symlink():
+                made.mkdir(mode=0o700, exist_ok=True)
+        os.close(self._open(folder))
 
     def has_blob(self, digest: Digest, size: int) -> bool:
         """Whether a blob lies here, by its name and size alone. Raises FailedError."""
@@ -113,7 +156,7 @@ class Exchange:
         path = self._blob(digest)
         partial = path.with_name(f".{digest.hex}.{secrets.token_hex(8)}.part")
         with failures_named(path, "the exchange cannot be written"):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make(path.parent)
             try:
                 with partial.open("xb") as file:
                     partial.chmod(0o600)

@@ -29,7 +29,7 @@ from appliance.standby.checking import check_state
 from appliance.standby.documents import FOLLOWED, PRIMARY, PROMOTING, STANDBY, Role, State
 from appliance.standby.exchange import Exchange
 from appliance.standby.role import changed, find_role, require_role
-from appliance.standby.taking import held_paths, held_state
+from appliance.standby.taking import held_paths, held_state, known_lacks
 from appliance.station import station_lock
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
@@ -189,8 +189,9 @@ def _require_last(paths: StationPaths, role: Role) -> None:
 
 def _require_blobs(paths: StationPaths, stage: StationPaths, state: State) -> None:
     """Raises RefusedError where a blob that the state names is not here."""
-    store, lacks, position = BlobStore(paths), set(state.lacks), ""
+    store, position = BlobStore(paths), ""
     with closing(open_reader(stage.database)) as reader:
+        lacks = known_lacks(reader, state)
         while found := blobs_after(reader, position, _BATCH):
             position = found[-1][0]
             for text, _ in found:

@@ -26,6 +26,7 @@ from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.database_file import snapshot_of
 from appliance.store.errors import EngineError
+from appliance.store.reads.damage import damaged_sizes
 from appliance.store.reads.upkeep import blobs_after
 from appliance.store.turns import Turns
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
@@ -125,18 +126,24 @@ class Sender:
         )  # fmt: skip
 
     def _put_blobs(self, copy: Path) -> list[str]:
-        """Bring every blob that the copy names into the exchange; those that this station has not. Raises
-        FailedError."""
+        """Bring every blob that the copy names into the exchange; those that are on record as damaged, and that this
+        station has not. Raises FailedError where another one is missing: then nobody knows why."""
         store, lacks, position = BlobStore(self._paths), list[str](), ""
         with closing(open_reader(copy)) as reader:
+            withdrawn = {digest for digest, _ in damaged_sizes(reader)}
             while found := blobs_after(reader, position, _BATCH):
                 position = found[-1][0]
                 for text, size in found:
                     if text not in self._held and not self._put_blob(store, text, size):
                         lacks.append(text)
+        if unknown := [text for text in lacks if text not in withdrawn]:
+            raise FailedError(
+                "a blob that the database names is not in the store", thing=unknown[0], remedy="see: lockgate scrub",
+                code="standby-lacks",
+            )  # fmt: skip
         if len(lacks) > limits.STANDBY_LACKS:
             raise FailedError(
-                "too many blobs are not here", thing=str(len(lacks)), remedy="see: lockgate scrub", code="standby-lacks"
+                "too many blobs are damaged", thing=str(len(lacks)), remedy="see: lockgate scrub", code="standby-lacks"
             )
         return lacks
 

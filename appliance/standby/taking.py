@@ -23,6 +23,8 @@ from appliance.standby.role import changed, find_role, require_role
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.errors import EngineError
+from appliance.store.ports import Reader
+from appliance.store.reads.damage import damaged_sizes
 from appliance.store.reads.upkeep import blobs_after
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.files import failures_named, make_folder, read_small, sync_folder, write_atomic
@@ -155,8 +157,9 @@ class Taker:
 
     def _take_blobs(self, stage: Path, state: State) -> None:
         """Bring every blob that the state's database names into this station's store, hashed as it comes."""
-        store, lacks, position = BlobStore(self._paths), set(state.lacks), ""
+        store, position = BlobStore(self._paths), ""
         with closing(open_reader(stage / self._paths.database.name)) as reader:
+            lacks = known_lacks(reader, state)
             while found := blobs_after(reader, position, _BATCH):
                 position = found[-1][0]
                 for text, size in found:
@@ -182,6 +185,11 @@ class Taker:
         )
         with suppress(LockgateError):
             self._exchange.write(said, audit_key(self._paths))
+
+
+def known_lacks(reader: Reader, state: State) -> set[str]:
+    """What a primary says that it lacks, and its database has on record as damaged."""
+    return set(state.lacks) & {digest for digest, _ in damaged_sizes(reader)}
 
 
 def held_state(paths: StationPaths, role: Role) -> State | None:

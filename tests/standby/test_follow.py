@@ -21,7 +21,7 @@ from appliance.standby.joining import join
 from appliance.standby.role import changed
 from appliance.standby.sending import Sender
 from appliance.store.database import open_reader
-from bundles.errors import LockgateError, MalformedError, RefusedError
+from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, dump, name_of, small_bundle
@@ -249,3 +249,39 @@ def test_a_copy_whose_log_went_its_own_way_never_becomes_as_its_primary(pair: Pa
     pair.send()
     assert refused(pair.take) == "standby-log"
     assert pair.role().number == 0
+
+
+def test_a_link_in_the_exchange_leads_to_no_file_of_the_primary(pair: Pair, bundle: SmallBundle) -> None:
+    pair.make_standby()
+    pair.inside.bring(bundle.folder)
+    pair.send()
+    store = StationPaths(pair.root).blobs / "sha256"
+    held_there = sorted(store.iterdir())
+    aside = (pair.exchange / "pieces").rename(pair.exchange / "aside")
+    (pair.exchange / "pieces").mkdir()
+    for number in range(256):
+        (pair.exchange / "pieces" / f"{number:02x}").symlink_to(store)
+    assert refused(pair.send) == "standby-link"
+    assert sorted(store.iterdir()) == held_there
+    with pytest.raises(RefusedError):
+        Exchange(pair.exchange).sweep([])
+    assert sorted(store.iterdir()) == held_there
+    shutil.rmtree(pair.exchange / "pieces")
+    aside.rename(pair.exchange / "pieces")
+    (pair.exchange / "taken.json").write_bytes(b"\xff" * 100_000)  # what a stand-by says stops no primary
+    (pair.exchange / "terms").mkdir(exist_ok=True)
+    (pair.exchange / "terms" / "2-0000000000000000.json").symlink_to("/etc/passwd")
+    pair.send()
+
+
+def test_a_blob_that_is_missing_for_no_reason_on_record_ends_a_state(pair: Pair, bundle: SmallBundle) -> None:
+    pair.make_standby()
+    pair.inside.bring(bundle.folder)
+    blob = max((StationPaths(pair.root).blobs / "sha256").iterdir(), key=lambda path: path.stat().st_size)
+    away = blob.rename(pair.root / "away")
+    with pytest.raises(FailedError) as caught:
+        pair.send()
+    assert caught.value.code == "standby-lacks"
+    away.rename(blob)
+    pair.send()
+    assert pair.take().fault == ""
