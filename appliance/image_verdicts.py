@@ -18,7 +18,7 @@ from appliance.advisories.vex.statements import Claim, is_about, package_key, re
 from appliance.store.ports import Reader
 from appliance.store.reads import components
 from appliance.store.reads.advisories import Exploitation
-from appliance.store.reads.sealed import Load, Sealed
+from appliance.store.reads.sealed_sources import Load, Sealed
 
 SCANNED: Final = "scanned"
 CARRIED: Final = "carried"

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.caching.arriving import fetch_blob
-from appliance.caching.keeping import Keeping, upstream_of
+from appliance.caching.blob_arrival import fetch_blob
+from appliance.caching.storing import Storing, upstream_of
 from appliance.caching.upstream_clients import AwayError, UpstreamClients
 from appliance.limits import caching as limits
 from appliance.program_log import lacking
@@ -34,11 +34,12 @@ class Fetcher:
     """A `PullThrough` for one event loop. `clock`: as time.monotonic."""
 
     def __init__(
-        self, caches: Caches, lines: UpstreamClients, keeping: Keeping, *, stale_wait: float = limits.CACHE_STALE_WAIT,
+        self, caches: Caches, clients: UpstreamClients, storing: Storing, *,
+        stale_wait: float = limits.CACHE_STALE_WAIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.caches = caches
-        self._lines, self._keeping = lines, keeping
+        self._clients, self._storing = clients, storing
         self._stale_wait, self._clock = stale_wait, clock
         self._under_way: dict[Key, asyncio.Task[Outcome]] = {}
         self._remembered: OrderedDict[Key, tuple[float, Outcome]] = OrderedDict()
@@ -53,12 +54,12 @@ class Fetcher:
             return cached
         if ":" in reference:
             digest = Digest.parse(reference)
-            if self._keeping.shown(repository, digest) is not None:
+            if self._storing.shown(repository, digest) is not None:
                 return Outcome(state="kept")
             return await self._once(
                 ("manifest", repository, reference), lambda: self._manifest(cached, repository, digest)
             )
-        standing = self._keeping.tagged(repository, reference) is not None
+        standing = self._storing.tagged(repository, reference) is not None
         found = await self._once(
             ("manifest", repository, reference), lambda: self._tag(cached, repository, reference),
             self._stale_wait if standing else limits.CACHE_WAIT,
@@ -72,7 +73,7 @@ class Fetcher:
         cached = self._offered(repository)
         if isinstance(cached, Outcome):
             return cached
-        if self._keeping.shows_blob(repository, digest):
+        if self._storing.shows_blob(repository, digest):
             return Outcome(state="kept")
         key = ("blob", repository, str(digest))
         return await self._once(key, lambda: self._blob(cached, repository, digest), None)
@@ -104,7 +105,7 @@ class Fetcher:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._lines.close()
+        await self._clients.close()
 
     def _offered(self, repository: str) -> Cached | Outcome:
         cached = self.caches.find(repository)
@@ -161,36 +162,36 @@ class Fetcher:
             self._remembered.popitem(last=False)
 
     async def _tag(self, cached: Cached, repository: str, tag: str) -> Outcome:
-        keeping = self._keeping
+        storing = self._storing
         try:
-            async with self._lines.source(cached) as source:
+            async with self._clients.source(cached) as source:
                 found = await source.find(tag)
-                standing = keeping.tagged(repository, tag)
+                standing = storing.tagged(repository, tag)
                 if standing is not None and standing.digest == found.digest:
                     raw = None
                 else:
-                    shown = keeping.shown(repository, found.digest)
-                    raw = None if shown is None else await keeping.read(shown)
+                    shown = storing.shown(repository, found.digest)
+                    raw = None if shown is None else await storing.read(shown)
                     raw = await source.manifest(found) if raw is None else raw
         except NotFoundError:
-            if keeping.tagged(repository, tag) is not None:
-                await keeping.drop_tag(cached, repository, tag)
+            if storing.tagged(repository, tag) is not None:
+                await storing.drop_tag(cached, repository, tag)
             raise
         if raw is None:
-            await keeping.note_tag(repository, tag)
+            await storing.note_tag(repository, tag)
             return Outcome(state="kept")
         await self._keep(cached, repository, raw, found.digest, tag)
         return Outcome(state="brought")
 
     async def _manifest(self, cached: Cached, repository: str, digest: Digest) -> Outcome:
-        async with self._lines.source(cached) as source:
+        async with self._clients.source(cached) as source:
             raw = await source.manifest_at(digest)
         await self._keep(cached, repository, raw, digest, "")
         return Outcome(state="brought")
 
     async def _keep(self, cached: Cached, repository: str, raw: bytes, digest: Digest, tag: str) -> None:
-        await self._keeping.require_may_come(repository)
-        manifest = await self._keeping.keep_manifest(cached, repository, raw, digest, tag)
+        await self._storing.require_may_come(repository)
+        manifest = await self._storing.keep_manifest(cached, repository, raw, digest, tag)
         self._learn(repository, manifest)
         _log.info("a manifest of %s is here: %s", upstream_of(cached), digest)
 
@@ -202,15 +203,15 @@ class Fetcher:
             self._sizes.popitem(last=False)
 
     async def _blob(self, cached: Cached, repository: str, digest: Digest) -> Outcome:
-        await self._keeping.require_may_come(repository)
+        await self._storing.require_may_come(repository)
         size = self._sizes.get((repository, digest))
-        async with self._lines.source(cached) as source:
+        async with self._clients.source(cached) as source:
             if size is None:
                 size = await source.blob_size(digest)
             key = "blob", repository, str(digest)
             try:
                 await fetch_blob(
-                    self._keeping, source, cached, repository, digest, size,
+                    self._storing, source, cached, repository, digest, size,
                     lambda path, most: self._arriving.update({key: (path, most)}),
                 )  # fmt: skip
             finally:

@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from appliance.audit.port import FileAudit
-from appliance.caching.asking import Ask
+from appliance.caching.fetch_requests import Ask
 from appliance.caching.fetcher import Fetcher
-from appliance.caching.keeping import Keeping
+from appliance.caching.storing import Storing
 from appliance.caching.upstream_clients import UpstreamClients
 from appliance.image_signatures.policy_in_force import Watched
 from appliance.limits import caching as limits
@@ -58,9 +58,9 @@ async def _serve(root: Path, ready: Callable[[], object]) -> None:
     blobs, audit = BlobStore(paths), FileAudit(paths.audit)
     give_room(paths, blobs, audit)
     writer, metadata = AsyncSocketWriter(paths.writer_socket), Metadata(paths.database)
-    keeping = Keeping(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))
-    keeping.partials.sweep(store_limits.PARTIAL_EXPIRES)
-    fetcher = Fetcher(Caches(config.caches), lines_of(config, paths), keeping)
+    storing = Storing(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))
+    storing.partials.sweep(store_limits.PARTIAL_EXPIRES)
+    fetcher = Fetcher(Caches(config.caches), clients_of(config, paths), storing)
     server, answering = await listen(fetcher, paths.cache_socket)
     ready()
     await stop.wait()
@@ -91,8 +91,8 @@ async def listen(fetcher: Fetcher, path: Path) -> tuple[asyncio.Server, set[asyn
     return server, answering
 
 
-def lines_of(config: Config, paths: StationPaths) -> UpstreamClients:
-    """The lines to a station's upstreams, with the station's own accounts. Raises UsageError, FailedError."""
+def clients_of(config: Config, paths: StationPaths) -> UpstreamClients:
+    """The clients of a station's upstreams, with the station's own accounts. Raises UsageError, FailedError."""
     accesses = StationAccesses(Upstreams(config, paths.root), Accounts(), own_accounts(os.environ))
     return UpstreamClients(accesses, config.collect.redirects)
 

@@ -52,13 +52,16 @@ class _Upstream:
     """One registry that a cache fetches from."""
 
     def __init__(self) -> None:
-        self.line: _UpstreamClient | None = None
+        self.client: _UpstreamClient | None = None
         self.away_until = 0.0
         self.why = ""
 
 
 class UpstreamClients:
-    """The lines of all caches, one a registry. `redirects`: by host, where it may send on to, as config.toml has it."""
+    """The clients of all caches, one a registry.
+
+    `redirects`: by host, where it may send on to, as config.toml has it.
+    """
 
     def __init__(
         self, accesses: Accesses, redirects: Mapping[str, Sequence[str]],
@@ -76,9 +79,9 @@ class UpstreamClients:
         left = upstream.away_until - self._clock()
         if left > 0:
             raise AwayError(upstream.why, cached.host, left)
-        line = upstream.line
+        line = upstream.client
         if line is None or self._clock() - line.begun > limits.CACHE_LINE:
-            upstream.line = fresh = _UpstreamClient(self._back_off)
+            upstream.client = fresh = _UpstreamClient(self._back_off)
             if line is not None:
                 await _end(line)
             line = fresh
@@ -89,14 +92,14 @@ class UpstreamClients:
             rest = line.hosts.rest(cached.host)
             if error.code == LIMITED:
                 rest = rest or 0.0
-            if rest is not None and upstream.line is line:
+            if rest is not None and upstream.client is line:
                 upstream.away_until = self._clock() + max(rest, self._away)
-                upstream.why, upstream.line = error.what, None
+                upstream.why, upstream.client = error.what, None
                 _log.warning("an upstream is left alone for %d s: %s", max(rest, self._away), safe(error.diagnostics()))
             raise
         finally:
             line.users -= 1
-            if line is not upstream.line:
+            if line is not upstream.client:
                 await _end(line)
 
     def _source(self, line: _UpstreamClient, cached: Cached) -> RemoteSource:
@@ -119,8 +122,8 @@ class UpstreamClients:
     async def close(self) -> None:
         """Let go of all connections."""
         for upstream in self._upstreams.values():
-            if upstream.line is not None:
-                await upstream.line.hosts.close()
+            if upstream.client is not None:
+                await upstream.client.hosts.close()
 
 
 async def _end(line: _UpstreamClient) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.caching.asking import Asking
+from appliance.caching.fetch_requests import Asking
 from appliance.caching.warm_names import check_warm
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
 from appliance.limits import caching as limits

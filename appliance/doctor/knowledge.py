@@ -16,7 +16,7 @@ from appliance.paths import StationPaths
 from appliance.settings.sbom import SbomSettings
 from appliance.store.database import open_reader
 from appliance.store.reads.advisories import sources
-from appliance.store.reads.sealed import count_damaged
+from appliance.store.reads.sealed_sources import count_damaged
 from bundles.errors import LockgateError
 from bundles.io.display import some
 from bundles.io.files import read_small

@@ -69,17 +69,17 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _AccountEvent:
     act: Act
     thing: str
     detail: Mapping[str, Any]
     micros: int
 
 
-def _said_by(act: Act, event: Mapping[str, Any]) -> _Said:
+def _event_of(act: Act, event: Mapping[str, Any]) -> _AccountEvent:
     detail = event["detail"]
     kept = {name: detail[name] for name in _DETAIL if name in detail}
-    return _Said(act, str(event["thing"]), kept, int(event["micros"]))
+    return _AccountEvent(act, str(event["thing"]), kept, int(event["micros"]))
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class AccountRecord:
     """The events since the newest base, the newest first. `base`: its id; `left`: how many of its accounts are still
     to be read; `over`: nothing older counts. `unsure`: accounts of which a prune kept an act that was taken back."""
 
-    said: list[_Said] = field(default_factory=list)
+    said: list[_AccountEvent] = field(default_factory=list)
     base: str = ""
     left: int = 0
     over: bool = False
@@ -109,7 +109,7 @@ class AccountRecord:
             self.base, self.left = str(detail.get("base", "")), int(detail.get("accounts", 0))
             self.over = self.left == 0
         elif act in _CHANGES or (act == Act.ACCOUNTS_STAND and self.base and detail.get("base") == self.base):
-            self.said.append(_said_by(act, event))
+            self.said.append(_event_of(act, event))
             if act == Act.ACCOUNTS_STAND:
                 self.left -= 1
                 self.over = self.left == 0
@@ -117,16 +117,16 @@ class AccountRecord:
     def with_newer(self, events: Iterable[Mapping[str, Any]]) -> AccountRecord | None:
         """The record with events that came after it, the newest first; None where they say more than what happened
         to accounts since: a restore, a rebuild, another base, or that an act was taken back."""
-        newer: list[_Said] = []
+        newer: list[_AccountEvent] = []
         for event in events:
             act, detail = read_act(event["act"]), event["detail"]
             if detail.get("takes_back") or (act not in _CHANGES and act in ABOUT):
                 return None
             if act in _CHANGES and event["outcome"] == "done":
-                newer.append(_said_by(act, event))
+                newer.append(_event_of(act, event))
         return replace(self, said=[*newer, *self.said])
 
-    def stands(self, *, without: _Said | None = None) -> Accounts:
+    def stands(self, *, without: _AccountEvent | None = None) -> Accounts:
         """What stands by these events, as if `without` had not happened."""
         found = Accounts()
         for one in reversed(self.said):
@@ -147,7 +147,7 @@ class AccountRecord:
                 since |= {(one.thing, role, pattern): one.micros for role, pattern in after - before}
         return since
 
-    def last_of(self, names: Collection[str]) -> _Said | None:
+    def last_of(self, names: Collection[str]) -> _AccountEvent | None:
         """The newest event that changed what is named so: an account, or a token that was revoked."""
         return next((one for one in self.said if one.thing in names and one.act in _CHANGES), None)
 
@@ -184,7 +184,7 @@ class AccountRecord:
                 for (base,) in rows:
                     self.base, self.over = str(base), True
             case "accounts":
-                self.said += [_Said(Act.ACCOUNTS_STAND, str(name), dict(detail), 0) for name, detail in rows]
+                self.said += [_AccountEvent(Act.ACCOUNTS_STAND, str(name), dict(detail), 0) for name, detail in rows]
             case "accounts unsure":
                 self.unsure |= {str(name) for (name,) in rows}
             case _:
@@ -206,7 +206,7 @@ def detail_of(held: HeldAccount, waits: list[Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _apply(found: Accounts, said: _Said) -> None:
+def _apply(found: Accounts, said: _AccountEvent) -> None:
     """Do what an event says."""
     name, detail = said.thing, said.detail
     change_id = str(detail.get("id", ""))

@@ -16,7 +16,7 @@ from appliance.channel_seals import Chain, chain_of
 from appliance.release_check.changed_ledger import is_known
 from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.log_record import read_log
-from appliance.release_check.promotion_record import Moved, Told
+from appliance.release_check.promotion_record import Moved, PromotionEvent
 from appliance.station import Station
 from appliance.store.reads.promotions import Promoted, channels, head_of, of_tag
 from bundles.io.display import safe
@@ -73,7 +73,7 @@ def proved(station: Station, log: LogRecord, key: bytes, repository: str, tag: s
     return _held(log, chain, told, station.metadata.tag_target(repository, tag) or "")
 
 
-def _held(log: LogRecord, chain: Chain, told: Sequence[Told], stands: str) -> Proved:
+def _held(log: LogRecord, chain: Chain, told: Sequence[PromotionEvent], stands: str) -> Proved:
     left, known = Counter(one.moved for one in told), not (log.lost or log.damaged)
     found, explained = list[tuple[str, str]](), list[bool]()
     for row in (*chain.unsealed, *chain.rows):
@@ -94,7 +94,9 @@ def _held(log: LogRecord, chain: Chain, told: Sequence[Told], stands: str) -> Pr
     return Proved((*rows, *chain.rows), first, found)
 
 
-def _missing(told: Sequence[Told], left: Counter[Moved], restored: str, stands: str) -> Iterator[tuple[str, str]]:
+def _missing(
+    told: Sequence[PromotionEvent], left: Counter[Moved], restored: str, stands: str
+) -> Iterator[tuple[str, str]]:
     """Events without a row. The newest may have been recorded and not done when the power went: then the tag does not
     stand there. What a copy that was put back forgot is no finding."""
     for at, one in enumerate(told):

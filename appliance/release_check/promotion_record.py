@@ -34,7 +34,7 @@ class Moved(NamedTuple):
         )
 
 
-class Told(NamedTuple):
+class PromotionEvent(NamedTuple):
     """An event with its time; `anew`: the history of the channel began with it."""
 
     moved: Moved
@@ -46,7 +46,7 @@ class Told(NamedTuple):
 class PromotionRecord:
     """By the log: what was told of each channel, `repository:tag`, the newest first. `whole`: whether all is known."""
 
-    told: dict[str, list[Told]] = field(default_factory=dict)
+    told: dict[str, list[PromotionEvent]] = field(default_factory=dict)
     whole: bool = True
 
     def note(self, act: Act, event: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ class PromotionRecord:
             str(act), said("digest"), str(event["actor"]), said("source"), said("reason"), said("policy"),
             said("summary"), said("before"), said("at"),
         )  # fmt: skip
-        one = Told(moved, str(event["time"]), detail.get("anew") is True)
+        one = PromotionEvent(moved, str(event["time"]), detail.get("anew") is True)
         self.told.setdefault(str(event["thing"]), []).append(one)
 
     def go_on_from(self, base: PromotionRecord, taken_back: set[tuple[Act | None, str]]) -> None:
@@ -85,5 +85,5 @@ class PromotionRecord:
         """Add rows that a cut kept. Raises as its parts do where they are none."""
         if word == "promotions":
             for channel, *moved, time, anew in rows:
-                one = Told(Moved(*map(str, moved)), str(time), anew is True)
+                one = PromotionEvent(Moved(*map(str, moved)), str(time), anew is True)
                 self.told.setdefault(str(channel), []).append(one)

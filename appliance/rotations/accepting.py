@@ -29,7 +29,7 @@ from appliance.rotations.folder import (
 )  # fmt: skip
 from bundles.documents.rotation import KeyRotation, decode
 from bundles.documents.rotation_carried import CarriedRotation
-from bundles.documents.rotation_verdict import RotationVerdict, Standing, judge
+from bundles.documents.rotation_verdict import KnownRotations, RotationVerdict, judge
 from bundles.documents.signed import ROTATION_ACCEPTANCE_TYPE, check_signature
 from bundles.errors import GAP, LockgateError, RefusedError, UsageError
 from bundles.io import strict_json
@@ -212,9 +212,9 @@ def _apply(station: Path, paths: StationPaths, kept: Kept, verdict: RotationVerd
 def _judged(paths: StationPaths, one: CarriedRotation, trust: TrustFolder) -> RotationVerdict:
     """The verdict about a document here and now. Raises RefusedError; UsageError where what was accepted is damaged."""
 
-    def standing_of(site: str) -> Standing:
+    def standing_of(site: str) -> KnownRotations:
         others = (load(paths, CAME, name).raw for name in ids(paths, CAME) if name.rpartition("-")[0] == site)
-        return Standing(last_accepted(paths, site), others)
+        return KnownRotations(last_accepted(paths, site), others)
 
     return judge(one.raw, one.files, trust, standing_of, clock.now())
 

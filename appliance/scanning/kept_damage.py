@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from appliance.store.engine import revision
 from appliance.store.ports import Reader
 from appliance.store.reads.components import damaged_images
-from appliance.store.reads.revision import revision
 
 DamagedImages = Callable[[Reader, bytes], Sequence[str]]
 """As `damaged_images`."""

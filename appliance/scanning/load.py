@@ -31,7 +31,7 @@ from appliance.scanning.rematch import Rematched, rematch
 from appliance.scanning.sealing import Sealing, is_held
 from appliance.scanning.staged import staged
 from appliance.store.reads import advisories as held
-from appliance.store.reads.sealed import Load
+from appliance.store.reads.sealed_sources import Load
 from appliance.store.writes.advisories import (
     AddAdvisories,
     EntryRow,

@@ -17,7 +17,7 @@ from appliance.scanning.answers import OwnPackages, Places, Shows, count_seen, f
 from appliance.scanning.index import bring_in
 from appliance.station import Station
 from appliance.store.reads import advisories, components, news
-from appliance.store.reads.sealed import has_its_news
+from appliance.store.reads.sealed_sources import has_its_news
 
 
 class _Found(NamedTuple):

@@ -18,7 +18,7 @@ from appliance.image_verdicts import Advisories
 from appliance.limits import scanning as limits
 from appliance.store.ports import Reader
 from appliance.store.reads import components, news
-from appliance.store.reads.sealed import Load
+from appliance.store.reads.sealed_sources import Load
 
 Keep = Callable[[tuple[tuple[int, str], ...], tuple[str, ...]], object]
 """Told findings (package, id of the record) or images, some at a time."""

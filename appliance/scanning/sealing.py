@@ -11,7 +11,7 @@ from appliance.jobs.kinds import JobContext
 from appliance.limits import scanning as limits
 from appliance.store.ports import Reader
 from appliance.store.reads.advisories import Source
-from appliance.store.reads.sealed import Load, fields_of, is_whole, standing
+from appliance.store.reads.sealed_sources import Load, fields_of, is_whole, sealed_sources
 from appliance.store.writes.advisories import (
     LIST_CHANGED,
     AddSums,
@@ -92,7 +92,7 @@ class Sealing:
 def listed_with(reader: Reader, key: bytes, source: str, salt: str | None) -> ListedSources:
     """The list of sources with a source's load by its salt, or without the source. A list that is not what the station
     wrote is begun anew: no source that stood in it counts before it is loaded again."""
-    stands = standing(reader, key)
+    stands = sealed_sources(reader, key)
     text = list_text(
         {name: one for name, one in stands.listed.items() if name != source} | ({} if salt is None else {source: salt})
     )
@@ -101,7 +101,7 @@ def listed_with(reader: Reader, key: bytes, source: str, salt: str | None) -> Li
 
 def removal_of(reader: Reader, key: bytes, source: str) -> RemoveAdvisories | None:
     """The write that takes a source away; None where there is none of that name, and none is missing."""
-    stands = standing(reader, key)
+    stands = sealed_sources(reader, key)
     if source not in stands.listed and all(one.facts.source != source for one in stands.sources):
         return None
     return RemoveAdvisories(source=source, listed=listed_with(reader, key, source, None))
@@ -109,7 +109,7 @@ def removal_of(reader: Reader, key: bytes, source: str) -> RemoveAdvisories | No
 
 def is_held(reader: Reader, key: bytes, source: str, digest: str) -> bool:
     """Whether the source's advisories are those of this export, every row as it was loaded."""
-    for one in standing(reader, key).sources:
+    for one in sealed_sources(reader, key).sources:
         if one.facts.source == source:
             return one.sealed and one.facts.digest == digest and is_whole(reader, key, one.load)
     return False

@@ -24,7 +24,7 @@ from appliance.addresses import OWN_ACCOUNT, origin_of
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import AuditPort, FileAudit
 from appliance.audit.pull_journal import PullJournal
-from appliance.caching.asking import Asking
+from appliance.caching.fetch_requests import Asking
 from appliance.door import Door
 from appliance.image_signatures.pulls import StationPulls
 from appliance.limits import store as limits

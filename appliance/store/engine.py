@@ -64,3 +64,8 @@ def engine_of(reader: Reader) -> Engine:
     """The engine of a connection."""
     found: Engine = getattr(reader, "engine", SQLITE)
     return found
+
+
+def revision(reader: Reader) -> int:
+    """Another number whenever another connection changed the database since this one asked last."""
+    return engine_of(reader).revision(reader)

@@ -73,7 +73,7 @@ class RotationVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KnownRotations:
     """Where a site's rotations stand here: the `last` that was accepted, and the bytes of others that came."""
 
     last: Accepted | None = None
@@ -81,7 +81,7 @@ class Standing:
 
 
 def judge(
-    raw: bytes, files: Files, trust: TrustFolder, standing_of: Callable[[str], Standing], now: str
+    raw: bytes, files: Files, trust: TrustFolder, standing_of: Callable[[str], KnownRotations], now: str
 ) -> RotationVerdict:
     """Apply the module's rules; `standing_of` is asked by a site's name, once a signature has held. Raises RefusedError
     with the first rule that does not hold."""
@@ -178,7 +178,7 @@ def _objection(record: TrustRecord, rotation: KeyRotation, now: str) -> str | No
     return record.objection(purpose, now, rotation.site if purpose in SITE_BOUND else None)
 
 
-def _check_number(rotation: KeyRotation, digest: str, trust: TrustFolder, standing: Standing, now: str) -> None:
+def _check_number(rotation: KeyRotation, digest: str, trust: TrustFolder, standing: KnownRotations, now: str) -> None:
     """Rule 4."""
     last = standing.last
     if last is None:

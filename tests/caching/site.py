@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from appliance.caching.fetcher import Fetcher
-from appliance.caching.keeping import Keeping
+from appliance.caching.storing import Storing
 from appliance.caching.upstream_clients import UpstreamClients
 from appliance.outgoing.collect.access import NoAccess
 from appliance.registry.services import RegistrySettings
@@ -46,12 +46,12 @@ class CacheSite:
     ) -> None:  # fmt: skip
         self.store, self.upstream, self.clock = store, upstream, Clock()
         self.caches = Caches({"hub": CacheSettings(upstream=upstream.host, **settings)} | (more or {}))
-        self.keeping = Keeping(
+        self.storing = Storing(
             store.blobs, Metadata(store.paths.database), AsyncGuarded(AsyncWriterService(store.writer)), store.audit,
             None,
         )  # fmt: skip
-        lines = UpstreamClients(NoAccess(), {}, back_off=0.001, away=away, clock=self.clock)
-        self.fetcher = Fetcher(self.caches, lines, self.keeping, stale_wait=stale_wait, clock=self.clock)
+        clients = UpstreamClients(NoAccess(), {}, back_off=0.001, away=away, clock=self.clock)
+        self.fetcher = Fetcher(self.caches, clients, self.storing, stale_wait=stale_wait, clock=self.clock)
         self.counted = Counted()
         services: dict[str, Any] = {} if access is None else {"access": access}
         self.server: Server = store.serve(

@@ -44,7 +44,7 @@ def test_wrong_bytes_of_a_blob(site: CacheSite, body: bytes, wrong: Callable[[by
     site.upstream.fault = on_blobs(lambda handler: handler.answer(200, wrong(body)))
     digest = Digest.of(body)
     assert site.blob(digest).status == status
-    assert not site.keeping.blobs.has_blob(digest)
+    assert not site.storing.blobs.has_blob(digest)
     assert [thing for act, thing in site.acts() if act == "cache.blob"] == []
     site.upstream.fault = lambda _: False
     site.pass_time(16)
@@ -80,7 +80,7 @@ def test_garbage_for_a_manifest(site: CacheSite, by: str, kind: str, body: bytes
     site.upstream.fault = garbage
     assert site.manifest("1" if by == "tag" else digest).status == 502
     assert site.acts() == []
-    assert not site.keeping.blobs.has_blob(digest)
+    assert not site.storing.blobs.has_blob(digest)
 
 
 def test_a_manifest_that_is_too_large(site: CacheSite) -> None:
@@ -146,6 +146,6 @@ def test_a_full_disk_is_said(store: Store, upstream: SmallRegistry, monkeypatch:
     def full(size: int = 0) -> None:
         raise NoSpaceError("the disk is full", thing="store")
 
-    monkeypatch.setattr(site.keeping.blobs, "require_room", full)
+    monkeypatch.setattr(site.storing.blobs, "require_room", full)
     assert site.blob(Digest.of(LARGE)).status == 507
-    assert tag_asked(site.keeping.metadata.connection, HERE, "1") is not None
+    assert tag_asked(site.storing.metadata.connection, HERE, "1") is not None

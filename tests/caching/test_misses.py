@@ -45,7 +45,7 @@ def test_a_miss_is_fetched_and_a_hit_asks_nobody(site: CacheSite) -> None:
         ("cache.blob", f"{HERE}@{Digest.of(b'layer')}"),
         ("cache.blob", f"{HERE}@{Digest.of(LARGE)}"),
     ]
-    assert is_cached(site.keeping.metadata.connection, HERE)
+    assert is_cached(site.storing.metadata.connection, HERE)
     assert site.server.ask("GET", f"/v2/{HERE}/tags/list").json["tags"] == ["1"]
 
 
@@ -156,7 +156,7 @@ def test_nobody_pushes_into_a_cache_and_its_content_may_go(site: CacheSite) -> N
     body = site.manifest("1").body
     assert site.server.ask("PUT", f"/v2/{HERE}/manifests/2", body, held).status == 403
     assert site.server.ask("DELETE", f"/v2/{HERE}/manifests/{digest}").status == 202
-    assert not is_cached(site.keeping.metadata.connection, HERE)
+    assert not is_cached(site.storing.metadata.connection, HERE)
     assert site.manifest("1").status == 200
 
 
@@ -233,7 +233,7 @@ def test_a_fetch_goes_on_when_its_only_client_leaves(site: CacheSite) -> None:
     client.close()
     go.set()
     deadline = time.monotonic() + 20
-    while not site.keeping.blobs.has_blob(Digest.of(LARGE)) and time.monotonic() < deadline:
+    while not site.storing.blobs.has_blob(Digest.of(LARGE)) and time.monotonic() < deadline:
         time.sleep(0.01)
     site.upstream.fault = lambda _: False
     assert site.blob(Digest.of(LARGE)).body == LARGE

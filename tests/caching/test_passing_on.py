@@ -78,7 +78,7 @@ def test_nobody_gets_a_whole_answer_of_wrong_bytes(site: CacheSite, second: Call
         while piece := answer.read(65536):
             got += piece
     assert 0 < len(got) <= len(LARGE) - HELD
-    assert not site.keeping.blobs.has_blob(Digest.of(LARGE))
+    assert not site.storing.blobs.has_blob(Digest.of(LARGE))
     site.upstream.fault = lambda _: False
     site.pass_time(16)
     assert site.blob(Digest.of(LARGE)).body == LARGE
@@ -118,7 +118,7 @@ def test_a_registry_that_begins_anew_with_other_bytes_breaks_the_answer(site: Ca
         answer.read()
     assert got == b"y" * 1024
     deadline = time.monotonic() + 20
-    while not site.keeping.blobs.has_blob(Digest.of(LARGE)) and time.monotonic() < deadline:
+    while not site.storing.blobs.has_blob(Digest.of(LARGE)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert site.blob(Digest.of(LARGE)).body == LARGE
 

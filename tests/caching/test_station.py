@@ -98,7 +98,7 @@ def test_a_prefix_that_covers_other_content_is_refused_at_the_start(tmp_path: Pa
 def test_no_pattern_takes_what_a_cache_brought(site: CacheSite) -> None:
     site.upstream.image(THERE, "1", b"layer")
     assert site.manifest("1").status == 200
-    metadata = site.keeping.metadata
+    metadata = site.storing.metadata
     with pytest.raises(NotFoundError) as told:
         choose(["cache/**"], metadata)
     assert HERE in told.value.remedy
@@ -111,7 +111,7 @@ def test_no_pattern_takes_what_a_cache_brought(site: CacheSite) -> None:
 
 def test_what_stands_in_the_way_of_a_prefix(site: CacheSite) -> None:
     site.upstream.image(THERE, "1", b"layer")
-    reader = site.keeping.metadata.connection
+    reader = site.storing.metadata.connection
     assert site.manifest("1").status == 200
     assert in_the_way(reader, ("cache/hub/", "other/")) is None
     site.store.serve().push_blob("other", b"x")
@@ -124,7 +124,7 @@ def test_what_no_cache_brought_is_left_alone(store: Store, upstream: SmallRegist
     site = CacheSite(store, upstream)
     upstream.image(THERE, "1", b"layer")
     assert site.manifest("1").status == 502
-    assert not is_cached(site.keeping.metadata.connection, HERE)
+    assert not is_cached(site.storing.metadata.connection, HERE)
 
 
 @pytest.mark.parametrize("by", ["config", "mark"])

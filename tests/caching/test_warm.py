@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from appliance.caching import warm_job
-from appliance.caching.asking import Asking
+from appliance.caching.fetch_requests import Asking
 from appliance.caching.fetcher import Fetcher
-from appliance.caching.keeping import Keeping
 from appliance.caching.process import listen
+from appliance.caching.storing import Storing
 from appliance.caching.upstream_clients import UpstreamClients
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect.access import NoAccess
@@ -69,19 +69,19 @@ def warm(tmp_path: Path, upstream: SmallRegistry) -> Iterator[Warm]:
         paths, loop = outside.station.paths, asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
-        keeping = Keeping(
+        storing = Storing(
             outside.station.blobs, Metadata(paths.database), AsyncGuarded(AsyncWriterService(outside.writer)),
             outside.station.audit, None,
         )  # fmt: skip
         fetcher = Fetcher(
-            Caches(outside.station.config.caches), UpstreamClients(NoAccess(), {}, back_off=0.001), keeping
+            Caches(outside.station.config.caches), UpstreamClients(NoAccess(), {}, back_off=0.001), storing
         )
         server, _ = asyncio.run_coroutine_threadsafe(listen(fetcher, paths.cache_socket), loop).result(10)
 
         async def end() -> None:
             server.close()
             await fetcher.close()
-            keeping.metadata.close()
+            storing.metadata.close()
 
         try:
             yield made

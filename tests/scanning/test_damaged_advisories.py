@@ -13,7 +13,7 @@ from appliance.advisories.sums import Sums, bucket_of, sums_at
 from appliance.scanning.answers import find_vulnerability, sources
 from appliance.scanning.new_findings import new_findings
 from appliance.settings.gates import Gate
-from appliance.store.reads.sealed import count_damaged
+from appliance.store.reads.sealed_sources import count_damaged
 from tests.outgoing.conftest import layout as layout  # noqa: PLC0414  a fixture
 from tests.outgoing.conftest import outside as outside  # noqa: PLC0414  a fixture
 from tests.outgoing.outside import Outside

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bundles import limits
 from bundles.documents.rotation import KeyRotation, Successor, Withdrawn, decode, encode
-from bundles.documents.rotation_verdict import Accepted, RotationVerdict, Standing, judge
+from bundles.documents.rotation_verdict import Accepted, KnownRotations, RotationVerdict, judge
 from bundles.errors import FORK, GAP, ROLLBACK, MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.hybrid import ALGORITHM as HYBRID
@@ -29,9 +29,9 @@ NOW, UNTIL = "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z"
 Files = dict[str, dict[str, bytes]]
 
 
-def nothing(_: str) -> Standing:
+def nothing(_: str) -> KnownRotations:
     """Of a site of which none was accepted yet."""
-    return Standing()
+    return KnownRotations()
 
 
 @cache
@@ -86,7 +86,7 @@ def verdict(folder: Path) -> Callable[..., RotationVerdict]:
         document: KeyRotation, *keys: PrivateKey, last: Accepted | None = None, others: tuple[bytes, ...] = ()
     ) -> RotationVerdict:
         raw = encode(document)
-        return judge(raw, signed(raw, *keys), TrustFolder.load(folder), lambda _: Standing(last, others), NOW)
+        return judge(raw, signed(raw, *keys), TrustFolder.load(folder), lambda _: KnownRotations(last, others), NOW)
 
     return ask
 

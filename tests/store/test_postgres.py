@@ -18,11 +18,11 @@ import pytest
 
 from appliance.limits import store as limits
 from appliance.store.database import open_writer
+from appliance.store.engine import revision
 from appliance.store.integrity import findings
 from appliance.store.ports import Connection
 from appliance.store.postgres.engine import PostgresEngine
 from appliance.store.reads.registry import Metadata
-from appliance.store.reads.revision import revision
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.jobs import CreateJob

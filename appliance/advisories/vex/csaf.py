@@ -85,7 +85,7 @@ class _Name(msgspec.Struct):
     text: _Id
 
 
-class _Said(msgspec.Struct):
+class _Remark(msgspec.Struct):
     """A flag (with its label) or a threat (with category and details) about products."""
 
     label: str | None = None
@@ -99,8 +99,8 @@ class _Vulnerability(msgspec.Struct):
     product_status: dict[str, list[_Text]]
     cve: _Id | None = None
     ids: list[_Name] | None = None
-    flags: list[_Said] | None = None
-    threats: list[_Said] | None = None
+    flags: list[_Remark] | None = None
+    threats: list[_Remark] | None = None
 
 
 class _Csaf(msgspec.Struct):
@@ -201,7 +201,7 @@ def _said(vulnerability: _Vulnerability, groups: dict[str, list[str]]) -> Iterat
             yield product, status, labels.get(product, "") if is_clear else "", texts.get(product, "")
 
 
-def _about(one: _Said, groups: dict[str, list[str]]) -> Iterator[str]:
+def _about(one: _Remark, groups: dict[str, list[str]]) -> Iterator[str]:
     yield from one.product_ids or ()
     for group in one.group_ids or ():
         yield from groups.get(group, ())

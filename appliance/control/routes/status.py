@@ -42,13 +42,13 @@ from appliance.jobs.documents import Job
 from appliance.limits import intake as intake_limits
 from appliance.limits import jobs as limits
 from appliance.station import Station
+from appliance.store.engine import revision
 from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received, undecided_bytes
 from appliance.store.reads.news import hit_images
-from appliance.store.reads.revision import revision
-from appliance.store.reads.sealed import count_damaged
+from appliance.store.reads.sealed_sources import count_damaged
 from appliance.store.writes import pending_changes
 from bundles.errors import FailedError
 from bundles.io.display import some

@@ -64,7 +64,7 @@ class SealedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SealedSources:
     """The sources by name; `damaged` names those that are not what the station loaded, and those that are missing.
     `listed` is the list, {} where it is not what the station wrote; `seal` is what stands there as its seal."""
 
@@ -74,7 +74,7 @@ class Standing:
     seal: str
 
 
-def standing(reader: Reader, key: bytes) -> Standing:
+def sealed_sources(reader: Reader, key: bytes) -> SealedSources:
     """What stands, by the station's key (`index_key`). Grows with the sources alone."""
     row = reader.execute("SELECT sources, seal FROM advisory_list").fetchone()
     text, seal = ("", "") if row is None else row
@@ -89,7 +89,7 @@ def standing(reader: Reader, key: bytes) -> Standing:
         found.append(SealedSource(facts, Load(facts.source, generation, salt, bits, bases), news, hits, sealed))
     standing_by = {one.facts.source for one in found}
     damaged = {one.facts.source for one in found if not one.sealed} | (listed.keys() - standing_by)
-    return Standing(found, frozenset(damaged), listed, seal)
+    return SealedSources(found, frozenset(damaged), listed, seal)
 
 
 def fields_of(facts: Source, generation: int, salt: str, bits: int, news: str, hits: str) -> tuple[Any, ...]:
@@ -111,7 +111,7 @@ class Sealed:
         self._look()
 
     def _look(self) -> None:
-        self.standing = standing(self._reader, self._key)
+        self.standing = sealed_sources(self._reader, self._key)
         self.damaged |= self.standing.damaged
         loads = {one.load.source: one.load for one in self.standing.sources if one.sealed}
         if self._pending is not None:
@@ -279,7 +279,7 @@ def has_its_hits(reader: Reader, source: SealedSource) -> bool:
 def count_damaged(reader: Reader, key: bytes) -> int:
     """How many sources are damaged, or are gone, as far as that is seen in what is small: their rows, and the images
     that have news."""
-    stands = standing(reader, key)
+    stands = sealed_sources(reader, key)
     hits = {one.facts.source for one in stands.sources if not has_its_hits(reader, one)}
     return len(stands.damaged | hits)
 

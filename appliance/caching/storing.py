@@ -36,7 +36,7 @@ _GATE_POLL = 0.01
 _ACTOR = "station"
 
 
-class Keeping:
+class Storing:
     """The store of one station, for one event loop."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.caching.keeping import Keeping
+from appliance.caching.storing import Storing
 from appliance.limits import store as limits
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import in_thread
@@ -17,7 +17,7 @@ from bundles.oci.digest import Digest
 
 
 async def fetch_blob(
-    keeping: Keeping, source: RemoteSource, cached: Cached, repository: str, digest: Digest, size: int,
+    storing: Storing, source: RemoteSource, cached: Cached, repository: str, digest: Digest, size: int,
     begun: Callable[[Path, int], object],
 ) -> None:  # fmt: skip
     """Bring a blob of so many bytes. With a wrong digest at the end once more where a part of it was here before.
@@ -27,15 +27,15 @@ async def fetch_blob(
     if size < limits.PARTIAL_LEAST:
         memory = MemorySink()
         await source.fetch(blob, memory, _told)
-        await keeping.keep_blob(cached, repository, digest, bytes(memory.data))
+        await storing.keep_blob(cached, repository, digest, bytes(memory.data))
         return
-    partial = await in_thread(keeping.partials.begin, digest, size, repository)
+    partial = await in_thread(storing.partials.begin, digest, size, repository)
     try:
         if partial.offset:
             await in_thread(partial.catch_up, _told)
         begun(partial.path, size)
         await source.fetch(blob, PartialSink(partial), _told)
-        await keeping.keep_blob(cached, repository, digest, partial)
+        await storing.keep_blob(cached, repository, digest, partial)
     except RefusedError:
         partial.cancel()
         raise
