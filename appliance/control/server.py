@@ -41,6 +41,7 @@ from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handle_socket import Handles, HandleServer
+from appliance.control.lasting import keep_going
 from appliance.control.listeners import admit_group, monitoring
 from appliance.control.log_follower import Events
 from appliance.control.measuring import ControlMeasures
@@ -94,7 +95,6 @@ from appliance.lifecycle.upkeep import upkeep
 from appliance.limits import access as access_limits
 from appliance.limits import control as limits
 from appliance.limits import lifecycle as lifecycle_limits
-from appliance.limits import store as store_limits
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.measures import slots as measure_slots
@@ -110,16 +110,13 @@ from appliance.station import Station, jobs_lease, open_station
 from appliance.store import presence
 from appliance.store.database import open_reader
 from appliance.store.epoch import epoch_of
-from appliance.store.errors import EngineError
 from appliance.store.reads import garbage
 from appliance.store.reads.accounts import Accounts
-from appliance.store.rows import is_away
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.checks import BeginCheck
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter, Guarded
 from appliance.tracing.tracer import tracer_of
 from bundles.errors import FailedError, LockgateError
-from bundles.io.display import safe
 from bundles.io.threads import Threads
 
 _MODULES = (
@@ -243,8 +240,8 @@ async def _serve(
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
                 await asyncio.to_thread(checked.wait, lifecycle_limits.METADATA_FIRST)
-                tasks = [asyncio.create_task(_through_outages(one)) for one in _lasting(control)]
-                tasks += [asyncio.create_task(one) for one in _kept(paths, slots, loss)]
+                going = [keep_going(name, begin) for name, begin in _lasting(control)]
+                tasks = [asyncio.create_task(one) for one in (*going, *_kept(paths, slots, loss))]
                 ready()
                 await stop.wait()
                 await work.stop()
@@ -303,47 +300,40 @@ def _uid(accepted: socket.socket, _: object) -> str:
     return f"uid {uid}"
 
 
-def _lasting(control: Control) -> Iterator[Callable[[], Coroutine[Any, Any, None]]]:
-    """What goes on for as long as the station runs."""
-    yield lambda: keep_signing(control.station.paths)
-    yield lambda: _keep_looking(control)
-    yield lambda: duties.keep_looking(control)
-    yield lambda: space.keep_looking(control)
-    yield lambda: store_watch.keep_looking(control)
-    yield lambda: policy_watch.keep_looking(control)
-    yield lambda: indexing.keep_looking(control)
-    yield lambda: budget_keeper.keep_looking(control)
-    yield lambda: webhooks.keep_telling(control)
-    yield lambda: PromotionRules(control).keep_looking()
-    if not control.station.config.open:
-        yield lambda: renewal.keep_renewing(control)
-    if control.station.config.syslog.host:
-        yield control.syslog.keep_sending
+def _lasting(control: Control) -> Iterator[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+    """What goes on for as long as the station runs: what the log calls it, and how it is begun."""
+    config = control.station.config
+    yield "signing checkpoints", functools.partial(keep_signing, control.station.paths)
+    for name, begin in (
+        ("looking at what is shown", _keep_looking),
+        ("changes of accounts that wait", duties.keep_looking),
+        ("looking at the disk's room", space.keep_looking),
+        ("looking at the store", store_watch.keep_looking),
+        ("looking at approvals.toml", policy_watch.keep_looking),
+        ("indexing SBOMs", indexing.keep_looking),
+        ("counting for objectives", budget_keeper.keep_looking),
+        ("webhooks", webhooks.keep_telling),
+    ):
+        yield name, functools.partial(begin, control)
+    yield "promotions by rule", PromotionRules(control).keep_looking
+    if not config.open:
+        yield "renewing the server's certificate", functools.partial(renewal.keep_renewing, control)
+    if config.syslog.host:
+        yield "sending to the syslog collector", control.syslog.keep_sending
     if control.program_log.is_on:
-        yield control.program_log.keep_sending
-    if control.station.config.probe.image and control.station.config.probe.minutes:
-        yield control.canary.keep_probing
+        yield "sending the program's log", control.program_log.keep_sending
+    if config.probe.image and config.probe.minutes:
+        yield "pulling the canary", control.canary.keep_probing
     if control.push_scans.is_on:
-        yield control.push_scans.keep_looking
+        yield "SBOMs of what is pushed", control.push_scans.keep_looking
     if control.drops.folders:
-        yield control.drops.keep_looking
+        yield "looking into drop folders", control.drops.keep_looking
     if control.replicas.follows:
-        yield control.replicas.keep_following
-    yield lambda: control.follower.keep_following(functools.partial(_told, control))
-
-
-async def _through_outages(make: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Have something go on for as long as the station runs, also where the metadata was away meanwhile."""
-    while True:
-        try:
-            await make()
-        except EngineError as error:
-            if not is_away(error):
-                raise
-            say(f"the metadata cannot be reached: {safe(str(error))}")
-            await asyncio.sleep(store_limits.POSTGRES_AGAIN)
-        else:
-            return
+        yield "following primaries", control.replicas.keep_following
+    yield (
+        "following the audit log",
+        functools.partial(control.follower.keep_following, functools.partial(_told, control)),
+    )
 
 
 async def _told(control: Control, events: Events) -> None:

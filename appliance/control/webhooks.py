@@ -12,6 +12,7 @@ import time
 
 from appliance import clock
 from appliance.control.api import Control
+from appliance.control.lasting import keep_going
 from appliance.control.log_follower import Events, LogFollower, report
 from appliance.limits import forwarding as limits
 from appliance.mac_key import mac_key
@@ -27,7 +28,10 @@ from bundles.errors import LockgateError
 async def keep_telling(control: Control) -> None:
     """Serve every endpoint of the settings. Until cancelled."""
     await asyncio.gather(
-        *(Endpoint(control, name, one).keep_telling() for name, one in control.station.config.webhooks.items())
+        *(
+            keep_going(f"webhook {name}", Endpoint(control, name, one).keep_telling)
+            for name, one in control.station.config.webhooks.items()
+        )
     )
 
 
@@ -67,13 +71,12 @@ class Endpoint:
         wanted = [event for event in events if is_wanted(self._settings, event)]
         late = bool(events) and time.monotonic() - self._kept >= limits.WEBHOOK_CURSOR
         if wanted or late:
+            done = False
             try:
                 done = await self._put(wanted, self._follower.heads)
-            except LockgateError:
-                self._follower.back_to(before)
-                raise
-            if not done:
-                self._follower.back_to(before)
+            finally:
+                if not done:
+                    self._follower.back_to(before)
 
     async def _put(self, events: Events, heads: dict[int, int]) -> bool:
         site = self._control.station.config.site

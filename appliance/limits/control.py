@@ -67,3 +67,6 @@ JOB_PATHS: Final = 64
 
 GRANTS_FILE: Final = MIB
 """The record of what a job was handed: `JOB_PATHS` paths and the groups of their caller."""
+
+LASTING_AGAIN: Final = 10.0
+"""Before something that the station does by itself begins again where it failed: it may fail at once each time."""
