@@ -11,15 +11,19 @@ from typing import Final
 from appliance.limits import store as limits
 from appliance.store.s3.bucket import Bucket, Opened
 from appliance.store.s3.faults import S3DamagedError, S3Error, S3LostError
+from bundles.errors import CancelledError
+from bundles.io.work_threads import WorkThread
 from bundles.oci.digest import Digest, new_hasher
 
+_HASHED_LATER: Final = 3
+"""Pieces that came and wait for their turn to be hashed."""
 _RESUMED: Final = 3
 """Times that a reader goes on where the server broke off, before it fails."""
 
 
 class BlobStream(io.RawIOBase):
-    """The bytes of one version of a blob's object, seekable; `limits.S3_PIECE` of them and what the network brings are
-    in memory. A seek costs a request, unless it goes forward by less than a piece.
+    """The bytes of one version of a blob's object, seekable; a few times `limits.S3_PIECE` of them in memory. A seek
+    costs a request, unless it goes forward by less than a piece.
 
     Reads raise S3DamagedError for bytes that are not the blob's, where all were read in order; S3Error where the server
     breaks off. What was read out of order is not compared with anything.
@@ -38,6 +42,7 @@ class BlobStream(io.RawIOBase):
         """What came and was not given out."""
         self._hashed = 0
         self._hasher = new_hasher(digest.algorithm)
+        self._hashing: WorkThread[bytes] | None = None
         self._broken = 0
 
     @property
@@ -89,6 +94,8 @@ class BlobStream(io.RawIOBase):
     def close(self) -> None:
         self._pieces = None  # the connection goes with it
         self._piece = memoryview(b"")
+        if self._hashing is not None:
+            self._hashing.drop(CancelledError("the blob is read no further", thing=str(self._digest)))
         super().close()
 
     def _next(self) -> None:
@@ -106,7 +113,7 @@ class BlobStream(io.RawIOBase):
         if not piece or self._come > self._size:
             raise S3DamagedError(self._digest, self._bucket.place, "another length than it says")
         if begins == self._hashed:
-            self._hasher.update(piece)
+            self._hash(piece)
             self._hashed = self._come
             self._judge()
         self._piece = memoryview(piece)
@@ -122,9 +129,22 @@ class BlobStream(io.RawIOBase):
             self._pieces = opened.pieces
         return self._pieces
 
+    def _hash(self, piece: bytes) -> None:
+        """Count a piece into the digest, a large blob's beside the reading of the next one."""
+        if self._hashing is None and self._size >= limits.HASH_INLINE:
+            self._hashing = WorkThread(self._hasher.update, _HASHED_LATER)
+        if self._hashing is None:
+            self._hasher.update(piece)
+        else:
+            self._hashing.put(piece)
+
     def _judge(self) -> None:
         """Raises S3DamagedError where all was read in order and is another blob."""
-        if self._hashed == self._size and self._hasher.hexdigest() != self._digest.hex:
+        if self._hashed != self._size:
+            return
+        if self._hashing is not None:
+            self._hashing.close()
+        if self._hasher.hexdigest() != self._digest.hex:
             raise S3DamagedError(
                 self._digest, self._bucket.place, f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
             )
