@@ -18,6 +18,7 @@ from appliance.store.database_file import exchanged
 from appliance.store.integrity import last_check, went_back
 from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
+from appliance.store.whereabouts import is_elsewhere
 from appliance.store.writable import unwritable
 from bundles.documents.audit_log import LANES
 from bundles.errors import LockgateError, RefusedError
@@ -120,7 +121,9 @@ def _metadata(station: Station) -> dict[str, Any]:
         return {"name": "metadata", "ok": False, "detail": f"{found[0]}{more}; {stops}; see: lockgate scrub"}
     if checked.state == "checking":
         return {"name": "metadata", "ok": False, "detail": f"is being checked since {checked.at}; deletions wait"}
-    return {"name": "metadata", "ok": True, "detail": f"checked {checked.at}" if checked.at else "never checked"}
+    said = f"checked {checked.at}" if checked.at else "never checked"
+    place = "in PostgreSQL, " if is_elsewhere(station.paths.database) else ""
+    return {"name": "metadata", "ok": True, "detail": f"{place}{said}"}
 
 
 def _load_trust(station: Station) -> TrustFolder | LockgateError:

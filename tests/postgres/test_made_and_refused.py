@@ -13,6 +13,14 @@ from tests.postgres_server import PostgresServer
 pytestmark = pytest.mark.postgres
 
 
+class Few(Station):
+    """By an account that gets no connection."""
+
+    @property
+    def url(self) -> str:
+        return super().url.replace("lockgate@", "few@")
+
+
 def test_what_was_pushed_is_pulled_listed_and_there_after_a_start(station: Station) -> None:
     client = station.client
     config = client.push_blob("team/app", b"{}")
@@ -45,6 +53,13 @@ def test_a_database_of_another_station_or_none_is_refused(station: Station, tmp_
     other = Station(tmp_path / "bravo", station.server, letters)
     assert "--locale=C" in other.make("--open", expect=1)
     assert not other.root.exists()
+    postgres = station.server
+    unchecked = Station(tmp_path / "bravo", postgres, postgres.empty_database())
+    postgres.administer("DROP EXTENSION amcheck", unchecked.database)
+    assert "CREATE EXTENSION amcheck" in unchecked.make("--open", expect=1)
+    postgres.administer("CREATE ROLE few LOGIN CONNECTION LIMIT 0")
+    assert "CONNECTION LIMIT" in Few(tmp_path / "bravo", postgres, other.database).make("--open", expect=1)
+    assert not unchecked.root.exists()
 
 
 def test_settings_and_note_must_agree(station: Station, postgres: PostgresServer) -> None:

@@ -81,3 +81,4 @@ def test_what_two_people_approved_is_released_pulled_blocked_and_there_after_kil
 
     checks = {one["name"]: one for one in people.ask("vera", "GET", "/v1/status")["health"]["checks"]}
     assert checks["metadata"]["ok"], checks
+    assert "PostgreSQL" in checks["metadata"]["detail"]

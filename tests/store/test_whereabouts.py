@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.paths import StationPaths
 from appliance.settings.faults import faults
 from appliance.settings.metadata import check_url
 from appliance.store.database import open_reader, open_writer
-from appliance.store.whereabouts import is_made, note_file, noted
-from bundles.errors import FailedError, UsageError
+from appliance.store.whereabouts import Whereabouts, is_made, note, note_file, noted
+from bundles.errors import FailedError, RefusedError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,23 @@ def test_a_note_that_is_none_opens_nothing(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(FailedError, match=r"metadata\.json"):
         noted(database)
     with pytest.raises(FailedError, match=r"metadata\.json"):
+        open_reader(database)
+
+
+def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    database, secret = tmp_path / "metadata.sqlite", StationPaths(tmp_path).metadata_secret
+    note(database, Whereabouts(url="postgresql:///x?host=/nowhere", station="0" * 32, site="a"))
+    secret.parent.mkdir()
+    secret.write_text("hidden\n")
+    secret.chmod(0o640)
+    with pytest.raises(RefusedError, match="chmod 600"):
+        open_reader(database)
+    secret.chmod(0o600)
+    with pytest.raises(FailedError) as caught:
+        open_reader(database)
+    assert "hidden" not in caught.value.diagnostics()
+    secret.write_bytes(b"\xff\n")
+    with pytest.raises(UsageError, match="UTF-8"):
         open_reader(database)
 
 

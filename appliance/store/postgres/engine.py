@@ -15,7 +15,7 @@ from appliance.store.ports import Connection, Reader
 from appliance.store.postgres.connection import PostgresConnection
 from appliance.store.postgres.faults import PostgresRefusedError, is_missing
 from appliance.store.postgres.functions import FUNCTIONS
-from appliance.store.postgres.refusals import another, another_writes, refusal, require
+from appliance.store.postgres.refusals import another, another_writes, refusal, require, require_checkable
 from appliance.store.postgres.schema import define, trigger_names
 from appliance.store.sqlite_file import blank_schema
 from appliance.store.whereabouts import Whereabouts
@@ -135,6 +135,7 @@ class PostgresEngine:
         made = self._open(writes=True)
         try:
             require(made)
+            require_checkable(made)
             _require_no_station(made)
         except EngineError as error:
             raise refusal("opened for writing", error) from None

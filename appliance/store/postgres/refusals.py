@@ -13,6 +13,7 @@ _DURABLE: Final = ("fsync", "full_page_writes")
 _LET_IN: Final = "see that the server runs and lets the station in, then try again"
 _REMEDIES: Final = (
     ("too many clients", "give the server more connections (max_connections), or end some of others"),
+    ("too many connections", "give the station's account more connections: ALTER ROLE ACCOUNT CONNECTION LIMIT 100"),
     ("remaining connection slots", "give the server more connections (max_connections), or end some of others"),
     ("password", "give the right password as the credential metadata-password, or in keys/metadata.secret (mode 600)"),
     ("authentication failed", "let the station's account in by pg_hba.conf, or name another one in metadata.url"),
@@ -103,4 +104,18 @@ def require(db: Asked) -> None:
             "the PostgreSQL server takes no writes",
             thing="it is a standby, or default_transaction_read_only is on",
             remedy="name the primary in metadata.url, or let the station's account write",
+        )
+
+
+def require_checkable(db: Asked) -> None:
+    """Raises FailedError where no index could be held against its table: nothing would ever be deleted then."""
+    found = db.run(
+        "SELECT bool_or(has_function_privilege(oid, 'EXECUTE')) FROM pg_proc WHERE proname = 'bt_index_check'"
+    ).fetchone()[0]
+    if not found:
+        raise FailedError(
+            "the indexes in PostgreSQL could not be checked by the station's account",
+            thing="the extension amcheck is missing, or others alone may call it",
+            remedy="as the administrator: CREATE EXTENSION amcheck; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO"
+            " ACCOUNT",
         )
