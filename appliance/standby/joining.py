@@ -16,7 +16,15 @@ from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from appliance.standby.documents import ENDING, FENCED, PRIMARY, PROMOTING, STANDBY, Role
 from appliance.standby.exchange import Exchange
-from appliance.standby.role import changed, find_role, new_role, require_in_folder, require_role, write_role
+from appliance.standby.role import (
+    changed,
+    find_role,
+    new_role,
+    require_in_folder,
+    require_own_account,
+    require_role,
+    write_role,
+)
 from appliance.standby.sending import Sender, later_term
 from appliance.station import station_lock
 from appliance.store.presence import settle
@@ -44,6 +52,7 @@ def join(root: Path, folder: Path) -> tuple[Role, LeftBehind]:
     if config.side != "inside":
         raise UsageError("an outside station has no stand-by", thing=config.site, remedy="see: lockgate replica list")
     require_in_folder(paths)
+    require_own_account(root)
     exchange = Exchange(folder)
     with station_lock(paths):
         exchange.require()
@@ -98,6 +107,7 @@ def demote(root: Path) -> Role:
     RefusedError, FailedError."""
     paths = StationPaths(root)
     config = load_config(paths.config)
+    require_own_account(root)
     with station_lock(paths):
         role = require_role(root, find_role(paths, config.site), PRIMARY, ENDING)
         folder = Path(config.standby.exchange or role.exchange)

@@ -28,7 +28,7 @@ from appliance.standby import terms
 from appliance.standby.checking import check_state
 from appliance.standby.documents import FOLLOWED, PRIMARY, PROMOTING, STANDBY, Role, State
 from appliance.standby.exchange import Exchange
-from appliance.standby.role import changed, find_role, require_role
+from appliance.standby.role import changed, find_role, require_own_account, require_role
 from appliance.standby.taking import held_paths, held_state, known_lacks
 from appliance.station import station_lock
 from appliance.store.blobs import BlobStore
@@ -90,6 +90,7 @@ def promote(root: Path, key: PrivateKey | None) -> Promoted:
     was cut off goes on. Raises RefusedError where it may not, UsageError, FailedError."""
     paths = StationPaths(root)
     site = load_config(paths.config).site
+    require_own_account(root)
     with station_lock(paths):
         role = require_role(root, find_role(paths, site), STANDBY, PROMOTING)
         state, stage = _held(paths, role)

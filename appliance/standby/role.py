@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +16,7 @@ from appliance.paths import StationPaths
 from appliance.standby.documents import ENDING, FENCED, PRIMARY, PROMOTING, STANDBY, Role, read, signed
 from appliance.store.whereabouts import is_elsewhere
 from bundles.errors import RefusedError
-from bundles.io.files import read_small, write_atomic
+from bundles.io.files import failures_named, read_small, write_atomic
 
 _REFUSED: Final = {
     STANDBY: ("this station is a stand-by and serves nothing", "lockgate replica follow", "standby-role"),
@@ -55,6 +57,23 @@ def write_role(paths: StationPaths, role: Role) -> Role:
 def changed(paths: StationPaths, before: Role, /, **fields: Any) -> Role:
     """Keep a role with other fields. Returns it. Raises FailedError."""
     return write_role(paths, msgspec.structs.replace(before, **fields))
+
+
+def require_own_account(root: Path) -> None:
+    """Go on only as the account that the folder belongs to: what another one writes there, root too, its station could
+    not read. Raises RefusedError, FailedError."""
+    with failures_named(root, "the station's folder cannot be read"):
+        owner = root.stat().st_uid
+    if owner == os.geteuid():
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"
+    raise RefusedError(
+        "the folder belongs to another account", thing=f"{root} of {name}",
+        remedy=f"give the command as that account: runuser -u {name} -- COMMAND", code="standby-account",
+    )  # fmt: skip
 
 
 def require_in_folder(paths: StationPaths) -> None:

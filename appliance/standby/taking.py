@@ -19,7 +19,7 @@ from appliance.standby import terms
 from appliance.standby.checking import check_state
 from appliance.standby.documents import STANDBY, Role, State, StateFile, Taken, read, signed
 from appliance.standby.exchange import Exchange, assemble, blob_bytes
-from appliance.standby.role import changed, find_role, require_role
+from appliance.standby.role import changed, find_role, require_own_account, require_role
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.errors import EngineError
@@ -39,6 +39,7 @@ class Taker:
     """Takes states for the stand-by in `root`."""
 
     def __init__(self, root: Path, exchange: Path, pace: Callable[[int], object] = lambda _: None) -> None:
+        require_own_account(root)
         self._paths = StationPaths(root)
         self._site = load_config(self._paths.config).site
         self._exchange, self._pace = Exchange(exchange), pace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ from appliance.settings.faults import faults
 from appliance.settings.standby import StandbySettings
 from appliance.settings.station import Config
 from appliance.standby.documents import PRIMARY, Role
-from appliance.standby.role import new_role, write_role
+from appliance.standby.role import new_role, require_own_account, write_role
+from bundles.errors import RefusedError
 from bundles.signing.keys import create_private, save_private
 
 
@@ -100,3 +102,16 @@ def test_a_role_that_somebody_changed_is_not_well(paths: StationPaths) -> None:
 )  # fmt: skip
 def test_a_wrong_setting_is_named(text: str, key: str) -> None:
     assert [fault.key for fault in faults(f'site = "bravo"\n{text}\n'.encode())] == [key]
+
+
+def test_another_account_than_the_folders_writes_nothing_there(paths: StationPaths) -> None:
+    require_own_account(paths.root)
+    for folder in ("/proc/1", "/"):
+        if Path(folder).stat().st_uid != os.geteuid():
+            with pytest.raises(RefusedError) as caught:
+                require_own_account(Path(folder))
+            assert caught.value.code == "standby-account"
+    if os.geteuid() == 0:
+        os.chown(paths.root, 12345, -1)
+        with pytest.raises(RefusedError):
+            require_own_account(paths.root)
