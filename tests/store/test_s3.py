@@ -143,10 +143,16 @@ def test_a_bucket_of_another_store_is_refused_and_nothing_is_called_missing(
     put(store, RAW, DIGEST)
     for other in (b"lockgate store 1\n" + b"6" * 32 + b"\n", b"", b"\xff" * 9000):
         exchange(s3_place, "lockgate-store", other)
-        for ask in (store.claim, store.require_here, lambda: store.has_blob(Digest.of(b"never"))):
+        asked: list[Callable[[], object]] = [
+            store.claim, store.require_here, lambda: store.has_blob(Digest.of(b"never")),
+            lambda: put(store, b"new", Digest.of(b"new")), lambda: list(store.list_blobs()),
+            lambda: store.remove(DIGEST),
+        ]  # fmt: skip
+        for ask in asked:
             with pytest.raises(FailedError) as refused:
                 ask()
             assert refused.value.code == "s3-away"
+    assert objects(s3_place) == [f"blobs/sha256/{DIGEST.hex}", "lockgate-store"]
     make_bucket(s3_place).remove("lockgate-store")
     with pytest.raises(FailedError):  # there are blobs, and no mark: it is not made
         store.claim()

@@ -143,11 +143,13 @@ class S3Blobs:
         copy is healed.
         """
         try:
+            self.require_here()
             size = os.fstat(fd).st_size
             if size > self._single:
                 self._place_parts(fd, size, digest)
             else:
                 self._place_whole(fd, size, digest)
+            self.require_here()  # it may have been exchanged between the two
         finally:
             os.close(fd)
             self.files.remove(path)
@@ -200,8 +202,11 @@ class S3Blobs:
             before = self._bucket.read_note(key)
         if before != raw:
             self._bucket.put_over(key, raw, len(raw))
-        if self._bucket.read_note(key) is None:
+        stands = self._bucket.read_note(key)
+        if stands is None:
             raise not_shown(digest, self._bucket.place)
+        if stands != raw:
+            self._note(digest)  # another writer's, of bytes that it has read back: damage where it is none
         with contextlib.suppress(MalformedError):
             if before is not None and (other := Note.read(before)) != note:
                 self._bucket.remove(other.key(digest))
@@ -223,14 +228,16 @@ class S3Blobs:
 
     def list_blobs(self) -> Iterator[Digest]:
         """Every blob that is held, read a page at a time as the caller goes; a blob in parts by its note. Raises
-        S3Error."""
+        S3Error, S3AwayError before the first one."""
+        self.require_here()
         for folder in (BLOBS, LARGE):
             for key, _ in self._bucket.keys(folder):
                 if (digest := digest_of(key)) is not None:
                     yield digest
 
     def remove(self, digest: Digest) -> None:
-        """Remove the blob's bytes for good. Harmless where it is not held. Raises S3Error."""
+        """Remove the blob's bytes for good. Harmless where it is not held. Raises S3Error, S3AwayError."""
+        self.require_here()
         self._bucket.remove(blob_key(digest))
         raw = self._bucket.read_note(note_key(digest))
         if raw is None:
