@@ -143,7 +143,6 @@ KEYS = [
 ACCOUNTS = [
     ("user claim ada", 2, "alpha", "lockgate close -C"),
     ("user code", 2, "alpha", "lockgate close -C"),
-    ("token create robot-ci", 2, "robot-ci", "lockgate close"),
     ("user login ada", 2, "Password of ada", "--password-fd N"),
     ("user create ada", 2, "Password of ada", "--password-fd N"),
     ("user login robot-ci --secret-fd -1", 2, "--secret-fd -1", "--secret-fd 3 3< FILE"),
@@ -262,3 +261,9 @@ def test_a_mistake_is_one_line_that_names_the_thing_and_a_remedy_that_exists(
     assert names.format(**places) in line
     assert remedy in line
     assert (wrong(remedy_in(line)), unparsed(line)) == ([], [])
+
+
+def test_who_makes_an_account_on_an_open_station_is_told_that_it_will_not_start_again(run: Run, alpha: Path) -> None:
+    ended = run("token", "create", "robot-ci", "--no-secret", "-C", alpha / "alpha")
+    (line,) = ended.err.splitlines()
+    assert (ended.status, line.startswith("[!!] an open station"), unparsed(line)) == (0, True, [])

@@ -1,25 +1,22 @@
-"""Make an account, of a person or a robot, where the station has accounts."""
+"""Make an account, of a person or a robot, and say what that means for an open station."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bundles.errors import UsageError
+import click
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
 
 
 async def make_account(client: ControlClient, body: dict[str, Any]) -> dict[str, Any]:
-    """Make the account of `body` (POST /v1/accounts), and return it.
-
-    Raises UsageError on an open station: with an account in it, it would not start again as an open one.
-    """
-    if (await client.get("/v1/session"))["open"]:
-        raise UsageError(
-            "an open station has no accounts",
-            thing=str(body["name"]),
-            remedy="for accounts stop it, and close it with: lockgate close",
-        )
+    """Make the account of `body` (POST /v1/accounts), and return it. Of an open station it is said on standard error
+    that it will not start again as one: it lets everybody in, and accounts say who may come."""
     made: dict[str, Any] = await client.post("/v1/accounts", body)
+    if (await client.get("/v1/session"))["open"]:
+        click.echo(
+            "[!!] an open station starts no more once it has accounts: stop it, and close it with: lockgate close",
+            err=True,
+        )
     return made
