@@ -27,7 +27,7 @@ class Pulls:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._seen: OrderedDict[tuple[str, str, str], _Pulled] = OrderedDict()
-        self._owed: list[AuditEvent] = []
+        self._waiting: list[AuditEvent] = []
         self._changed: set[tuple[str, str, str]] = set()
 
     def again(self, actor: str, thing: str, address: str) -> bool:
@@ -50,7 +50,7 @@ class Pulls:
             return None
         if pulled is None and len(self._seen) >= limits.AUDIT_PULLED:
             oldest, forgotten = self._seen.popitem(last=False)
-            self.owe(*_counted(oldest, forgotten))
+            self.keep(*_counted(oldest, forgotten))
             self._changed.add(oldest)
         self._seen[key] = _Pulled(moment + limits.AUDIT_PULLS, reference)
         self._seen.move_to_end(key)
@@ -69,25 +69,25 @@ class Pulls:
 
     def take_up(self, before: Iterable[Repeated]) -> None:
         """Have `due` tell of what an earlier process had counted."""
-        self.owe(*(_event((one.actor, one.thing, one.address), one.reference, one.more) for one in before))
+        self.keep(*(_event((one.actor, one.thing, one.address), one.reference, one.more) for one in before))
 
     def _repeated(self, key: tuple[str, str, str]) -> Repeated:
         pulled = self._seen.get(key)
         return Repeated(*key, *(("", 0) if pulled is None else (pulled.reference, pulled.more)))
 
     @property
-    def owes(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether events wait that could not be recorded yet."""
-        return bool(self._owed)
+        return bool(self._waiting)
 
-    def owe(self, *events: AuditEvent) -> None:
+    def keep(self, *events: AuditEvent) -> None:
         """Have `due` return these: they could not be recorded yet."""
-        self._owed += events
+        self._waiting += events
 
     def due(self, *, all_of_them: bool = False) -> list[AuditEvent]:
         """The events of repeated pulls that were only counted, of those whose hour is over, or of all; they are counted
         no more. Grows with the table: some milliseconds."""
-        moment, found, self._owed = self._now(), self._owed, []
+        moment, found, self._waiting = self._now(), self._waiting, []
         for key, pulled in list(self._seen.items()):
             if moment < pulled.until and not all_of_them:
                 break  # the oldest come first

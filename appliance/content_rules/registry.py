@@ -99,7 +99,7 @@ def installed(name: str) -> tuple[type[Rule], tuple[str, str, str]]:
         fits = fits and isinstance(rule.version, int) and issubclass(rule.Settings, msgspec.Struct)
     except Exception as error:  # whatever somebody else's module raises
         raise UsageError(
-            "a content rule cannot be loaded", thing=f"{name}: {type(error).__name__}", remedy="mend its package"
+            "a content rule cannot be loaded", thing=f"{name}: {type(error).__name__}", remedy="fix its package"
         ) from None
     if not fits:
         raise UsageError(

@@ -28,7 +28,7 @@ from bundles.oci.digest import Digest
 
 
 class Described:
-    """Compares rows with bytes, and mends them. `found` are the differences: {digest, fields}, the first
+    """Compares rows with bytes, and fixes them. `found` are the differences: {digest, fields}, the first
     `limits.DAMAGE_NAMED` of them; the field `row` is a manifest that is shown and has no row."""
 
     def __init__(self, station: Station, actor: str, log: Callable[[str], object]) -> None:

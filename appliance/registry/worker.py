@@ -185,7 +185,7 @@ class Worker:
                 _log.warning("counts of pulls could not be written: %s", error)
                 break
             events.pop(0)
-        self.pulls.owe(*events)
+        self.pulls.keep(*events)
 
     async def take_up_pulls(self) -> None:
         """Record the repeated pulls that a killed worker had counted."""
@@ -199,7 +199,7 @@ class Worker:
         The notes stay as they are while events wait for the audit log. `anew`: begin them with what counts now.
         """
         journal = self.services.pull_journal
-        if journal is None or self.pulls.owes:
+        if journal is None or self.pulls.has_waiting:
             return
         changed = self.pulls.changed()
         try:

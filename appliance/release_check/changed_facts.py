@@ -1,7 +1,7 @@
 """Manifests that are shown, and of which the database has no row or says something else than their bytes.
 
 A manifest without its row is answered as unknown; one with another subject, type or annotations is taken for another
-thing, or hides that it is evidence. A scrub mends both (appliance.lifecycle.described).
+thing, or hides that it is evidence. A scrub fixes both (appliance.lifecycle.described).
 """
 
 from __future__ import annotations

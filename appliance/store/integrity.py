@@ -158,7 +158,7 @@ def _rows(reader: Reader, found: IntegrityFindings) -> None:
 
 
 _NotRight = tuple[Rows, bytes, bytes, bool, RawTag | RawLink | None]
-"""Of which rows, the repository, the item, whether it has a checksum, and the row where that is needed to mend it."""
+"""Of which rows, the repository, the item, whether it has a checksum, and the row where that is needed to fix it."""
 
 
 def _not_right(reader: Reader) -> Iterator[_NotRight]:

@@ -46,7 +46,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "foreign_layers_not_carried": _Kind("note", "layers that were not carried, since they may not be distributed",
                                         "clients fetch them from where their maker offers them"),
     "content_notes": _Kind("note", "what the content rules note",
-                           "see docs/howto/content-rules.md for each rule, and have the sender mend what matters"),
+                           "see docs/howto/content-rules.md for each rule, and have the sender fix what matters"),
     "platforms_left_out": _Kind("note", "platforms that were left out of indexes when these were collected",
                                 "clients of these platforms get an error here: have the sender collect them too"),
     "missing_volumes": _Kind("note", "volumes that did not come",

@@ -1,4 +1,4 @@
-"""A delta carries what the inside does not hold: by receipt, or by sequence; a wrong assumption is named and mended."""
+"""A delta carries what the inside does not hold: by receipt, or by sequence; a wrong assumption is named and fixed."""
 
 from __future__ import annotations
 

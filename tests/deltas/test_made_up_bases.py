@@ -59,9 +59,9 @@ def test_what_the_inside_was_never_said_to_hold_is_named_by_it(road: Road, what:
     assert LACKING in refused.value.thing
     assert road.inside.visible() == before
     (wants,) = road.inside.station.paths.wants.glob("*.wants")
-    mended = road.build(changed, since=str(wants))
-    assert LACKING in carried(mended)
-    road.release(mended)
+    corrected = road.build(changed, since=str(wants))
+    assert LACKING in carried(corrected)
+    road.release(corrected)
     assert held(road, changed)
 
 

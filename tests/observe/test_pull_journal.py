@@ -54,7 +54,7 @@ def test_pulls_say_what_changed_and_owe_what_was_taken_up() -> None:
     moment = 0.0
     pulls = Pulls(lambda: moment)
     pulls.take_up([ONE])
-    assert (pulls.owes, [one.detail["count"] for one in pulls.due()], pulls.owes) == (True, [5], False)
+    assert (pulls.has_waiting, [one.detail["count"] for one in pulls.due()], pulls.has_waiting) == (True, [5], False)
     key = ("robot-ci", "team/app@sha256:00", "192.0.2.7")
     pulls.note(*key, "1")
     assert pulls.changed() == []  # the event has it

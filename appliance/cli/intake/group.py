@@ -77,7 +77,7 @@ def show_(root: Path | None, name: str, whole: bool, as_json: bool) -> None:
 @station_option
 @json_option
 def inspect(root: Path | None, name: str, scan: bool, detach: bool, as_json: bool) -> None:
-    """Inspect a quarantined bundle anew: after an inspector was mended or added, or what is served has changed.
+    """Inspect a quarantined bundle anew: after an inspector was fixed or added, or what is served has changed.
 
     The new report takes the place of the old one, and every approval by that one is void. The last line is the
     report's digest. With --scan the station makes an SBOM of each image of the bundle instead, for gates that are held

@@ -65,7 +65,7 @@ def inspect(
         raise FailedError(
             "a required inspector is missing on this station",
             thing=f"{bundle}: {', '.join(absent)}",
-            remedy=f"set it up, or mend required_inspectors in approvals.toml; then: lockgate intake inspect {bundle}",
+            remedy=f"set it up, or fix required_inspectors in approvals.toml; then: lockgate intake inspect {bundle}",
         )
     sections = [_look(each, subject, required=each.always or each.name in required) for each in inspectors]
     return Report(site=site, bundle=bundle, digest=str(subject.opened.digest), created=at, sections=sections)

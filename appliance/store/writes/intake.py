@@ -132,9 +132,9 @@ class ForgetVolumes(Write, frozen=True):
 def _require_volumes(db: Connection, digest: str, entry: IntakeEntry, missing: tuple[int, ...]) -> None:
     """Every volume was verified but those that policy lets be `missing`."""
     rows = db.execute("SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL", (digest,))
-    owed = sorted({volume for (volume,) in rows} - set(missing))
-    if owed:
-        raise FailedError(f"volume {owed[0]} is not verified", thing=entry.id, remedy="import the bundle again")
+    unverified = sorted({volume for (volume,) in rows} - set(missing))
+    if unverified:
+        raise FailedError(f"volume {unverified[0]} is not verified", thing=entry.id, remedy="import the bundle again")
 
 
 class Verified(Write, frozen=True):
