@@ -15,7 +15,7 @@ from appliance.store.ports import Connection, Reader
 from appliance.store.postgres.connection import PostgresConnection
 from appliance.store.postgres.faults import PostgresRefusedError, is_missing
 from appliance.store.postgres.functions import FUNCTIONS
-from appliance.store.postgres.refusals import another, another_writes, refusal, require, require_checkable
+from appliance.store.postgres.refusals import another, another_writes, cannot_be, require, require_checkable
 from appliance.store.postgres.schema import define, trigger_names
 from appliance.store.sqlite_file import blank_schema
 from appliance.store.whereabouts import Whereabouts
@@ -83,7 +83,7 @@ class PostgresEngine:
             require_own_triggers(made)
         except EngineError as error:
             made.close()
-            raise refusal("opened for writing", error) from None
+            raise cannot_be("opened for writing", error) from None
         except FailedError:
             made.close()
             raise
@@ -96,7 +96,7 @@ class PostgresEngine:
             made.execute("SELECT value FROM epoch")
         except EngineError as error:
             made.close()
-            raise refusal("read", error) from None
+            raise cannot_be("read", error) from None
         return made
 
     def open_ear(self) -> PostgresEar:
@@ -107,7 +107,7 @@ class PostgresEngine:
         try:
             return PostgresConnection(self._conninfo, self, writes=writes, password=self._password)
         except EngineError as error:
-            raise refusal("reached", error) from None
+            raise cannot_be("reached", error) from None
 
     def admit(self, run: Run, *, writes: bool) -> None:
         """Go on with a new connection only where its database is the station's, and where nobody else writes to it.
@@ -138,7 +138,7 @@ class PostgresEngine:
             require_checkable(made)
             _require_no_station(made)
         except EngineError as error:
-            raise refusal("opened for writing", error) from None
+            raise cannot_be("opened for writing", error) from None
         finally:
             made.close()
 
@@ -156,7 +156,7 @@ class PostgresEngine:
             _require_no_station(made)
             raise
         except EngineError as error:
-            raise refusal("written", error) from None
+            raise cannot_be("written", error) from None
         finally:
             made.close()
 
@@ -168,7 +168,7 @@ class PostgresEngine:
             if row == (where.station,):
                 made.run("DROP SCHEMA lockgate CASCADE")
         except EngineError as error:
-            raise refusal("written", error) from None
+            raise cannot_be("written", error) from None
         finally:
             made.close()
 

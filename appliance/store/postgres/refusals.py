@@ -33,7 +33,7 @@ class Asked(Protocol):
     def run(self, statement: str, parameters: Sequence[Any] = ...) -> Any: ...
 
 
-def refusal(what: str, error: Any) -> FailedError:
+def cannot_be(what: str, error: Any) -> FailedError:
     """The error for somebody who needs the metadata: it cannot be `what`."""
     if isinstance(error, PostgresRefusedError):
         return error.refusal
