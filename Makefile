@@ -47,7 +47,7 @@ test-engines: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(postgres or s3) and not long" tests/store tests/postgres
 
 # What to run after each change: a minute. UNIT are the folders whose tests start no station.
-UNIT := bundles bundles_oci signing store verify vectors outgoing
+UNIT := bundles bundles_oci signing store verify vectors advisories selecting
 check: lint
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long and not postgres and not s3" $(addprefix tests/,$(UNIT))
 
