@@ -46,13 +46,18 @@ class Endpoint:
         self._kept = time.monotonic()
 
     async def keep_telling(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What is wrong is said once for as long as it stays the same."""
+        said = ""
         while True:
+            wrong = ""
             try:
                 await self.queue()
                 await self.send()
             except LockgateError as error:
-                report(f"webhook {self.name}", error)
+                wrong = error.diagnostics()
+                if wrong != said:
+                    report(f"webhook {self.name}", error)
+            said = wrong
             await asyncio.sleep(limits.LOG_LOOK)
 
     async def queue(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -285,6 +286,30 @@ async def test_a_redirect_is_not_followed_and_gone_is_for_good(inside: Inside, r
     teller.later()
     await teller.turn()
     assert (len(receiver.came), teller.state) == (2, (0, 1))
+
+
+async def test_what_is_wrong_is_said_once(inside: Inside, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not each second, for as long as nobody makes a secret: that filled the log."""
+    teller, said, looks = Teller(inside, receiver.port), list[str](), 0
+    (inside.station.paths.keys / "webhook-deploy.secret").unlink()
+    await teller.turn()
+    teller.record("sha256:a")
+    monkeypatch.setattr(limits, "LOG_LOOK", 0.0)
+    monkeypatch.setattr("appliance.control.webhooks.report", lambda what, error: said.append(error.what))
+    send = teller.endpoint.send
+
+    async def counted() -> None:
+        nonlocal looks
+        looks += 1
+        await send()
+
+    monkeypatch.setattr(teller.endpoint, "send", counted)
+    telling = asyncio.create_task(teller.endpoint.keep_telling())
+    async with asyncio.timeout(60):
+        while looks < 5:
+            await asyncio.sleep(0)
+    telling.cancel()
+    assert said == ["a webhook has no secret"]
 
 
 async def test_without_a_secret_messages_wait_and_status_says_so(inside: Inside, receiver: Receiver) -> None:
