@@ -99,6 +99,16 @@ def test_fish_offers_the_same(line: str, offered: set[str], home: Path) -> None:
     assert {entry for entry in found if not entry.startswith("-") or line.endswith("--j")} == offered
 
 
+@pytest.mark.peer
+def test_fish_says_all_of_what_a_command_does(home: Path) -> None:
+    require("fish")
+    said = subprocess.run(
+        ["fish", "--no-config", "-c", 'lockgate completion fish | source; complete -C "lockgate repo retired"'],
+        capture_output=True, text=True, cwd=home, env=environment(home), check=True,
+    )  # fmt: skip
+    assert said.stdout.startswith("retired\tWhat is retired, from when on")
+
+
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_the_script_asks_the_program_and_says_nothing_else(name: str) -> None:
     done = subprocess.run(
