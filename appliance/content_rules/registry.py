@@ -27,7 +27,7 @@ from appliance.content_rules.file_rules import (
 )
 from appliance.content_rules.image_rules import BaseAge, BaseImage, ImageAge, MediaType
 from appliance.content_rules.rule import SEVERITIES, Rule
-from appliance.content_rules.secret_rules import PrivateKey, Secret
+from appliance.content_rules.secret_rules import PrivateKey, PrivateKeyInProgram, Secret
 from appliance.content_rules.size_rules import DeletedFiles, LargeLayer, PackageCache
 from bundles.errors import LockgateError, UsageError
 from bundles.io.display import safe
@@ -37,7 +37,7 @@ BUILT_IN: Final[Mapping[str, type[Rule]]] = {
     rule.id: rule
     for rule in (
         PrivateKey, Secret, NotInspectable, Encrypted, Setuid, Capabilities, Devices, ExecutablePlace, FileType,
-        MediaType, BaseImage, BaseAge, ImageAge, LargeLayer, PackageCache, DeletedFiles,
+        PrivateKeyInProgram, MediaType, BaseImage, BaseAge, ImageAge, LargeLayer, PackageCache, DeletedFiles,
     )
 }  # fmt: skip
 """The rules of this program by their ids, what weighs most first."""

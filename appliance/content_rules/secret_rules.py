@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from appliance.content_rules.file_rules import Paths, is_within
+from appliance.content_rules.file_types import EXECUTABLES
 from appliance.content_rules.rule import File, Finding, Look, Rule, Severity
 from appliance.content_rules.secret_forms import PRIVATE_KEYS, TOKENS, Form, Search
 
@@ -33,9 +34,25 @@ class PrivateKey(Rule):
     Settings: ClassVar[type[msgspec.Struct]] = Paths
 
     def begin(self, file: File) -> Look | Iterable[Finding]:
-        if is_within(file.path, self.settings.allow):
+        if is_within(file.path, self.settings.allow) or is_program(file):
             return ()
         return KeyLook(file)
+
+
+class PrivateKeyInProgram(Rule):
+    """Private keys within programs and libraries: cryptographic libraries have some that are public, to test themselves
+    by (GnuTLS), and so it weighs less."""
+
+    id: ClassVar[str] = "private-key-in-program"
+    message: ClassVar[str] = "a private key within a program"
+    remedy: ClassVar[str] = "ask its maker; name a library that tests itself by such keys in the rule's allow"
+    severity: ClassVar[Severity] = "medium"
+    Settings: ClassVar[type[msgspec.Struct]] = Paths
+
+    def begin(self, file: File) -> Look | Iterable[Finding]:
+        if is_within(file.path, self.settings.allow) or not is_program(file):
+            return ()
+        return SecretLook(file, PRIVATE_KEYS)
 
 
 class Secret(Rule):
@@ -49,6 +66,11 @@ class Secret(Rule):
 
     def begin(self, file: File) -> Look | Iterable[Finding]:
         return () if is_within(file.path, self.settings.allow) else SecretLook(file, TOKENS)
+
+
+def is_program(file: File) -> bool:
+    """Whether a file is a program or a library of a machine; text that begins like one is none."""
+    return file.type in EXECUTABLES and b"\0" in file.head
 
 
 class SecretLook:

@@ -130,6 +130,15 @@ def test_no_volume_is_larger_than_asked_for(crossed: tuple[Station, Station, Pat
     assert len(sizes) > 1
 
 
+def test_content_rules_find_what_the_root_file_system_has(crossed: tuple[Station, Station, Path]) -> None:
+    _, bravo, _ = crossed
+    found = json.loads(bravo.run("scan", IMAGE, "--content", "--json").stdout)
+    assert (found["images"], found["unlooked"]) == (1, [])
+    paths = {one["path"] for one in found["found"] if one["rule"] == "setuid"}
+    assert {"usr/bin/passwd", "usr/bin/su"} <= paths
+    assert not {"private-key", "secret", "not-inspectable", "encrypted"} & found["found_counts"].keys()
+
+
 @pytest.mark.parametrize("reference", [IMAGE, INDEX])
 def test_the_inside_serves_the_digest_of_the_outside(crossed: tuple[Station, Station, Path], reference: str) -> None:
     alpha, bravo, _ = crossed

@@ -35,7 +35,7 @@ def _text(found: dict[str, Any]) -> str:
     lines = [f"{some(found['blobs'], 'blob')} of {some(found['images'], 'image')} held against the content rules"]
     rows = [
         (
-            one["severity"], one["rule"], safe(one["path"]) or "the whole", safe(one["what"]),
+            one["severity"], one["rule"], one["path"] or "the whole", one["what"],
             one.get("fingerprint", "-"), one["digest"][:19],
         )
         for one in found["found"]
