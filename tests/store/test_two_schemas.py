@@ -23,7 +23,7 @@ from bundles.errors import FailedError
 from tests.postgres_server import PostgresServer
 
 TYPES = {"INTEGER": "bigint", "TEXT": "text", "BLOB": "bytea", "REAL": "double precision"}
-OWN = {"steps", "written"}
+OWN = {"steps", "written", "station"}
 AT = "2026-01-01T00:00:00Z"
 
 
@@ -136,7 +136,7 @@ def test_rows_of_a_new_database_and_rules_are_the_same(both: tuple[Reader, Reade
     )
     (found,) = other.execute(
         "SELECT count(*) FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace"
-        " AND n.nspname = 'lockgate' WHERE c.contype = 'c'"
+        " AND n.nspname = 'lockgate' WHERE c.contype = 'c' AND c.conrelid <> CAST('lockgate.station' AS regclass)"
     ).fetchone()
     assert found == checks
 
