@@ -18,7 +18,7 @@ PACKAGES: Final = ("appliance", "bundles", "tui")
 HOLE: Final = "\x00"
 """What stands for a value in a text that is put together."""
 
-NO_COMMANDS: Final = frozenset({"lockgate demo"})
+NO_COMMANDS: Final = frozenset({"lockgate demo", "lockgate store 1", "lockgate large blob"})
 """What reads like a command and is a name."""
 
 OTHER_PROGRAMS: Final = (
