@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 WINDOW: Final = 2048
 """Bytes from an anchor on that a check sees."""
+_BATCH: Final = 4096
+"""Bytes that are searched at once, at least: pieces may be of one byte."""
 _WORD: Final = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BECH32: Final = "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"
@@ -165,7 +167,7 @@ class Search:
         """What begins in the bytes that are followed by a window: names and secrets."""
         self._held += data
         end = len(self._held) - WINDOW
-        if end <= self._from:
+        if end - self._from < _BATCH:
             return []
         found = self._search(end)
         self._held, self._from = self._held[end - 1 :], 1  # the byte before says whether a word begins

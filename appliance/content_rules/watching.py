@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import hmac
 import posixpath
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ _FINGERPRINT: Final = 12
 """Hexadecimal digits of a secret's fingerprint."""
 _LARGE_LEAST: Final = 64 * 1024
 """Bytes of a file that is remembered for the rules about whole images."""
+_LEAD: Final = re.compile(r"(?:\./|/)*+")
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 
@@ -172,7 +174,7 @@ class BlobWatch:
         outline, folder, base = self.look.outline, *posixpath.split(entry.path)
         if base.startswith(_WHITEOUT):
             listed = outline.opaque if base == _OPAQUE else outline.whiteouts
-            if len(listed) < limits.RULE_WHITEOUTS:
+            if len(listed) < limits.RULE_WHITEOUTS and len(entry.path) <= archives_limits.FINDING_PATH:
                 listed.append(folder if base == _OPAQUE else posixpath.join(folder, base.removeprefix(_WHITEOUT)))
             else:
                 outline.is_whole = False
@@ -217,9 +219,8 @@ def _begun(ruled: Ruled, file: File, looks: list[tuple[Ruled, Look]]) -> Iterabl
 
 def _normal(path: str) -> str:
     """A path without what says nothing: `./` and `/` before it."""
-    while path.startswith(("/", "./")):
-        path = path[1:] if path.startswith("/") else path[2:]
-    return path
+    lead = _LEAD.match(path)
+    return path if lead is None else path[lead.end() :]
 
 
 def _end(path: str) -> str:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from appliance.content_rules.secret_forms import PRIVATE_KEYS, TOKENS, WINDOW, Form, Search
+from appliance.content_rules.secret_forms import _BATCH, PRIVATE_KEYS, TOKENS, WINDOW, Form, Search
 from tests.content_rules.looking import KEY_PEM, entry, found, look, tar
 
 NONE, UNDER = NoEncryption(), BestAvailableEncryption(b"x")
@@ -91,7 +91,7 @@ def test_every_form_of_tokens_has_a_text() -> None:
 @pytest.mark.parametrize("text", TOKEN_TEXTS)
 def test_a_token_is_found_wherever_it_straddles(text: str) -> None:
     token = text.encode()
-    for lead in (0, 1, 255, WINDOW - 3, 2 * WINDOW + 1):
+    for lead in (0, 1, 255, WINDOW - 3, _BATCH - 1, _BATCH + WINDOW - 5, 3 * _BATCH + 1):
         search, data = Search(TOKENS), b"\n" * lead + token + b"\n"
         seen = [one for at in range(0, len(data), 700) for one in search.feed(data[at : at + 700])] + search.end()
         assert len(seen) == 1, lead
@@ -133,7 +133,7 @@ def test_the_work_grows_as_the_bytes_do(forms: tuple[Form, ...]) -> None:
         search = Search(tuple(map(counted, forms)))
         for _ in range(times):
             search.feed(hostile)
-            assert len(search._held) <= WINDOW + 1
+            assert len(search._held) <= WINDOW + _BATCH
         search.end()
         return count
 

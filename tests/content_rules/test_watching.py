@@ -85,6 +85,16 @@ def test_what_is_remembered_of_a_layer_is_capped(monkeypatch: pytest.MonkeyPatch
     assert (len(seen.outline.whiteouts), seen.outline.is_whole) == (2, False)
 
 
+def test_names_without_end_are_not_remembered() -> None:
+    long = "x" * 100_000
+    seen, _ = look(
+        tar(entry(f"a/.wh.{long}"), entry(f"{long}/.wh..wh..opq"), entry("./" * 50_000 + "f", bytes(70_000)))
+    )
+    outline = seen.outline
+    assert (outline.whiteouts, outline.opaque, outline.is_whole) == ([], [], False)
+    assert outline.large == [("f", 70_000)]
+
+
 @pytest.mark.parametrize(
     ("name", "value", "data"),
     [

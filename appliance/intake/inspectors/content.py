@@ -77,13 +77,16 @@ def _section(subject: Subject, places: Mapping[Digest, Checked], blobs: int) -> 
         if one.id in _ELSEWHERE:
             continue
         listing = notes if one.rule.severity in _NOTED else findings
-        listed = 0
+        listed = failed = 0
         for digest, checked in places.items():
             where = {"image": checked.name, "layer": str(digest), "rule": one.id}
             look = subject.looked[digest].rules[one.id]
             found = now(look.found, at)
-            if look.unlooked:
+            if look.unlooked and failed < _EACH:
                 unlooked.add(where | {"reason": look.unlooked})
+            elif look.unlooked:
+                unlooked.count += 1
+            failed += bool(look.unlooked)
             kept = found.listed[: max(0, _EACH - listed)]
             for each in kept:
                 listing.add(where | {"severity": one.rule.severity} | each)
@@ -92,11 +95,11 @@ def _section(subject: Subject, places: Mapping[Digest, Checked], blobs: int) -> 
             counts[one.id] = counts.get(one.id, 0) + found.count
     said = [f"{count} {name}" for name, count in counts.items() if count]
     said += [f"{some(len(unlooked), 'look')} not made, which is not clean"] if len(unlooked) else []
-    failed = len(unlooked) or len(findings)
+    is_failed = len(unlooked) or len(findings)
     details = {name: value for listing in listings.values() for name, value in listing.details().items()}
     return Section(
         inspector="content",
-        outcome="fail" if failed else "note" if len(notes) else "ok",
+        outcome="fail" if is_failed else "note" if len(notes) else "ok",
         summary=f"{some(blobs, 'blob')} held against {some(len(subject.rules.rules), 'content rule')}:"
         f" {', '.join(said) or 'nothing found'}",
         details={"rules": {one.id: one.identity for one in subject.rules.rules.values()}, **details},
