@@ -1,5 +1,5 @@
 """The distribution specification over a store whose metadata is in PostgreSQL: the tests of tests/conformance, as they
-stand there, that read and change most of it."""
+stand there, of a whole push and pull and of deleting; every read is compared in store/test_same_answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from appliance.paths import StationPaths
 from appliance.store.elsewhere import make_elsewhere
 from tests.conformance.conftest import repository  # noqa: F401  a fixture of theirs
 from tests.conformance.test_deleting import *  # noqa: F403
-from tests.conformance.test_listing import *  # noqa: F403
-from tests.conformance.test_referrers import *  # noqa: F403
 from tests.conformance.test_whole_flow import *  # noqa: F403
 from tests.postgres_server import PostgresServer
 from tests.registry_server import Server, Store
