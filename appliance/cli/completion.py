@@ -43,7 +43,7 @@ def completion(shell: str, as_json: bool) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101  the choices are those click knows
     # The word ends at the first comma; what is said of it may hold others.
-    script = kind(lockgate, {}, "lockgate", _VARIABLE).source().replace('split ","', 'split --max 1 ","')
+    script = kind(lockgate, {}, "lockgate", _VARIABLE).source().replace('split ","', 'split -m 1 ","')
     show({"shell": shell, "script": script}, as_json, script.rstrip)
 
 
