@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -96,13 +97,21 @@ def load_config(path: Path) -> Config:
             "not a station", thing=str(path.parent), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
         )
     raw = read_small(path, limits.KEY_FILE)
-    found = faults(raw)
+    found, document = _read(raw)
     if found:
         raise wrong(path, found)
     try:
-        return msgspec.convert(toml.loads(raw), Config, strict=True)
+        return msgspec.convert(document, Config, strict=True)
     except msgspec.ValidationError as error:
         raise UsageError("config.toml cannot be used", thing=str(error)[:160], remedy=f"correct {path}") from None
+
+
+@functools.lru_cache(maxsize=4)
+def _read(raw: bytes) -> tuple[Sequence[Fault], dict[str, Any]]:
+    """The faults of a config.toml, and the document of one without any. Kept by the file's bytes: whoever looks at the
+    audit log or at what is visible asks for the configuration many times, and reading TOML takes milliseconds."""
+    found = faults(raw)
+    return found, {} if found else toml.loads(raw)
 
 
 def wrong(path: Path, found: Sequence[Fault]) -> UsageError:

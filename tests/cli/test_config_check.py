@@ -232,3 +232,18 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, raw: bytes, what: st
         load_config(tmp_path / "config.toml")
     assert what in refused.value.what
     assert "\n" not in refused.value.diagnostics()
+
+
+def test_a_file_is_read_each_time_and_no_reader_has_the_lists_of_another(tmp_path: Path) -> None:
+    """What a file of the same bytes came to is kept."""
+    path = tmp_path / "config.toml"
+    path.write_text('site = "bravo"\nside = "inside"\nmedia_roots = ["/media"]\n')
+    first = load_config(path)
+    first.media_roots.append("/elsewhere")
+    assert load_config(path).media_roots == ["/media"]
+    path.write_text('site = "bravo"\nside = "inside"\nmedia_roots = ["/mnt"]\n')
+    assert load_config(path).media_roots == ["/mnt"]
+    path.write_text('site = "bravo"\nside = "nowhere"\n')
+    for _ in range(2):
+        with pytest.raises(UsageError):
+            load_config(path)
