@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from textual.widgets import Input
 from tests.console.doubles.keyring import DemoKeyring
 from tests.console.doubles.pictures import unheard
 from tests.console.doubles.station import DemoStation, demo_pair
+from tests.console.parsed_styles import keep_parsed_styles
 from tui.actions.keymap import Keymap
 from tui.shell.console import LockgateConsole
 from tui.terminal.look import Look
@@ -116,6 +117,13 @@ async def driven(
         if waits:
             await driving.until(lambda: app.status is not None or app.link.lost, "the first answer")
         yield driving
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sheets_are_parsed_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        keep_parsed_styles(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,6 @@ from tui.widgets.table import Table
 
 __all__ = ["PAGE", "Answer", "Refusal", "StationScreen"]
 
-EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
-"""The edge rows."""
 PAGE: Final = 200
 """Rows that the station gives at once: a list with more was paged on."""
 BESIDE: Final = 110
@@ -81,17 +79,20 @@ class StationScreen(ListActs, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         look = self.look
+        self._headline, self._tabs = Line(look, "head", ident="headline"), Line(look, ident="tabs")
+        self._banner, self._ribbon = Line(look, "bad", ident="banner"), Line(look, "need", ident="ribbon")
+        self._footer = Line(look, ident="footer")
         with Horizontal(id="head"):
-            yield Line(look, "head", ident="headline")
+            yield self._headline
             yield Clock(look, "head", ident="clock")
-        yield Line(look, ident="tabs")
-        yield Line(look, "bad", ident="banner")
-        yield Line(look, "need", ident="ribbon")
+        yield self._tabs
+        yield self._banner
+        yield self._ribbon
         with Vertical(id="body"):
             yield from self.body()
         yield Input(placeholder="show only rows that hold this text; enter keeps it, esc clears it", id="filter")
         yield Message(look, ident="message")
-        yield Line(look, ident="footer")
+        yield self._footer
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
@@ -175,25 +176,28 @@ class StationScreen(ListActs, inherit_bindings=False):
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
         app, look = self.console_app, self.look
-        if not self.ready or app.shown is not self or len(self.query(EDGES)) < EDGES.count("#"):
+        if not self.ready or app.shown is not self:
+            return
+        edges = (self._headline, self._tabs, self._banner, self._ribbon, self._footer)
+        if not all(line.is_attached for line in edges):
             return  # not all there: the application closes, from the inside out
-        self.query_one("#headline", Line).show(
+        self._headline.show(
             edge_rows.head(
                 look, app.status, self.name_of, app.running_job, app.link.lost, app.presence.name, self.size.width - 10
             )
         )
-        self.query_one("#tabs", Line).show(edge_rows.tabs(look, self.name_of, self.size.width))
-        banner = self.query_one("#banner", Line)
+        self._tabs.show(edge_rows.tabs(look, self.name_of, self.size.width))
+        banner = self._banner
         banner.display = app.link.lost
         if app.link.lost:
             heard = f"shown as of {app.link.heard_at[11:20]}" if app.link.heard_at else "nothing is loaded yet"
             text = f" [!!] the station does not answer since {app.link.lost_at[11:20]}; {heard}"
             banner.show([(text, "plain")])
-        ribbon = self.query_one("#ribbon", Line)
+        ribbon = self._ribbon
         spans = edge_rows.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
         ribbon.display = bool(spans) and self.name_of != "guide"
         ribbon.show(spans)
-        self.query_one("#footer", Line).show(edge_rows.footer(look, app.keymap, self.context(), self.size.width))
+        self._footer.show(edge_rows.footer(look, app.keymap, self.context(), self.size.width))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         if not self.whole:
@@ -201,9 +205,7 @@ class StationScreen(ListActs, inherit_bindings=False):
         self._end_hint()
         self.moved(message.rows)
         self._show_row()
-        self.query_one("#footer", Line).show(
-            edge_rows.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
-        )
+        self._footer.show(edge_rows.footer(self.look, self.console_app.keymap, self.context(), self.size.width))
 
     def say(self, role: str, text: str) -> None:
         """The message row: a mark and a sentence. Untrusted text is made fit here. What is told before the row is

@@ -81,7 +81,8 @@ class HomeScreen(StationScreen):
 
     def body(self) -> ComposeResult:
         look = self.look
-        yield Panel(look, "This station does not answer", ident="down")
+        self._down = Panel(look, "This station does not answer", ident="down")
+        yield self._down
         yield NextActions(look)
         yield Panel(look, ident="whole")
         yield MarkRows(look, "Alerts", ident="alerts")
@@ -99,7 +100,8 @@ class HomeScreen(StationScreen):
 
     def frame_changed(self) -> None:
         super().frame_changed()
-        for panel in self.query("#down").results(Panel):
+        panel = self._down
+        if panel.is_attached:
             panel.display = self.console_app.link.lost
             if panel.display:
                 panel.show(down_lines(self.console_app.link.station.folder))
