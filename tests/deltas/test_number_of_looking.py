@@ -11,7 +11,7 @@ from appliance.intake.inspectors import layer_cache
 
 ROOT = Path(appliance.__file__).parent
 LOOKING = sorted((ROOT / "archives").rglob("*.py"))
-HELD = (10, "b177b339fea80433659e04c12999cc8c20becc2fd6871062488a8cc0d0c386a0")
+HELD = (10, "c6d338e7fa7dd43db49ec84264e12677a16acd6f1cdbb4763f97d8fa73580a2a")
 """The number, and the digest of the code that it stands for."""
 
 
