@@ -31,7 +31,6 @@ def image_look(
         annotations={**_texts(labels), **_texts(manifest.annotations)},
         config=config,
         layers=layers,
-        licences=None,
         at=at,
     )
     with BlobWatch(rules, salt) as watch:

@@ -85,15 +85,13 @@ class Outline:
 class ImageFacts:
     """A manifest as rules see it. `media_types` of the manifest, its configuration and its layers; `annotations` of the
     manifest over the labels of its configuration; `config` is the configuration, empty where it is none of an image;
-    `layers` are outlines, the lowest first, None for one that nobody looked through; `licences` are expressions by
-    package, None where there is no SBOM of the station's own. `at`: the time of the look."""
+    `layers` are outlines, the lowest first, None for one that nobody looked through. `at`: the time of the look."""
 
     runs: bool
     media_types: Sequence[str]
     annotations: Mapping[str, str]
     config: Mapping[str, Any]
     layers: Sequence[Outline | None]
-    licences: Mapping[str, str] | None
     at: str
 
 

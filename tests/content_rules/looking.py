@@ -54,7 +54,7 @@ def found(name: str, data: bytes, **settings: Any) -> list[str]:
 
 def image_facts(**given: Any) -> ImageFacts:
     fields: Mapping[str, Any] = {
-        "runs": True, "media_types": (), "annotations": {}, "config": {}, "layers": (), "licences": {},
+        "runs": True, "media_types": (), "annotations": {}, "config": {}, "layers": (),
         "at": "2026-06-01T00:00:00Z",
     }  # fmt: skip
     return ImageFacts(**{**fields, **given})
