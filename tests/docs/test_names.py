@@ -103,7 +103,13 @@ def test_each_command_and_option_that_a_page_calls_exists(name: str) -> None:
 
 
 def described() -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """The commands of docs/reference/command-line.md: a row's further spans are of the first one's group."""
+    """The commands of docs/reference/command-line.md, and the options that stand in their spans."""
+    for path, _, span in rows_of_commands():
+        yield path, re.findall(r"(?<![\w-])(--[a-z][a-z-]*)\b", span)
+
+
+def rows_of_commands() -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Each command of the reference, with its row and its span: a row's further spans are of the first one's group."""
     for row in (ROOT / "docs/reference/command-line.md").read_text().splitlines():
         first = re.match(r"\| (`.*?`) \| ", row)
         if first is None:
@@ -117,7 +123,7 @@ def described() -> Iterator[tuple[tuple[str, ...], list[str]]]:
                     break
                 path = (*path, word)
             group = path[:-1]
-            yield path, re.findall(r"(?<![\w-])(--[a-z][a-z-]*)\b", span)
+            yield path, row, span
 
 
 def test_the_reference_has_every_command_and_none_that_does_not_exist() -> None:
@@ -126,6 +132,24 @@ def test_the_reference_has_every_command_and_none_that_does_not_exist() -> None:
     assert wrong == []
     missing = {path for path in leaves() if path not in groups() and path[0] == "lockgate"} - {path for path, _ in rows}
     assert sorted(" ".join(path) for path in missing) == []
+
+
+OF_ALL = {"--help", "--json", "--user", "--passphrase-fd", "--password-fd", "--detach", "--after", "--limit", "--file"}
+"""Options that the reference explains once, for every command; `--file` is the long form of `-f`."""
+
+
+def test_the_reference_has_every_option_of_every_command() -> None:
+    named: dict[tuple[str, ...], set[str]] = {}
+    for path, row, _ in rows_of_commands():
+        named.setdefault(path, set()).update(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)\b", row))
+    missing = [
+        f"{' '.join(path)} {option}"
+        for path, options in leaves().items()
+        if path not in groups() and path[0] == "lockgate"
+        for option in sorted(options - named.get(path, set()) - OF_ALL)
+        if option.startswith("--")
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("name", NAMES)
