@@ -129,11 +129,11 @@ class DropFolders:
         state, why, job_id, at = "waits", dropped.why, "", ""
         begun = self._begun.get(str(folder.path / dropped.name))
         entry = find_by_digest(self._reader, dropped.digest) if dropped.digest else None
-        if entry is not None and entry.state != "receiving":
-            state = "imported"
-        elif begun is not None and begun.seal == dropped.seal:
+        if begun is not None and begun.seal == dropped.seal:
             state, why, job_id, at = *self._job(begun.job), begun.job, begun.at
-        elif dropped.digest:
+        if state != _LIVE and entry is not None and entry.state != "receiving":
+            state, why, job_id, at = "imported", dropped.why, "", ""
+        elif not job_id and dropped.digest:
             beyond = self._beyond(dropped)
             quota = f"its source's quota is used up ({beyond}); decide about the others: lockgate intake list"
             why = quota if beyond else "it is whole, and is imported next"
