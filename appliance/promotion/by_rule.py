@@ -50,7 +50,14 @@ class _Stands:
     tag: str
     digest: str
     since: str
+    number: int
+    """That of the row, which orders what came within one second."""
     rows: Sequence[Promoted]
+
+    @property
+    def order(self) -> tuple[str, int]:
+        """When it came."""
+        return self.since, self.number
 
 
 RowsOf = Callable[[str, str], Sequence[Promoted] | None]
@@ -111,7 +118,7 @@ def _soaked(station: Station, applied: Applied, rule: PromotionRule, rows_of: Ro
     waits = timedelta(hours=rule.after_hours)
     for target, standing in candidates.items():
         ready = [one for one in standing if later(one.since, waits) <= now]
-        newest = max(ready, key=lambda one: one.since, default=None)
+        newest = max(ready, key=lambda one: one.order, default=None)
         if newest is not None and _may_move(station, rows_of, stage, target, newest, standing):
             yield Due(rule.name, stage.name, target, newest.digest, (newest.repository, newest.tag))
 
@@ -127,7 +134,7 @@ def _stands(station: Station, rows_of: RowsOf, repository: str, tag: str) -> _St
     stands = station.metadata.tag_target(repository, tag)
     if not rows or rows[-1].digest != stands:
         return None
-    return _Stands(repository, tag, stands, rows[-1].at, rows)
+    return _Stands(repository, tag, stands, rows[-1].at, rows[-1].number, rows)
 
 
 def _may_move(
@@ -139,8 +146,8 @@ def _may_move(
         return False
     if stands is None:
         return True
-    came = [row.at for one in standing for row in one.rows if row.digest == stands]
-    return moves(stage, target[1]) and bool(came) and max(came) < newest.since
+    came = [(row.at, row.number) for one in standing for row in one.rows if row.digest == stands]
+    return moves(stage, target[1]) and bool(came) and max(came) < newest.order
 
 
 def _refused(station: Station, applied: Applied, rule: PromotionRule, rows_of: RowsOf) -> Iterator[Due]:
