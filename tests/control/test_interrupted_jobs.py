@@ -83,10 +83,12 @@ async def _log(root: Path, job_id: str) -> str:
 
 
 async def _in_the_middle(station: Powered, bundle: Path, least: int = 3) -> str:
-    """Begin an import, and come back when some volumes are in and others are not."""
+    """Begin an import, and come back when some volumes are in, others are not, and its log has begun: lines of a job
+    are written a moment after what they tell of."""
     async with ControlClient(station.root) as client:
         job = await client.submit("import", {"paths": [str(bundle)]})
-    wait_for(lambda: len(station.rows(VERIFIED)) >= least, "some volumes")
+    log = station.paths.job_log(str(job["id"]))
+    wait_for(lambda: len(station.rows(VERIFIED)) >= least and log.exists(), "some volumes, and the log")
     return str(job["id"])
 
 
