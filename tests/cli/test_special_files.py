@@ -83,7 +83,7 @@ def put(ground: tuple[Path, Path]) -> Iterator[Callable[[str], Path]]:
 
     yield put
     for path in moved:
-        path.unlink()
+        path.unlink(missing_ok=True)  # where a device could not be made
         (ground[1].parent / "kept").rename(path)
 
 
