@@ -124,3 +124,12 @@ async def test_what_the_station_answers_while_the_console_closes_is_looked_at_by
         assert shown is not None
         await shown.query_one("#form").remove()
         shown.state_changed()
+
+
+async def test_a_console_that_closes_shows_no_screen(drive: Any) -> None:
+    """What is told meanwhile, as a look at the station that has just ended, then meets no screen without widgets."""
+    async with drive() as console:
+        app = console.app
+        assert app.shown is not None
+        assert not app.shown.closes
+    assert app.shown is None

@@ -135,9 +135,14 @@ class AskingScreen(EarlyKeys[None], inherit_bindings=False):
         for place in places:
             place.stands(known, why)
 
+    @property
+    def closes(self) -> bool:
+        """Whether the screen or the whole console is on its way out: its widgets go first."""
+        return not self.console_app.is_running or not self.display
+
     def on_answer(self, message: Answer) -> None:
         app = self.console_app
-        if app.presence.hold(self, message):
+        if self.closes or app.presence.hold(self, message):
             return
         self._stand(message.places, Known.SHOWN)
         with app.answering(self, message.moment):
@@ -152,7 +157,7 @@ class AskingScreen(EarlyKeys[None], inherit_bindings=False):
                 return
             done = FailedError("it was not done: the log-in was over", remedy="do it again")
             message = Refusal(done, None, message.moment)
-        if presence.hold(self, message):
+        if self.closes or presence.hold(self, message):
             return
         with self.console_app.answering(self, message.moment):
             self._refused(message)

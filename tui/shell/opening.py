@@ -36,9 +36,12 @@ class Opening(ConsolePort, inherit_bindings=False):
 
     @property
     def shown(self) -> StationScreen | None:
-        """The station screen on top, under any dialog."""
+        """The station screen on top, under any dialog; None where the console closes, whose screens lose their widgets
+        before they are gone themselves."""
         from tui.screens.station_screen import StationScreen
 
+        if not self.is_running:
+            return None
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, StationScreen)), None)
 
     @contextmanager
