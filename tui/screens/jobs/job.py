@@ -109,6 +109,8 @@ class JobScreen(JobActs):
                 async for event in self.console_app.link.station.job_events(self.job_id):
                     self.post_message(JobHeard(event.job, event.log))
             except (StationLostError, OSError):
+                if self.closes:
+                    return
                 self.query_one(LogRows).stands(Known.UNKNOWN, "the station does not answer")
                 self.console_app.station_lost()
             except LockgateError as error:
@@ -120,6 +122,8 @@ class JobScreen(JobActs):
             self._anew = True
 
     def on_job_heard(self, message: JobHeard) -> None:
+        if self.closes:
+            return
         log = self.query_one(LogRows)
         log.stands(Known.SHOWN)
         if self._anew:  # it is told from its beginning
