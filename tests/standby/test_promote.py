@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from appliance.audit.seals import audit_key
+from appliance.cli.main import lockgate
 from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from appliance.standby import terms
@@ -119,6 +121,8 @@ def test_the_old_primary_meets_the_later_term_and_writes_and_starts_no_more_unti
     assert code_of(pair.send) == "standby-role"
     assert code_of(lambda: startable(pair.root)) == "standby-fenced"
     assert code_of(lambda: demote(pair.root)) == "standby-role"
+    words = ["replica", "demote", "-C", str(pair.root)]  # and nobody is asked first whether to
+    assert getattr(CliRunner().invoke(lockgate, words).exception, "code", "") == "standby-role"
     pair.stop()
     Sender(pair.copy, pair.exchange).send()
     role, left = join(pair.root, pair.exchange)

@@ -25,8 +25,9 @@ def scan_content(root: Path | None, reference: str, as_json: bool) -> None:
             thing=reference, remedy="see docs/howto/content-rules.md for each rule",
         )  # fmt: skip
     if found["unlooked"]:
+        clean = "nothing of severity high or critical was found" if found["found"] else "nothing was found"
         raise IncompleteError(
-            f"nothing was found, and {some(len(found['unlooked']), 'look was', 'looks were')} not made",
+            f"{clean}, and {some(len(found['unlooked']), 'look was', 'looks were')} not made",
             thing=reference, remedy="that is not clean: see why above, and look again",
         )  # fmt: skip
 

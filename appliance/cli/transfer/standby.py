@@ -159,10 +159,14 @@ def demote(root: Path | None, yes: bool, as_json: bool) -> None:
 
     Who is promoted from that state takes bundles in at once: its ledger is proven current.
     """
+    from appliance.paths import StationPaths
+    from appliance.standby.documents import ENDING, PRIMARY
     from appliance.standby.joining import demote as ended
+    from appliance.standby.role import find_role, require_role
     from bundles.signing.trust import site_of
 
     folder = station_root(root)
+    require_role(folder, find_role(StationPaths(folder), site_of(folder / "trust")), PRIMARY, ENDING)
     _ask(site_of(folder / "trust"), "end it as the primary", yes=yes)
     role = ended(folder)
     if role.role == "fenced":
