@@ -7,14 +7,12 @@ start the programs themselves, and so does whoever looks at a process's command 
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from appliance.tour.stage import PASSED, Outcome
+from appliance.tour.stage import PASSED, Outcome, outcome_of
 from bundles.errors import FailedError
 from bundles.processes.start import FOLDER, environment
 from tests import forked
@@ -30,27 +28,12 @@ def lockgate(*arguments: str | Path, expect: int = 0, passphrase: str | None = N
 
     Raises FailedError when it ends with another status than `expect`.
     """
-    words = list(map(str, arguments))
-    descriptors: Sequence[int] = ()
-    if passphrase is not None:
-        reading, writing = os.pipe()
-        os.write(writing, passphrase.encode() + b"\n")
-        os.close(writing)
-        words += ["--passphrase-fd", str(reading)]
-        descriptors = (reading,)
-    started = time.monotonic()
-    try:
-        ended = forked.run(words, env=environment(*PASSED), cwd=FOLDER, pass_fds=descriptors)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-    if ended.returncode != expect:
-        raise FailedError(
-            f"a command ended with {ended.returncode}, not {expect}",
-            thing="lockgate " + " ".join(map(str, arguments)),
-            remedy=ended.stderr.strip() or "it printed nothing",
-        )
-    return Outcome(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - started)
+    return outcome_of(_run, arguments, expect, passphrase)
+
+
+def _run(words: list[str], descriptors: Sequence[int]) -> tuple[int, str, str]:
+    ended = forked.run(words, env=environment(*PASSED), cwd=FOLDER, pass_fds=descriptors)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 class Station:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,15 @@ def lockgate(*arguments: str | Path, expect: int = 0, passphrase: str | None = N
 
     Raises FailedError when it ends with another status than `expect`.
     """
+    return outcome_of(_run, arguments, expect, passphrase)
+
+
+def outcome_of(
+    run: Callable[[list[str], Sequence[int]], tuple[int, str, str]], arguments: Sequence[str | Path], expect: int,
+    passphrase: str | None,
+) -> Outcome:  # fmt: skip
+    """As `lockgate`; `run` is given the words and the descriptors to pass on, and returns the status and what stands on
+    both outputs."""
     words = list(map(str, arguments))
     descriptors: Sequence[int] = ()
     if passphrase is not None:
@@ -55,19 +64,23 @@ def lockgate(*arguments: str | Path, expect: int = 0, passphrase: str | None = N
         descriptors = (reading,)
     started = time.monotonic()
     try:
-        ended = start.run(start.python_module(_CLI, *words), env=start.environment(*PASSED), pass_fds=descriptors)
+        status, stdout, stderr = run(words, descriptors)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
-    assert ended is not None  # noqa: S101  it had no time limit
-    stdout, stderr = ended.stdout.decode(), ended.stderr.decode()
-    if ended.returncode != expect:
+    if status != expect:
         raise FailedError(
-            f"a command ended with {ended.returncode}, not {expect}",
+            f"a command ended with {status}, not {expect}",
             thing="lockgate " + " ".join(map(str, arguments)),
             remedy=stderr.strip() or "it printed nothing",
         )
-    return Outcome(ended.returncode, stdout, stderr, time.monotonic() - started)
+    return Outcome(status, stdout, stderr, time.monotonic() - started)
+
+
+def _run(words: list[str], descriptors: Sequence[int]) -> tuple[int, str, str]:
+    ended = start.run(start.python_module(_CLI, *words), env=start.environment(*PASSED), pass_fds=descriptors)
+    assert ended is not None  # noqa: S101  it had no time limit
+    return ended.returncode, ended.stdout.decode(), ended.stderr.decode()
 
 
 class Station:

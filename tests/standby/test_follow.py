@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -24,25 +24,11 @@ from appliance.store.database import open_reader
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.bundles.small import SmallBundle
-from tests.intake.inside import Inside, dump, name_of, small_bundle
+from tests.intake.inside import Inside, dump, name_of
 from tests.standby.pair import Pair
 
 PIECE = limits.STANDBY_PIECE
 TABLES = ("repositories", "manifests", "links", "tags", "intake", "ledger", "approvals", "decisions", "blocks")
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, pair: Pair) -> SmallBundle:
-    made = small_bundle(tmp_path / "carried")
-    pair.inside.trust(made.key.public)
-    return made
 
 
 def held(pair: Pair) -> StationPaths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -26,23 +26,9 @@ from bundles.errors import LockgateError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private
 from tests.bundles.small import SmallBundle
-from tests.intake.inside import Inside, name_of, small_bundle
+from tests.intake.inside import Inside, name_of
 from tests.intake.test_overrides import floor, say
 from tests.standby.pair import LONG_AGO, Pair
-
-
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, pair: Pair) -> SmallBundle:
-    made = small_bundle(tmp_path / "carried")
-    pair.inside.trust(made.key.public)
-    return made
 
 
 def code_of(work: Callable[[], object]) -> str:
