@@ -19,8 +19,10 @@ from appliance.control.threads import on_own_station
 from appliance.limits import intake as intake_limits
 from appliance.limits import registry as limits
 from appliance.promotion.by_rule import Due, due
+from appliance.promotion.kept_verdicts import KeptVerdicts
 from appliance.promotion.prepare import Prepared, prepare, prepare_rollback
 from appliance.station import Station
+from appliance.store.epoch import epoch_of
 from appliance.store.errors import EngineError
 from bundles.errors import LockgateError, RefusedError
 from bundles.oci.reference import Reference
@@ -36,6 +38,7 @@ class PromotionRules:
         self._control = control
         self._refused: dict[Due, str] = {}
         """Why each was refused when it was last asked for."""
+        self._judge = KeptVerdicts(epoch_of(control.station.paths.database))
         self._fault = ""
 
     async def keep_looking(self) -> None:
@@ -53,10 +56,13 @@ class PromotionRules:
 
     async def look(self) -> None:
         """Do what is due now. Raises LockgateError, EngineError where it cannot be told."""
-        found = await asyncio.to_thread(on_own_station, self._control.station, lambda own: due(own, clock.now()))
+        found = await asyncio.to_thread(on_own_station, self._control.station, self._due)
         self._refused = {one: why for one, why in self._refused.items() if one in found}
         for one in found:
             await self._do(one)
+
+    def _due(self, station: Station) -> list[Due]:
+        return due(station, clock.now(), self._judge)
 
     async def _do(self, one: Due) -> None:
         act = Act.ROLLBACK if one.source is None else Act.PROMOTE

@@ -74,6 +74,9 @@ COPY_LINKS: Final = 10_000
 PROMOTION_RULES_EVERY: Final = 60.0
 """Seconds between two looks at what the policy's rules of promotion would do."""
 
+PROMOTION_VERDICT_KEPT: Final = 600.0
+"""Seconds for which a channel that passed is not judged again for a rollback by a rule, where nothing changed."""
+
 PROMOTION_TRIES: Final = 5
 """How often a promotion is judged anew because something changed meanwhile: under a steady stream of pushes it gives
 up and says so."""

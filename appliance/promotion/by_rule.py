@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from appliance.advisories.seals import index_key
+from appliance.api.promotion import Channel
 from appliance.channel_seals import chain_of
 from appliance.image_signatures.applied import Applied, load_applied
 from appliance.permissions import matches
@@ -60,26 +61,29 @@ class _Stands:
         return self.since, self.number
 
 
+Judge = Callable[[Station, Sequence[tuple[str, str]]], Sequence[Channel]]
+"""What stands in channels, and whether it would pass (`standing_channels`)."""
 RowsOf = Callable[[str, str], Sequence[Promoted] | None]
 """What counts of the history of a channel, the oldest first; None where it is not what the station wrote."""
 
 
-def due(station: Station, now: str) -> list[Due]:
+def due(station: Station, now: str, judge: Judge = standing_channels) -> list[Due]:
     """What the rules would do at a time: rollbacks first. Blocking. Raises FailedError, RefusedError."""
     applied = load_applied(station.paths)
     if applied is None or not applied.policy.promotion:
         return []
     key = index_key(station.paths)
-    found = _found(station, applied, _sealed(station, key), now)
+    found = _found(station, applied, _sealed(station, key), now, judge)
     if found:  # the log is read where something is due, and not at each look
-        found = _found(station, applied, _proved(station, key, promotions_log(station)), now)
+        found = _found(station, applied, _proved(station, key, promotions_log(station)), now, judge)
     return found
 
 
-def _found(station: Station, applied: Applied, rows_of: RowsOf, now: str) -> list[Due]:
+def _found(station: Station, applied: Applied, rows_of: RowsOf, now: str, judge: Judge) -> list[Due]:
     found = dict[tuple[str, str], Due]()
     for rule in applied.policy.promotion:
-        for one in (*_refused(station, applied, rule, rows_of), *_soaked(station, applied, rule, rows_of, now)):
+        refused = _refused(station, applied, rule, rows_of, judge)
+        for one in (*refused, *_soaked(station, applied, rule, rows_of, now)):
             found.setdefault(one.target, one)
     return sorted(found.values(), key=lambda one: one.source is not None)
 
@@ -150,7 +154,7 @@ def _may_move(
     return moves(stage, target[1]) and bool(came) and max(came) < newest.order
 
 
-def _refused(station: Station, applied: Applied, rule: PromotionRule, rows_of: RowsOf) -> Iterator[Due]:
+def _refused(station: Station, applied: Applied, rule: PromotionRule, rows_of: RowsOf, judge: Judge) -> Iterator[Due]:
     """What stands at the rule's tag and would not pass any more."""
     if not rule.roll_back:
         return
@@ -166,6 +170,6 @@ def _refused(station: Station, applied: Applied, rule: PromotionRule, rows_of: R
         for repository, tag in promotions.channels(station.reader, stage.root)
         if tag == rule.tag and is_governed(repository) and len(rows_of(repository, tag) or ()) > 1
     ]
-    for name, channel in zip(names, standing_channels(station, names), strict=True):
+    for name, channel in zip(names, judge(station, names), strict=True):
         if channel.verdict == "refused":
             yield Due(rule.name, stage.name, name, channel.digest, why=channel.why)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +14,20 @@ import msgspec
 import pytest
 
 from appliance import clock
+from appliance.api.promotion import Channel
 from appliance.audit.acts import Act
 from appliance.control.api import CONTROL
 from appliance.control.promotion_rules import PromotionRules
 from appliance.control.threads import on_own_station
+from appliance.limits import registry as limits
+from appliance.promotion import kept_verdicts
 from appliance.promotion.by_rule import Due, due
+from appliance.promotion.channels import standing_channels
+from appliance.promotion.kept_verdicts import KeptVerdicts
 from appliance.settings.image_policy import ImagePolicy, PolicyRules, decode, encode, read_rules
 from appliance.settings.promotion_rules import PromotionRule
+from appliance.station import Station
+from appliance.store.epoch import epoch_of
 from appliance.store.writes.lifecycle import Block
 from bundles.errors import UsageError
 from tests.conformance.shapes import Content
@@ -134,6 +142,36 @@ def test_a_refusal_is_an_event_once_and_asked_again(at: Desk) -> None:
         assert at.target("production", "stable") == at.target("staging", "v1")
     finally:
         at.apply(with_rule(AT_ONCE))
+
+
+def test_what_passed_is_judged_again_where_something_changed(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = list[list[tuple[str, str]]]()
+
+    def counted(station: Station, names: list[tuple[str, str]]) -> list[Channel]:
+        judged.append([name for name in names if at.name in name[0]])
+        return standing_channels(station, names)
+
+    monkeypatch.setattr(kept_verdicts, "standing_channels", counted)
+    kept = KeptVerdicts(epoch_of(at.paths.database))
+    staged(at, "v1")
+    name = (f"staging/{at.name}", "v1")
+
+    def asked(expected: str) -> bool:
+        """Whether it was judged anew, with the verdict `expected`."""
+        judged.clear()
+        [channel] = on_own_station(at.app[CONTROL].station, lambda own: kept(own, [name]))
+        assert channel.verdict == expected
+        return judged == [[name]]
+
+    assert [asked("passes") for _ in range(3)] == [True, False, False]
+    at.image("beside", stage="staging")
+    assert [asked("passes"), asked("passes")] == [True, False]
+    with monkeypatch.context() as later:
+        later.setattr(time, "monotonic", lambda before=time.monotonic: before() + limits.PROMOTION_VERDICT_KEPT)
+        assert asked("passes")
+    digest = str(at.target("staging", "v1"))
+    record(at, Act.BLOCK, digest, Block(digest=digest, why="found bad", actor="anna", at=clock.now()))
+    assert [asked("refused"), asked("refused")] == [True, True]
 
 
 @pytest.mark.parametrize(
