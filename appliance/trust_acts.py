@@ -45,6 +45,7 @@ def pin(
         return trust_key(
             StationPaths(station).trust, key,
             purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
+            at=clock.now(),
         )  # fmt: skip
 
 

@@ -41,8 +41,9 @@ class FirstTrust:
             site=TrustFolder.load(trust).site, witness=self.witness, at=at,
         )  # fmt: skip
         pinned = trust_key(
-            trust, self.key, purpose=self.purpose, owner=self.owner, sites=self.sites, not_after=self.not_after
-        )
+            trust, self.key,
+            purpose=self.purpose, owner=self.owner, sites=self.sites, not_after=self.not_after, at=at,
+        )  # fmt: skip
         write_atomic(self.record, text.encode(), replace=False)
         return pinned
 

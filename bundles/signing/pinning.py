@@ -55,12 +55,14 @@ def trust_key(
     sites: Sequence[str] = (),
     not_before: str | None = None,
     not_after: str | None = None,
+    at: str | None = None,
 ) -> TrustRecord:
     """Pin a key for a purpose; a key that is pinned already gains the purpose and the sites.
 
     A record has one list of sites for all its purposes, so what would widen a purpose that was not named is refused.
+    `at` is the wire time now: what would have ended by then is refused; without it nothing is asked of the clock.
     Raises UsageError: an unknown purpose, another owner, a revoked key, a bundle key without a site, a root certificate
-    for anything but images, or such widening; MalformedError for a site or a time.
+    for anything but images, such widening, or a key that would never count; MalformedError for a site or a time.
     """
     if purpose not in PURPOSES:
         raise UsageError("unknown purpose", thing=purpose, remedy=f"use one of {', '.join(PURPOSES)}")
@@ -73,10 +75,6 @@ def trust_key(
     for name, time in (("not_before", not_before), ("not_after", not_after)):
         if time is not None:
             check_time(time, name)
-    if not_before is not None and not_after is not None and not_before >= not_after:
-        raise UsageError(
-            "the key would never count", thing=f"from {not_before} until {not_after}", remedy="give the later time last"
-        )
     with locked(path):
         folder = TrustFolder.load(path)
         known = folder.find(key.keyid)
@@ -98,8 +96,27 @@ def trust_key(
             not_after=not_after or (known.not_after if known else None),
             revoked=None,
         )
+        _check_times(record, at)
         save_record(path, record)
     return record
+
+
+def _check_times(record: TrustRecord, at: str | None) -> None:
+    """Whether there is a time to come at which a key counts. Raises UsageError."""
+    since, until = record.not_before, record.not_after
+    if until is None:
+        return
+    if since is not None and since >= until:
+        raise UsageError(
+            "the key would never count", thing=f"from {since} until {until}", remedy="give the later time last"
+        )
+    if at is not None and until <= at:
+        raise UsageError(
+            "the key would count no more",
+            thing=f"{record.keyid}: until {until}, and it is {at}",
+            remedy="give a --not-after to come; one that is not to count any more is ended with"
+            f": lockgate key revoke {record.keyid} --why TEXT",
+        )
 
 
 def check_spelling(folder: TrustFolder, owner: str, *, but: str = "") -> None:

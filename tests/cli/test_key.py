@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.trust_acts import pin
+from bundles.errors import UsageError
 from bundles.signing.keys import PublicKey, create_private, load_private
+from bundles.signing.pinning import trust_key
 from bundles.signing.trust import TrustFolder
 from tests.cli.conftest import Run
 
@@ -88,7 +91,7 @@ def test_a_pinned_key_counts_for_more_only_where_that_is_said(
     run: Run, station: Path, public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = ("key", "trust", public, "--purpose", "bundle", "--owner", "E", "--from", "alpha")
-    until = ("--not-after", "2027-01-01T00:00:00Z")
+    until = ("--not-after", "2098-01-01T00:00:00Z")
     run(*first, *until, "-C", station)
 
     def pinned() -> tuple[object, ...]:
@@ -101,7 +104,7 @@ def test_a_pinned_key_counts_for_more_only_where_that_is_said(
     more = (
         ("--purpose", "release", "--owner", "E"),
         ("--purpose", "bundle", "--owner", "E", "--from", "beta"),
-        ("--purpose", "bundle", "--owner", "E", "--from", "alpha", "--not-after", "2028-01-01T00:00:00Z"),
+        ("--purpose", "bundle", "--owner", "E", "--from", "alpha", "--not-after", "2099-01-01T00:00:00Z"),
     )
     record = ("--record", station.parent / "page.txt", "--heard", PublicKey.from_pem(public.read_bytes()).words)
     for words in more:
@@ -117,7 +120,33 @@ def test_a_pinned_key_counts_for_more_only_where_that_is_said(
     monkeypatch.setattr("click.prompt", lambda *_, **__: "bundle")
     assert run("key", "trust", public, *more[1], "-C", station).status == 0
     assert run("key", "ceremony", public, *more[0], *record, "--widen", "-C", station).status == 0
-    assert pinned() == (("bundle", "release"), ("alpha", "beta"), "2027-01-01T00:00:00Z")
+    assert pinned() == (("bundle", "release"), ("alpha", "beta"), "2098-01-01T00:00:00Z")
+
+
+def test_a_pinned_key_never_ends_in_the_past_whichever_way_it_comes_there(
+    run: Run, station: Path, public: Path, acts: Acts
+) -> None:
+    words = ("key", "trust", public, "--purpose", "release", "--owner", "Officer")
+    over = ("--not-after", "2020-01-01T00:00:00Z")
+    page = ("--record", station.parent / "page.txt", "--heard", PublicKey.from_pem(public.read_bytes()).words)
+    ended = run("key", "ceremony", public, *words[3:], *over, *page, "-C", station)
+    assert (ended.status, (station.parent / "page.txt").exists()) == (2, False)
+    assert TrustFolder.load(station / "trust").records == ()
+
+    key = PublicKey.from_pem(public.read_bytes())
+    run(*words, "--not-before", "2097-01-01T00:00:00Z", "-C", station)
+    for until in (over[1], "2096-01-01T00:00:00Z"):  # behind the beginning that it has already
+        with pytest.raises(UsageError, match="never count"):
+            pin(station, key, purpose="release", owner="Officer", sites=[], not_after=until)
+        assert TrustFolder.load(station / "trust").records[0].not_after is None
+        assert acts()[-1] == ("key.trust", key.keyid, "failed")
+
+    times = {"not_before": "2020-01-01T00:00:00Z", "not_after": "2021-01-01T00:00:00Z"}
+    trust_key(station / "trust", key, purpose="release", owner="Officer", **times)
+    with pytest.raises(UsageError, match="would count no more") as refused:
+        pin(station, key, purpose="receipt", owner="Officer", sites=["alpha"])
+    assert f"lockgate key revoke {key.keyid}" in refused.value.remedy
+    assert TrustFolder.load(station / "trust").records[0].purposes == ("release",)
 
 
 def test_a_key_is_pinned_for_a_time(run: Run, station: Path, public: Path) -> None:
@@ -130,10 +159,10 @@ def test_a_key_is_pinned_for_a_time(run: Run, station: Path, public: Path) -> No
         "--not-before",
         "2026-01-01T00:00:00Z",
         "--not-after",
-        "2027-01-01T00:00:00Z",
+        "2098-01-01T00:00:00Z",
     )
     (record,) = TrustFolder.load(station / "trust").records
-    assert (record.not_before, record.not_after) == ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    assert (record.not_before, record.not_after) == ("2026-01-01T00:00:00Z", "2098-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +173,7 @@ def test_a_key_is_pinned_for_a_time(run: Run, station: Path, public: Path) -> No
         (["--purpose", "release", "--owner", ""], "needs an owner"),
         (["--purpose", "bundle", "--owner", "E", "--from", "Alpha!"], "malformed site name"),
         (["--purpose", "release", "--owner", "E", "--not-after", "soon"], "not a time"),
+        (["--purpose", "release", "--owner", "E", "--not-after", "2020-01-01T00:00:00Z"], "would count no more"),
     ],
 )
 def test_a_key_that_cannot_be_pinned_is_one_clear_line_and_in_the_log(
