@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from appliance.advisories.licenses import texts_of
 from appliance.advisories.packages import Package, check_sizes, package_of
 from appliance.limits import sbom as sbom_limits
 from appliance.limits import scanning as limits
@@ -22,11 +23,12 @@ _UNREAD: Final = "lockgate:unread-layer"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What an SBOM lists: packages with the path where each was found (or ""), and the layers that its maker could not
-    look into."""
+    """What an SBOM lists: packages with the path where each was found (or ""), the layers that its maker could not
+    look into, and what it says of each package's licenses (appliance.advisories.licenses)."""
 
     packages: tuple[tuple[Package, str], ...]
     unread_layers: tuple[str, ...] = ()
+    licenses: Mapping[Package, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_sbom(raw: bytes) -> Listed:
@@ -46,17 +48,22 @@ def listed_in(document: Any) -> Listed:
         found, unread = _spdx(document), ()
     else:
         raise MalformedError("an SBOM is neither CycloneDX nor SPDX", remedy="make it with syft")
-    packages = dict[Package, str]()
-    for package, path in found:
+    packages, licenses = dict[Package, str](), dict[Package, tuple[str, ...]]()
+    for package, path, said in found:
         if not check_sizes(package):
             raise MalformedError("an SBOM names a package at too great length", thing=package.label[:80])
         packages.setdefault(package, path)
+        licenses[package] = texts_of((*licenses.get(package, ()), *said))
         if len(packages) > limits.SBOM_PACKAGES:
             raise MalformedError("an SBOM lists too many packages", thing=f"more than {limits.SBOM_PACKAGES}")
-    return Listed(tuple(packages.items()), unread)
+    return Listed(tuple(packages.items()), unread, licenses)
 
 
-def _cyclonedx(document: dict[str, Any]) -> Iterator[tuple[Package, str]]:
+_Found = tuple[Package, str, list[str]]
+"""A package, its path, and its licenses."""
+
+
+def _cyclonedx(document: dict[str, Any]) -> Iterator[_Found]:
     components = list(_components(document))
     system = next(
         ((_text(one, "name"), _text(one, "version")) for one in components if one.get("type") == "operating-system"),
@@ -70,7 +77,18 @@ def _cyclonedx(document: dict[str, Any]) -> Iterator[tuple[Package, str]]:
         if source and (version := properties.get(_SOURCE_VERSION)):
             source = f"{source}@{version}"
         package = package_of(_text(one, "purl"), _text(one, "name"), _text(one, "version"), system, source)
-        yield package, properties.get(_PATH, "")[: limits.PACKAGE_TEXT]
+        yield package, properties.get(_PATH, "")[: limits.PACKAGE_TEXT], list(_licenses(one))
+
+
+def _licenses(component: dict[str, Any]) -> Iterator[str]:
+    """What a component says of its licenses: an expression, or licenses by id or name."""
+    for one in _list(component, "licenses"):
+        if not isinstance(one, dict):
+            raise MalformedError("an SBOM lists what is no license")
+        given = one.get("license")
+        named = given if isinstance(given, dict) else {}
+        text = _text(one, "expression") or _text(named, "id") or _text(named, "name")
+        yield text
 
 
 def _components(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -84,7 +102,7 @@ def _components(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         left += reversed(_list(one, "components"))
 
 
-def _spdx(document: dict[str, Any]) -> Iterator[tuple[Package, str]]:
+def _spdx(document: dict[str, Any]) -> Iterator[_Found]:
     for one in _list(document, "packages"):
         if not isinstance(one, dict):
             raise MalformedError("an SBOM lists what is no package")
@@ -95,7 +113,8 @@ def _spdx(document: dict[str, Any]) -> Iterator[tuple[Package, str]]:
         ]
         if _text(one, "primaryPackagePurpose") in ("CONTAINER", "FILE", "OPERATING-SYSTEM") and not named:
             continue
-        yield package_of(named[0] if named else "", _text(one, "name"), _text(one, "versionInfo")), ""
+        package = package_of(named[0] if named else "", _text(one, "name"), _text(one, "versionInfo"))
+        yield package, "", [text] if (text := _text(one, "licenseDeclared")) else []
 
 
 def _unread(document: dict[str, Any]) -> tuple[str, ...]:

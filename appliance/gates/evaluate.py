@@ -9,6 +9,7 @@ from typing import Final
 
 from appliance import clock
 from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, Line
+from appliance.gates.licenses import WITHOUT, licenses_line
 from appliance.gates.wanted import Wanted
 from appliance.settings.content_rules import PREFIX, asked_rules
 from appliance.settings.gates import RULES, Gate, GateRule, PolicyException
@@ -263,6 +264,20 @@ def _malware(asked: _Question) -> _RuleOutcome | None:
     return _RuleOutcome(True, f"the engine found nothing, {some(age, 'day')} ago")
 
 
+def _licenses(asked: _Question) -> _RuleOutcome | None:
+    gate, content = asked.gate, asked.content
+    if not gate.asks_licenses:
+        return None
+    if asked.is_let_be:
+        return _RuleOutcome(True, f"{content.kind}: no SBOM is made of it")
+    if not content.runs or content.state != SCANNED:
+        return _missing(asked)
+    if gaps := [one for one in WITHOUT if one in content.gaps and one not in gate.allow_gaps]:
+        said = "; ".join(f"{gap} ({GAPS[gap]})" for gap in gaps)
+        return _RuleOutcome(False, said, "; ".join(_CLOSES[gap] for gap in gaps))
+    return _RuleOutcome(*licenses_line(gate, content.licenses))
+
+
 def _content_rule(asked: _Question, name: str, given: str, wanted: Wanted | None, now: str) -> _RuleOutcome:
     if wanted is None:
         how = "install it, or correct its settings: lockgate policy check FILE"
@@ -295,6 +310,7 @@ _EVALUATED: Final[Mapping[GateRule, Callable[[_Question], _RuleOutcome | None]]]
     "exploited": _exploited,
     "sbom": _sbom,
     "malware": _malware,
+    "licenses": _licenses,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from appliance.advisories.licenses import Licensed
 from appliance.content_records import KeptRule
 from appliance.settings.gates import Mode, Place
 
@@ -55,6 +56,7 @@ class ContentFacts:
     `kind` as `bundles.oci.kinds` has it; `runs` whether clients run it. `state` is scanned, carried or not-scanned
     (appliance.image_verdicts), `scanned_at` when the station made its own SBOM; `sbom` is `own`, `carried` or "" for
     none. `looks` are what content rules said of the manifest and of each blob, empty for one that nobody looked at.
+    `licenses` are what the station's own SBOM says of its packages, None where that is not known.
     `gaps` are codes of what was not looked at, `sources` the advisories that are about its packages.
     """
 
@@ -71,6 +73,7 @@ class ContentFacts:
     sources: Sequence[SourceFacts] = ()
     malware: MalwareFacts = MalwareFacts(1, 1)
     looks: Sequence[Mapping[str, KeptRule]] = ({},)
+    licenses: Sequence[Licensed] | None = None
     also: frozenset[str] = frozenset()
     """Digests that it is known by besides: of the indexes that name it."""
 

@@ -13,7 +13,7 @@ from appliance.gates.facts import ContentFacts, FindingFacts, Knowledge, Malware
 from appliance.image_verdicts import Advisories, ImageVerdict, gaps_of, verdict_on
 from appliance.malware_records import known_of
 from appliance.store.ports import Reader
-from appliance.store.reads.components import sboms_of
+from appliance.store.reads.components import licenses_of, sboms_of
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import is_runnable, kind_of_manifest
 from bundles.oci.manifest import Manifest
@@ -47,11 +47,13 @@ class Looking:
                 name, kind, runs, "not-scanned", platform, sbom=sbom, malware=seen, looks=looks, also=also
             )
         found = verdict_on(self._reader, name, self._known)
+        own = next((one for one in listed if one.origin == "own"), None)
+        licenses = licenses_of(self._reader, self._known.key, name, own) if own is not None else None
         return ContentFacts(
             digest=name, kind=kind, runs=runs, state=found.state, platform=platform, why=found.why,
             scanned_at=found.at, sbom=sbom, findings=self._findings(found, also | {name}),
             gaps=tuple(gaps_of(found, self._known)), sources=self._sources(found), also=also,
-            malware=self._malware(manifest), looks=looks,
+            malware=self._malware(manifest), looks=looks, licenses=licenses,
         )  # fmt: skip
 
     def _malware(self, manifest: Manifest) -> MalwareFacts:

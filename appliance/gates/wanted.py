@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from appliance.advisories.licenses import NAME, spdx_form
 from appliance.content_rules.registry import RuleSet, rule_set
 from appliance.settings.content_rules import ALL, ContentRuleSettings
 from appliance.settings.gates import Gate
@@ -43,15 +44,25 @@ def rules_of(asked: Sequence[ContentRuleSettings] | None) -> PolicyRuleSet:
 
 
 def check_rules(asked: Sequence[ContentRuleSettings], gates: Sequence[Gate]) -> None:
-    """Whether each can be run on this station, and each that a gate asks for is among them. Raises UsageError naming
-    the first that is not."""
+    """Whether each can be run on this station, each that a gate asks for is among them, and each license is one of
+    SPDX's list. Raises UsageError naming the first that is not."""
     known = rule_set((one.id, one.settings) for one in asked).rules
     for number, gate in enumerate(gates, 1):
+        _check_licenses(number, [*gate.allow_licenses, *gate.deny_licenses])
         named = [one.partition("=")[0] for one in gate.rules]
         if unknown := [one for one in named if one not in (ALL, *known)]:
             raise UsageError(
                 f"gate {number}: no content rule of that id", thing=unknown[0],
                 remedy=f"one of {', '.join(known)}; a rule of your own is named under [[content_rule]]",
+            )  # fmt: skip
+
+
+def _check_licenses(number: int, named: Sequence[str]) -> None:
+    for one in named:
+        if not one.startswith(NAME) and (form := spdx_form(one)) != one:
+            raise UsageError(
+                f"gate {number}: SPDX has no license of that id", thing=one,
+                remedy=f"SPDX writes it {form}" if form else f"what SBOMs name otherwise is written {NAME}NAME",
             )  # fmt: skip
 
 

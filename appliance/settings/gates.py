@@ -22,7 +22,7 @@ from bundles.signing.policy import check_owner
 Mode = Literal["enforce", "warn", "off"]
 Place = Literal["release", "promotion", "pull"]
 Allowed = Literal["any", "none", "low", "medium", "high"]
-GateRule = Literal["advisories", "scan", "inspected", "severity", "exploited", "sbom", "malware"]
+GateRule = Literal["advisories", "scan", "inspected", "severity", "exploited", "sbom", "malware", "licenses"]
 Gap = Literal[
     "not-an-image", "unread-layers", "no-packages", "no-advisories", "unnamed-packages", "undecided",
     "malformed-advisories",
@@ -40,6 +40,8 @@ _LIST_MOST: Final = 64
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z")
 _ADVISORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{2,99}\Z")
 _REASON: Final = 500
+_LICENSE: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.+ -]{0,149}|name:[^\x00-\x1f\x7f]{1,200})\Z")
+_LICENSES_MOST: Final = 1024
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +55,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     VEX documents call not affected or fixed counts for nothing (`counts`) or as a finding (`ignored`). `malware`:
     `none` asks that the engine of this station looked into all of it and found nothing, `malware_days` ago at most.
     `rules` are content rules (appliance.settings.content_rules.asked_rules) that must have looked into all of it and
-    found nothing worse than `max_rule_severity`.
+    found nothing worse than `max_rule_severity`. `allow_licenses`: packages may be under these licenses alone, empty
+    for any but those of `deny_licenses`; `unknown_licenses`: whether packages without a license, or with one that is
+    no SPDX expression, are let through (appliance.advisories.licenses).
     """
 
     repositories: list[str]
@@ -72,6 +76,14 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     malware_days: int = 0
     rules: list[str] = []
     max_rule_severity: RuleLevel = "none"
+    allow_licenses: list[str] = []
+    deny_licenses: list[str] = []
+    unknown_licenses: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def asks_licenses(self) -> bool:
+        """Whether it asks under which licenses packages are."""
+        return bool(self.allow_licenses or self.deny_licenses)
 
     def names(self, repository: str, place: Place | None = None) -> bool:
         """Whether the gate is about a repository (at a place); one that is `off` is about none."""
@@ -164,11 +176,25 @@ def _check_gate(gate: Gate) -> None:
     check_asked(gate.rules)
     if gate.max_rule_severity != "none" and not gate.rules:
         raise UsageError("max_rule_severity without rules: no content rule is asked")
-    if not asks and not gate.rules:
+    _check_licenses(gate)
+    if not asks and not gate.rules and not gate.asks_licenses:
         raise UsageError(f"it asks for nothing; name one of {', '.join(_ASKING)}")
 
 
-_ASKING: Final = ("max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected", "malware", "rules")
+_ASKING: Final = (
+    "max_severity", "exploited", "advisories_days", "scan_days", "sbom", "inspected", "malware", "rules",
+    "allow_licenses", "deny_licenses",
+)  # fmt: skip
+
+
+def _check_licenses(gate: Gate) -> None:
+    both = [*gate.allow_licenses, *gate.deny_licenses]
+    if wrong := [one for one in both if not _LICENSE.match(one)]:
+        raise UsageError("not a license: an id of SPDX, or name: and the name that SBOMs give", thing=wrong[0][:60])
+    if len(set(both)) != len(both) or len(both) > _LICENSES_MOST:
+        raise UsageError(f"licenses are named twice, or more than {_LICENSES_MOST} of them")
+    if gate.unknown_licenses != "refuse" and not both:
+        raise UsageError("unknown_licenses without allow_licenses or deny_licenses: no license is asked for")
 
 
 def _check_days(name: str, days: int) -> None:

@@ -241,6 +241,8 @@ def encode(policy: ImagePolicy) -> bytes:
             del gate["malware"], gate["malware_days"]
         if not gate["rules"]:
             del gate["rules"], gate["max_rule_severity"]
+        if not gate["allow_licenses"] and not gate["deny_licenses"]:
+            del gate["allow_licenses"], gate["deny_licenses"], gate["unknown_licenses"]
     return strict_json.canonical({name: value for name, value in fields.items() if value or name not in _UNWRITTEN})
 
 

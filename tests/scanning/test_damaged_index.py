@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,39 @@ def test_an_image_whose_rows_were_changed_is_damaged_and_never_clean(
     ):
         assert not found.complete
     assert not find_component(outside.station, "requests", lambda _: False).not_scanned
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE sbom_licenses SET licenses = replace(licenses, 'GPL-3.0-only', 'MIT')",
+        "UPDATE sbom_licenses SET licenses = '[]'",
+        "UPDATE sbom_licenses SET seal = ''",
+        "DELETE FROM sbom_licenses",  # as of an SBOM that an earlier version indexed
+    ],
+)
+def test_licenses_count_as_they_were_written_and_of_the_stations_own_sbom_alone(
+    outside: Outside, image: str, edit: str
+) -> None:
+    def document(license_id: str) -> bytes:
+        found = json.loads(cyclonedx("pkg:pypi/flask@1.0"))
+        found["components"][0]["licenses"] = [{"license": {"id": license_id}}]
+        return json.dumps(found).encode()
+
+    gate = Gate(repositories=["**"], allow_licenses=["MIT"], unknown_licenses="allow")
+    write(outside, image, document("GPL-3.0-only"))
+    write(outside, image, document("MIT"), "carried")
+    assert refused(outside, image, gate) == ["licenses"]
+    write(outside, image, document("MIT"))
+    assert refused(outside, image, gate) == []
+    write(outside, image, document("GPL-3.0-only"))
+    with outside.writer_connection() as db:
+        db.execute(edit)
+    assert refused(outside, image, gate) == ["licenses"]
+    write(outside, image, document("MIT"))
+    assert refused(outside, image, gate) == []
+    with outside.writer_connection() as db:
+        assert db.execute("SELECT count(*) FROM sbom_licenses").fetchone() == (1,)
 
 
 def test_that_nothing_is_damaged_counts_for_as_long_as_nobody_changes_the_metadata(

@@ -75,6 +75,9 @@ def asked(gate: Gate) -> str:
     if gate.rules:
         most = f" above {gate.max_rule_severity}" if gate.max_rule_severity != "none" else ""
         words.append(f"nothing{most} found by content rules ({', '.join(gate.rules)})")
+    words += [f"licenses of {', '.join(gate.allow_licenses)} alone"] if gate.allow_licenses else []
+    words += [f"no license of {', '.join(gate.deny_licenses)}"] if gate.deny_licenses else []
+    words += ["unknown licenses too"] if gate.unknown_licenses == "allow" else []
     words += ["whatever VEX says"] if gate.vex == "ignored" else []
     return ", ".join(words)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from appliance.advisories.licenses import Licensed, decode, licenses_seal
 from appliance.advisories.packages import Package
 from appliance.advisories.seals import is_sealed, list_sum, package_part, row_of, sbom_seal, sum_of_rows
 from appliance.store.ports import Reader
@@ -63,6 +64,16 @@ def packages_of(reader: Reader, sbom: Indexed) -> list[tuple[Package, str]] | No
     """The packages of an indexed SBOM, each with its path; None where they are not what was written."""
     found = numbered_packages(reader, sbom)
     return None if found is None else [(package, path) for _, package, path in found]
+
+
+def licenses_of(reader: Reader, key: bytes, image: str, sbom: Indexed) -> tuple[Licensed, ...] | None:
+    """What an SBOM of the station's own says of the licenses of its packages; None where that is not what was written:
+    an earlier version wrote none."""
+    row = reader.execute("SELECT licenses, seal FROM sbom_licenses WHERE sbom = ?", (sbom.number,)).fetchone()
+    if row is None or not sbom.sealed:
+        return None
+    licenses, seal = row
+    return decode(licenses) if is_sealed(seal, licenses_seal(key, image, sbom.sbom, sbom.listed, licenses)) else None
 
 
 def numbered_packages(reader: Reader, sbom: Indexed) -> list[tuple[int, Package, str]] | None:

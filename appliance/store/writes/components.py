@@ -15,7 +15,8 @@ class IndexSbom(Write, frozen=True):
 
     `origin` is `own` for a document that this station made from the image's bytes, else `carried`. `state` is
     `indexed`, or `unreadable` with `why`. `packages` are pairs of the eight fields of a package
-    (appliance.advisories.packages.Package) and its path; `listed` and `seal` are of appliance.advisories.seals.
+    (appliance.advisories.packages.Package) and its path; `listed` and `seal` are of appliance.advisories.seals,
+    `licenses` and `licenses_seal` of appliance.advisories.licenses, "" where nothing is kept of them.
     """
 
     unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
@@ -28,6 +29,8 @@ class IndexSbom(Write, frozen=True):
     seal: str
     why: str = ""
     packages: tuple[tuple[tuple[str, ...], str], ...] = ()
+    licenses: str = ""
+    licenses_seal: str = ""
 
     def apply(self, db: Connection) -> None:
         earlier = db.execute(
@@ -63,6 +66,11 @@ class IndexSbom(Write, frozen=True):
             " AND source = ? AND source_version = ? ON CONFLICT DO NOTHING",
             [(number, path, *package) for package, path in self.packages],
         )
+        if self.licenses:
+            db.execute(
+                "INSERT INTO sbom_licenses (sbom, licenses, seal) VALUES (?, ?, ?)",
+                (number, self.licenses, self.licenses_seal),
+            )
 
 
 class ForgetSbom(Write, frozen=True):
@@ -107,4 +115,5 @@ class ForgetUnshown(Write, frozen=True):
 
 def _forget(db: Connection, number: int) -> None:
     db.execute("DELETE FROM image_packages WHERE sbom = ?", (number,))
+    db.execute("DELETE FROM sbom_licenses WHERE sbom = ?", (number,))
     db.execute("DELETE FROM sboms WHERE number = ?", (number,))
