@@ -21,11 +21,13 @@ from appliance.rotations.folder import (
     CAME,
     Kept,
     ids,
+    is_accepted,
     keep,
     keep_acceptance,
     last_accepted,
     load,
     move_to_accepted,
+    remove,
 )  # fmt: skip
 from bundles.documents.rotation import KeyRotation, decode
 from bundles.documents.rotation_carried import CarriedRotation
@@ -83,7 +85,8 @@ def look(paths: StationPaths, kept: Kept) -> Waiting:
 
 def waiting(paths: StationPaths) -> list[Waiting]:
     """Every document that came and was not accepted, ascending."""
-    return [look(paths, load(paths, CAME, name)) for name in ids(paths, CAME)]
+    came = (load(paths, CAME, name) for name in ids(paths, CAME))
+    return [look(paths, one) for one in came if not is_accepted(paths, one)]
 
 
 def keep_carried(station: Path, source: str, carried: Iterable[CarriedRotation]) -> None:
@@ -172,6 +175,8 @@ def accept(station: Path, name: str, key: PrivateKey) -> Outcome:
     paths = StationPaths(station)
     with locked(paths.trust):
         trust, kept = TrustFolder.load(paths.trust), load(paths, CAME, name)
+        if is_accepted(paths, kept):
+            remove(paths, CAME, name)
         verdict = _judged(paths, kept, trust)
         raw = acceptance_bytes(trust.site, verdict.rotation, verdict.digest)
         signature = key.sign(raw)

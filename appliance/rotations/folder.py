@@ -139,6 +139,12 @@ def move_to_accepted(paths: StationPaths, kept: Kept) -> None:
     remove(paths, CAME, kept.id)
 
 
+def is_accepted(paths: StationPaths, kept: Kept) -> bool:
+    """Whether these bytes are accepted already: of one that came, a move that was cut off before its end."""
+    file = paths.rotations / ACCEPTED / f"{kept.id}.json"
+    return file.exists() and read_small(file, limits.KEY_ROTATION) == kept.raw
+
+
 def remove(paths: StationPaths, place: str, name: str) -> None:
     """Remove a document, first, and its signatures."""
     folder = paths.rotations / place
