@@ -78,6 +78,6 @@ def _put_back(context: JobContext, bundle: OpenedBundle, wanted: dict[str, list[
     rows = sink.take_rows(every)
     station.writer.submit(RecordBlobs(blobs=rows, at=clock.now()))
     for row in rows:
-        station.blobs.files.remove(station.paths.damaged / str(Digest.parse(row.digest)).replace(":", "-"))
+        station.blobs.remove_aside(Digest.parse(row.digest))
         context.log(f"{row.digest} is whole again")
     return sorted(row.digest for row in rows)

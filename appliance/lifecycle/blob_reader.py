@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import BinaryIO, Literal
 from appliance.limits import lifecycle as limits
 from appliance.store.blobs import BlobStore
 from appliance.store.presence import StoreAwayError
-from appliance.store.reading import Attend, UnreadableError, Verdict, examine
+from appliance.store.reading import Attend, UnreadableError, Verdict
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
@@ -23,7 +22,7 @@ class Looked:
     """What a look found: nothing wrong, damage (`why`, and which file it was), or an error of reading (`unread`)."""
 
     why: Why | None = None
-    inode: int = 0
+    version: int = 0
     unread: str = ""
 
     @property
@@ -67,13 +66,9 @@ class BlobExaminer:
             return looked
         raise AssertionError("the last attempt returns")
 
-    @staticmethod
-    def _once(file: BinaryIO, digest: Digest, size: int, attend: Attend) -> Looked:
+    def _once(self, file: BinaryIO, digest: Digest, size: int, attend: Attend) -> Looked:
         with file:
-            try:
-                status = os.fstat(file.fileno())
-            except OSError as error:
-                raise UnreadableError(digest, error) from None
-            if examine(file.fileno(), digest, attend, fresh=True) is not Verdict.DAMAGED:
-                return Looked(inode=status.st_ino)
-            return Looked("rotted" if status.st_size == size else "truncated", status.st_ino)
+            version, length = self._blobs.version_in(file, digest), self._blobs.size_in(file, digest)
+            if self._blobs.examine(file, digest, attend, fresh=True) is not Verdict.DAMAGED:
+                return Looked(version=version)
+            return Looked("rotted" if length == size else "truncated", version)

@@ -20,7 +20,7 @@ from appliance.lifecycle.blob_reader import BlobExaminer, Looked
 from appliance.limits import lifecycle as limits
 from appliance.station import Station
 from appliance.store.collection_lock import CollectionLock
-from appliance.store.reading import Attend, UnreadableError, Verdict, examine, facts_of, unattended
+from appliance.store.reading import Attend, UnreadableError, Verdict, unattended
 from appliance.store.reads import garbage
 from appliance.store.reads.damage import (
     damaged_blobs,
@@ -86,8 +86,7 @@ class Findings:
         try:
             if self._is_described(digest):
                 return False
-            with station.blobs.open_blob(digest) as file:
-                found = facts_of(file.fileno(), digest)
+            found = station.blobs.facts(digest)
         except (NotFoundError, UnreadableError):
             return False
         if found is None:
@@ -144,20 +143,20 @@ class Findings:
         station = self._station
         with self._gate.collecting():
             try:
-                inode = station.blobs.inode(digest)
+                version = station.blobs.version(digest)
             except UnreadableError as error:
                 self.take(digest, Looked(unread=error.reason))
                 return
             held, withdrawn = is_held(station.reader, str(digest))
-            if inode == 0 and self._is_no_key(digest):
+            if version == 0 and self._is_no_key(digest):
                 return
-            if inode != looked.inode or not held or (inode == 0 and withdrawn):
+            if version != looked.version or not held or (version == 0 and withdrawn):
                 return
             detail = {"why": str(looked.why), "shown": references(station.reader, str(digest))}
             event = AuditEvent(Act.WITHDRAW_DAMAGED, self._actor, str(digest), "done", detail)
             with recording(station.audit, event):
                 station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
-                if inode:
+                if version:
                     station.blobs.set_aside(digest)
         names = ", ".join(carrier["id"] for carrier in carriers(station, digest))
         remedy = f"restore it from {names}" if names else "push it again; no bundle here carries it"
@@ -167,7 +166,7 @@ class Findings:
         """Show a withdrawn blob again whose file, or whose withdrawn file, is read whole. Raises FailedError."""
         looked = looker.look(digest, size, attend)
         if looked.whole:
-            return self._show(digest, looked.inode, "read whole", put_back=False)
+            return self._show(digest, looked.version, "read whole", put_back=False)
         if looked.why != "missing":
             return False
         aside = looker.look_aside(digest, size, attend)
@@ -185,19 +184,19 @@ class Findings:
         whether it was. Raises FailedError."""
         station = self._station
         try:
-            file, path = station.blobs.open_buried(digest)
+            file, grave = station.blobs.open_buried(digest)
             with file:
-                if examine(file.fileno(), digest, attend, fresh=True) is Verdict.DAMAGED:
+                if station.blobs.examine(file, digest, attend, fresh=True) is Verdict.DAMAGED:
                     return False
         except (NotFoundError, UnreadableError):
             return False
         with self._gate.collecting():
             named = garbage.with_rows(station.reader, (str(digest),))
-            if not named or station.blobs.inode(digest) or not path.is_file():
+            if not named or station.blobs.version(digest) or not station.blobs.graveyard.holds(grave, digest):
                 return False
             event = AuditEvent(Act.RESTORE_DAMAGED, self._actor, str(digest), "done", {"why": "collected"})
             with recording(station.audit, event):
-                station.blobs.graveyard.give_back(path, digest)
+                station.blobs.graveyard.give_back(grave, digest)
                 station.writer.submit(HealDamage(digest=str(digest), at=clock.now()))
         station.writer.submit(ForgetUnread(digest=str(digest)))
         self._log(f"{digest} was collected although the metadata names it; it is back from the graveyard")
@@ -213,10 +212,10 @@ class Findings:
         found = [(Digest.parse(text), size) for text, size in unread_sizes(self._station.reader)]
         return sum(self.read_again(digest, looker.look(digest, size, attend), size) for digest, size in found)
 
-    def _show(self, digest: Digest, inode: int, why: str, *, put_back: bool) -> bool:
+    def _show(self, digest: Digest, version: int, why: str, *, put_back: bool) -> bool:
         station = self._station
         with self._gate.collecting():
-            if station.blobs.inode(digest) != inode:
+            if station.blobs.version(digest) != version:
                 return False
             event = AuditEvent(Act.RESTORE_DAMAGED, self._actor, str(digest), "done", {"why": why})
             with recording(station.audit, event):

@@ -364,20 +364,23 @@ class _Collection:
         self._taken.uploads = UploadSessions(station.blobs).sweep(
             registry_limits.UPLOAD_EXPIRES_FULL if self._full else registry_limits.UPLOAD_EXPIRES
         )
-        if self._left_behind():
+        if self._left_behind() or self._healed():
             with self._turn():
                 for path in self._left_behind():
                     station.blobs.files.remove(path)
                     self._taken.uploads += 1
+                for digest in self._healed():
+                    station.blobs.remove_aside(digest)
+                    self._taken.uploads += 1
+
+    def _healed(self) -> list[Digest]:
+        """Blobs that are damaged no more, and whose withdrawn bytes are kept."""
+        hurt = set(garbage.damaged(self._station.reader))
+        return [digest for digest in self._station.blobs.aside() if str(digest) not in hurt]
 
     def _left_behind(self) -> list[Path]:
         station, found = self._station, list[Path]()
         coming = {digest.partition(":")[2][:16] for digest in garbage.receiving(station.reader)}
-        hurt = {digest.replace(":", "-") for digest in garbage.damaged(station.reader)}
         with contextlib.suppress(FileNotFoundError):
             found += [path for path in station.paths.joins.iterdir() if path.name.partition("-")[0] not in coming]
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            # A folder that stood in a blob's place, and was not empty, is for who put it there.
-            aside = (path for path in station.paths.damaged.iterdir() if not path.is_dir())
-            found += [path for path in aside if path.name not in hurt]
         return found

@@ -27,7 +27,7 @@ from appliance.release_check.replay import read_bytes
 from appliance.station import Station
 from appliance.store.integrity import IntegrityFindings
 from appliance.store.raw_rows import RawLink, RawRow, RawTag, unflipped, unflipped_name
-from appliance.store.reading import UnreadableError, facts_of
+from appliance.store.reading import UnreadableError
 from appliance.store.reads import row_repair as reads
 from appliance.store.rows import as_text
 from appliance.store.writes.content import BlobRow
@@ -129,8 +129,7 @@ class RowHealing:
     def _read(self, raw: bytes) -> BlobRow | None:
         try:
             digest = Digest.parse(raw.decode())
-            with self._station.blobs.open_blob(digest) as file:
-                facts = facts_of(file.fileno(), digest)
+            facts = self._station.blobs.facts(digest)
         except (MalformedError, UnicodeDecodeError, NotFoundError, UnreadableError):
             return None
         return None if facts is None else BlobRow(digest=str(digest), size=facts[0], crc32=facts[1])

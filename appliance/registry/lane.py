@@ -9,7 +9,6 @@ place that refuses, and one that fails (docs/adr/0063-a-lane-for-pulls.md). What
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 from typing import Final, NamedTuple
@@ -185,10 +184,7 @@ class Lane:
         return facts
 
     def _is_whole(self, facts: BlobFacts) -> bool:
-        try:
-            return os.lstat(self._worker.services.blobs.path_of(facts.digest)).st_size == facts.size
-        except OSError:
-            return False
+        return self._worker.services.blobs.seems_whole(facts.digest, facts.size)
 
     def _stands(self, target: Target, digest: Digest) -> bool:
         policy = self._worker.services.pull_policy

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from typing import BinaryIO, NamedTuple
 
 from appliance.store.blobs import BlobStore
 from appliance.store.epoch import Epoch
-from appliance.store.reading import UnreadableError, Verdict, examine
+from appliance.store.reading import UnreadableError, Verdict
 from bundles.errors import FailedError, MalformedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
 
 class RottedError(FailedError):
-    """A manifest's file was read in full twice and has another digest; `inode` says which file it was."""
+    """A manifest's file was read in full twice and has another digest; `version` says which file it was."""
 
-    def __init__(self, digest: Digest, inode: int) -> None:
-        self.inode = inode
+    def __init__(self, digest: Digest, version: int) -> None:
+        self.version = version
         super().__init__("a manifest is damaged on disk", thing=str(digest), remedy="restore it from its bundle")
 
 
@@ -82,10 +81,10 @@ class ManifestCache:
         with self._blobs.open_blob(digest) as stream:
             body = _read(stream, digest)
             if Digest.of(body, digest.algorithm) != digest:
-                verdict = examine(stream.fileno(), digest)
+                verdict = self._blobs.examine(stream, digest)
                 body = _read(stream, digest)
                 if verdict is Verdict.DAMAGED or Digest.of(body, digest.algorithm) != digest:
-                    raise RottedError(digest, os.fstat(stream.fileno()).st_ino)
+                    raise RottedError(digest, self._blobs.version_in(stream, digest))
         return body
 
 

@@ -114,7 +114,7 @@ async def bytes_of(call: Call, digest: Digest) -> Known | None:
         return None
     except RottedError as rotted:
         try:
-            await worker.withdraw(digest, rotted.inode)
+            await worker.withdraw(digest, rotted.version)
         except LockgateError as error:
             _log.error("manifest %s is damaged and could not be withdrawn: %s", digest, error)
         return None

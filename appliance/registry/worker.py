@@ -26,7 +26,6 @@ from appliance.registry.small_blobs import SmallBlobs
 from appliance.registry.verified_files import VerifiedFiles
 from appliance.registry.watch import watch_of
 from appliance.store.epoch import epoch_of
-from appliance.store.reading import facts_of
 from appliance.store.reads.content import BlobFacts, ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.checks import NoteWrongRow
@@ -68,7 +67,7 @@ class Worker:
         """Tell somebody what the worker is doing from now on; None: nobody any more."""
         self.watch = watch_of(self.services, live)
 
-    async def withdraw(self, digest: Digest, inode: int) -> None:
+    async def withdraw(self, digest: Digest, version: int) -> None:
         """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.
 
         One at a time: who waits for the gate holds a thread, and pushes need threads to let go of it.
@@ -77,7 +76,7 @@ class Worker:
         async with self._withdrawing:
             with contextlib.ExitStack() as held:
                 await self.in_thread(held.enter_context, services.blobs.gate.collecting())
-                if services.blobs.inode(digest) != inode:
+                if services.blobs.version(digest) != version:
                     return  # it was pushed again, or collected, meanwhile
                 event = AuditEvent(Act.WITHDRAW_DAMAGED, "station", str(digest), "done", {"why": "rotted"})
                 async with recording_async(self.record, event):
@@ -115,7 +114,7 @@ class Worker:
             with contextlib.suppress(WrongRowError):
                 return self.services.metadata.linked_blob(repository, digest)
             try:
-                found = await self.in_thread(self._facts_of, digest)
+                found = await self.in_thread(self.services.blobs.facts, digest)
             except NotFoundError:
                 await self.note_unread(digest, "its file is missing")
                 raise wrong from None
@@ -125,10 +124,6 @@ class Worker:
                 await self.services.writer.submit(CorrectBlob(digest=str(digest), size=found[0], crc32=found[1]))
                 _log.warning("the row of blob %s was damaged, and is made anew from its whole file", digest)
             return self.services.metadata.linked_blob(repository, digest)
-
-    def _facts_of(self, digest: Digest) -> tuple[int, int] | None:
-        with self.services.blobs.open_blob(digest) as file:
-            return facts_of(file.fileno(), digest)
 
     async def count_asked(self, repository: str, digest: Digest, kind: Kind) -> None:
         """Count that somebody asked for what was collected, for status."""

@@ -24,7 +24,7 @@ from appliance.store.files import Files, OsFiles, explain
 from appliance.store.graveyard import Graveyard
 from appliance.store.ports import Blobs
 from appliance.store.presence import Presence
-from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
+from appliance.store.reading import Attend, UnreadableError, Verdict, examine, facts_of, named, unattended
 from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
 from bundles.errors import CancelledError, NoSpaceError, NotFoundError, RefusedError
@@ -295,7 +295,7 @@ class BlobStore:
         self.files.make_folder(self._paths.damaged)
         self.files.rename(target, self._paths.damaged / f"folder-{secrets.token_hex(16)}")
 
-    def inode(self, digest: Digest) -> int:
+    def version(self, digest: Digest) -> int:
         """Which file the blob is, 0 where there is none: it is another one after every `place`.
 
         Raises UnreadableError, StoreAwayError.
@@ -307,6 +307,34 @@ class BlobStore:
             return 0
         except OSError as error:
             raise UnreadableError(digest, error) from None
+
+    def version_in(self, stream: BinaryIO, digest: Digest) -> int:
+        """As `version`, of what `open_blob` and its like opened. Raises UnreadableError."""
+        with named(digest):
+            return os.fstat(stream.fileno()).st_ino
+
+    def size_in(self, stream: BinaryIO, digest: Digest) -> int:
+        """The bytes of what was opened. Raises UnreadableError."""
+        with named(digest):
+            return os.fstat(stream.fileno()).st_size
+
+    def examine(self, stream: BinaryIO, digest: Digest, attend: Attend = unattended, *, fresh: bool = False) -> Verdict:
+        """What two reads say of what was opened (`appliance.store.reading.examine`). Leaves its position alone.
+        Blocking. Raises UnreadableError."""
+        return examine(stream.fileno(), digest, attend, fresh=fresh)
+
+    def facts(self, digest: Digest) -> tuple[int, int] | None:
+        """Size and CRC-32 of a blob whose bytes have its digest, None where they have not. One read. Blocking. Raises
+        NotFoundError, UnreadableError."""
+        with self.open_blob(digest) as file:
+            return facts_of(file.fileno(), digest)
+
+    def seems_whole(self, digest: Digest, size: int) -> bool:
+        """Whether a look that does not wait finds the blob with so many bytes; False says nothing. One stat."""
+        try:
+            return os.lstat(self._paths.blob(digest)).st_size == size
+        except OSError:
+            return False
 
     def is_whole(self, digest: Digest, attend: Attend = unattended) -> bool:
         """Whether the blob is held and its bytes have its digest: a read of all of it from the disk, of which
@@ -330,6 +358,19 @@ class BlobStore:
             self.files.sync_folder(path.parent)
         except OSError as error:
             raise explain(error, path) from None
+
+    def aside(self) -> Iterator[Digest]:
+        """The blobs whose withdrawn files are kept, in no order. A folder that stood in a blob's place is none of them.
+        Raises OSError."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._paths.damaged) as entries:
+            for entry in entries:
+                algorithm, _, hexadecimal = entry.name.partition("-")
+                if not entry.is_dir() and algorithm in ALGORITHMS and is_hex_of(algorithm, hexadecimal):
+                    yield Digest(algorithm, hexadecimal)
+
+    def remove_aside(self, digest: Digest) -> None:
+        """Remove a withdrawn file for good. Harmless where there is none."""
+        self.files.remove(self._aside(digest))
 
     def _aside(self, digest: Digest) -> Path:
         return self._paths.damaged / f"{digest.algorithm}-{digest.hex}"
@@ -362,13 +403,13 @@ class BlobStore:
         """Remove the blob's bytes for good. A collection buries them (`Graveyard.bury`)."""
         self.files.remove(self._paths.blob(digest))
 
-    def open_buried(self, digest: Digest) -> tuple[BinaryIO, Path]:
-        """The newest file of a collected blob, as `open_blob`, and where it lies (`Graveyard.give_back`). Raises
-        NotFoundError, UnreadableError, FailedError."""
+    def open_buried(self, digest: Digest) -> tuple[BinaryIO, str]:
+        """The newest file of a collected blob, as `open_blob`, and the grave that it lies in (`Graveyard.give_back`).
+        Raises NotFoundError, UnreadableError, FailedError."""
         path = self.graveyard.find(digest)
         if path is None:
             raise NotFoundError("no such blob", thing=str(digest))
-        return _opened(path, digest), path
+        return _opened(path, digest), path.parent.name
 
 
 def _no_room(_: int) -> bool:

@@ -85,10 +85,14 @@ class Graveyard:
                 return path
         return None
 
-    def give_back(self, path: Path, digest: Digest) -> None:
-        """Give a collected file, which `find` found and the caller has read, its place among the blobs again; durable
-        on return. The caller holds the store's gate alone. Raises FailedError."""
-        target = self._paths.blob(digest)
+    def holds(self, grave: str, digest: Digest) -> bool:
+        """Whether a collected blob lies in a grave. A stat."""
+        return (self._folder / grave / _name(digest)).is_file()
+
+    def give_back(self, grave: str, digest: Digest) -> None:
+        """Give a collected file, which lies in `grave` and the caller has read, its place among the blobs again;
+        durable on return. The caller holds the store's gate alone. Raises FailedError."""
+        path, target = self._folder / grave / _name(digest), self._paths.blob(digest)
         try:
             self._files.rename(path, target)
             self._files.sync_folder(target.parent)

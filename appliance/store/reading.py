@@ -68,11 +68,11 @@ def examine(fd: int, digest: Digest, attend: Attend = unattended, *, fresh: bool
     UnreadableError.
     """
     if fresh:
-        with _named(digest):
+        with named(digest):
             drop_pages(fd)
     if _has(fd, digest, attend):
         return Verdict.WHOLE
-    with _named(digest):
+    with named(digest):
         os.fsync(fd)  # dirty pages are not dropped
         drop_pages(fd)
     return Verdict.REREAD if _has(fd, digest, unattended) else Verdict.DAMAGED
@@ -83,7 +83,7 @@ def facts_of(fd: int, digest: Digest) -> tuple[int, int] | None:
     says, from the blob itself. One read; leaves the descriptor's position alone. Blocking. Raises UnreadableError."""
     hasher, size, counted = new_hasher(digest.algorithm), 0, 0
     while True:
-        with _named(digest):
+        with named(digest):
             piece = os.pread(fd, _PIECE, size)
         if not piece:
             return (size, counted) if hasher.hexdigest() == digest.hex else None
@@ -93,7 +93,8 @@ def facts_of(fd: int, digest: Digest) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _named(digest: Digest) -> Iterator[None]:
+def named(digest: Digest) -> Iterator[None]:
+    """The system's errors as UnreadableError of a blob."""
     try:
         yield
     except OSError as error:
@@ -104,7 +105,7 @@ def _has(fd: int, digest: Digest, attend: Attend) -> bool:
     """Whether one read gives the digest. An error of `attend` is no error of reading: it passes as it is."""
     hasher, position = new_hasher(digest.algorithm), 0
     while True:
-        with _named(digest):
+        with named(digest):
             piece = os.pread(fd, _PIECE, position)
         if not piece:
             return hasher.hexdigest() == digest.hex

@@ -72,9 +72,9 @@ def test_collecting_it_again_heals(outside: Outside, layout: Layout, how: str, f
 def test_collecting_it_again_writes_nothing_that_is_whole(outside: Outside, layout: Layout) -> None:
     layout.tag("1", layout.artifact({"body": BODY}))
     outside.collect_layout(layout.folder)
-    before = outside.station.blobs.inode(DIGEST)
+    before = outside.station.blobs.version(DIGEST)
     outside.collect_layout(layout.folder)
-    assert outside.station.blobs.inode(DIGEST) == before
+    assert outside.station.blobs.version(DIGEST) == before
 
 
 @pytest.fixture
