@@ -12,7 +12,7 @@ from typing import Final
 
 from appliance.limits import store as store_limits
 from appliance.station import Station
-from appliance.store.blobs import Arrivals, FileBlobWriter, Tally
+from appliance.store.arriving import Arrivals, FileBlobWriter, Tally
 from appliance.store.files import explain
 from appliance.store.reading import Attend, unattended
 from appliance.store.writes.content import BlobRow

@@ -11,7 +11,8 @@ from typing import Final
 from appliance import clock
 from appliance.outgoing.collect.collector import manifest_row
 from appliance.paths import StationPaths
-from appliance.store.blobs import BlobStore, Tally
+from appliance.store.arriving import Tally
+from appliance.store.blobs import BlobStore
 from appliance.store.ports import Connection
 from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.outgoing import RecordBlobs

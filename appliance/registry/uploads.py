@@ -21,7 +21,7 @@ from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.receiving import InterruptedBodyError, receive
 from appliance.registry.verified_files import identity_of
 from appliance.registry.watch import phase
-from appliance.store.blobs import Tally
+from appliance.store.arriving import Tally
 from appliance.store.uploads import BusyError, UploadSession
 from appliance.store.writes.content import BlobRow
 from appliance.store.writes.registry import LinkBlob, MountBlob

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from appliance.limits import store as limits
-from appliance.store.blobs import BlobStore, Tally
+from appliance.store.arriving import Tally
+from appliance.store.blobs import BlobStore
 from appliance.store.files import explain
 from bundles.errors import RefusedError
 from bundles.limits import CHUNK

@@ -22,7 +22,8 @@ from typing import Final
 
 from appliance.limits import registry as registry_limits
 from appliance.limits import store as limits
-from appliance.store.blobs import BlobStore, Tally
+from appliance.store.arriving import Tally
+from appliance.store.blobs import BlobStore
 from appliance.store.files import FULL, explain
 from appliance.store.partials import Partials
 from bundles.errors import FailedError, MalformedError, NotFoundError

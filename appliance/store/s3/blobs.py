@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from appliance.limits import store as limits
-from appliance.store.blobs import BlobStore, FileBlobWriter
+from appliance.store.arriving import FileBlobWriter
+from appliance.store.blobs import BlobStore
 from appliance.store.files import Files
 from appliance.store.reading import Attend, unattended
 from appliance.store.s3.bucket import Bucket
