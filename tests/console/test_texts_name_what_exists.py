@@ -30,7 +30,8 @@ SAID: Final = re.compile(
 VERBS: Final = {
     ("/", "changes"): "filter", ("/", "finds"): "filter", ("a", "approves"): "approve", ("a", "gives"): "account_grant",
     ("a", "signs"): "approve", ("b", "builds"): "build",
-    ("c", "looks"): "check_chain", ("d", "dismisses"): "dismiss", ("e", "enables"): "account_enable",
+    ("c", "compares"): "replica_sync", ("c", "looks"): "check_chain", ("d", "dismisses"): "dismiss",
+    ("e", "enables"): "account_enable",
     ("e", "releases"): "release", ("e", "unlocks"): "account_enable", ("e", "writes"): "delta_receipt",
     ("enter", "does"): "step", ("enter", "opens"): "open", ("enter", "shows"): "open", ("enter", "saves"): "step",
     ("esc", "ends"): "back", ("f", "sets"): "floor", ("h", "enters"): "hand_over",

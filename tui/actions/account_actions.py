@@ -1,4 +1,4 @@
-"""What can be done on Accounts, Deltas and Transfers, and what may stand in its way."""
+"""What can be done on Accounts, Deltas, Transfers and Replication, and what may stand in its way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
-from appliance.api.transfers import TransferHost
+from appliance.api.transfers import Replica, ReplicaRepository, TransferHost
 from tui.actions.action import Action, Context, may
 from tui.wording.transfers import Lying
 
@@ -67,6 +67,11 @@ def _lies(context: Context) -> str:
     return "" if lies else "choose a bundle that lies on a host first: l on the host finds it"
 
 
+def _followed(context: Context) -> str:
+    chosen = isinstance(context.item, Replica | ReplicaRepository)
+    return "" if chosen else "choose a followed station first: config.toml names them"
+
+
 def _goes(context: Context) -> str:
     if not isinstance(context.item, Job):
         return "choose a transfer first (tab)"
@@ -119,4 +124,8 @@ TRANSFERS: Final = (
            may("media", _lies), hint=2),
     Action("transfer_cancel", ("c",), "Cancel", "stop the transfer; begun again it goes on", _TRANSFERS,
            may("cancel", _goes), hint=3),
+)  # fmt: skip
+REPLICATION: Final = (
+    Action("replica_sync", ("c",), "Compare", "with the primary now, and take what differs", ("replication",),
+           may("collect", _followed), hint=2),
 )  # fmt: skip

@@ -24,7 +24,7 @@ from typing import Final
 from appliance.api.bundles import Site
 from appliance.api.content import Artifact, Block
 from appliance.api.promotion import Channel
-from tui.actions.account_actions import ACCOUNTS, DELTAS, TRANSFERS
+from tui.actions.account_actions import ACCOUNTS, DELTAS, REPLICATION, TRANSFERS
 from tui.actions.action import Action, Context, may, may_see_recalls
 from tui.actions.trust_actions import TRUST
 from tui.wording.bundles import Carried
@@ -306,6 +306,16 @@ MORE: Final[tuple[Further, ...]] = (
         "where something went, and who pulled it",
         listed=False,
         keys=("colon", *"blocked", "enter", "R"),
+    ),
+    Further(
+        "replication",
+        "outgoing",
+        "ReplicationScreen",
+        "Replication",
+        "stations that are followed: lag, and what waits",
+        opens=True,
+        filters=True,
+        actions=REPLICATION,
     ),
     Further(
         "report",
