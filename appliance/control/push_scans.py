@@ -1,6 +1,9 @@
 """Images that came without an SBOM made here get one by themselves, soon after they are shown: pushed, collected or
 released. By the same job as by hand, as the station itself, where `[sbom] on_push` of config.toml says so.
 
+Images that the content rules of the policy have not looked into are looked into likewise: what was pushed before a gate
+asked them, or before they had these settings.
+
 What is shown is asked, and no list of pushes is kept: nothing is forgotten in a crash. An image that syft cannot
 describe is asked once; where the job itself failed, all of it is tried again after a while.
 """
@@ -17,8 +20,10 @@ from appliance.jobs.service import Jobs
 from appliance.limits import scanning as limits
 from appliance.program_log import say
 from appliance.scanning.images import is_image
+from appliance.scanning.unlooked import Unlooked
 from appliance.station import Station
 from appliance.store import commits
+from appliance.store.epoch import epoch_of
 from appliance.store.errors import EngineError
 from appliance.store.reads.components import images_never_described, shown_in
 from bundles.errors import LockgateError
@@ -40,9 +45,13 @@ class PushScans:
         self.fault = ""
         self.waiting = 0
         """Images that have no SBOM yet, as far as the last look saw."""
+        self.unlooked = 0
+        """Images that content rules have not looked into yet, as far as the last look saw."""
         self._no_images = set[str]()
+        self._unlooked = Unlooked()
+        self._epoch = epoch_of(station.paths.database)
         self._job = ""
-        self._looked_at: int | None = None
+        self._looked_at: tuple[int | None, bytes] | None = None
         self._not_before = 0.0
 
     async def keep_looking(self) -> None:
@@ -59,14 +68,21 @@ class PushScans:
         look. Raises LockgateError, EngineError."""
         if self._is_under_way() or time.monotonic() < self._not_before:
             return
-        written = commits.held(self._station.reader)
-        if written == self._looked_at and not self.waiting:
+        written = commits.held(self._station.reader), self._epoch.seen()  # a policy that is applied moves the epoch
+        if written == self._looked_at and not self.waiting and not self.unlooked:
             return
         references = await asyncio.to_thread(on_own_station, self._station, self._waiting)
-        self._looked_at, self.waiting = written, len(references)
+        unlooked = await asyncio.to_thread(on_own_station, self._station, self._unlooked.find)
+        self._looked_at, self.waiting, self.unlooked = written, len(references), len(unlooked)
         if references:
-            job = await self._jobs.submit("scan", {"references": references, "kept": True}, ACTOR)
-            self._job = job.id
+            await self._begin({"references": references, "kept": True})
+        elif unlooked:
+            next_ones = unlooked[: limits.PUSH_SCAN_IMAGES]
+            await self._begin({"references": [f"{name}@{image}" for name, image in next_ones], "content": True})
+            self._unlooked.begun(next_ones)
+
+    async def _begin(self, params: dict[str, Any]) -> None:
+        self._job = (await self._jobs.submit("scan", params, ACTOR)).id
 
     def _is_under_way(self) -> bool:
         """Whether the last scan has not ended; how it ended is taken in."""
@@ -114,8 +130,10 @@ class PushScans:
         if self.fault:
             detail = f"images that came in are not scanned: {self.fault}"
             return {"name": "scans", "ok": False, "detail": safe(detail)}
-        under_way = f"{some(self.waiting, 'image is', 'images are')} being scanned" if self._job else "none waits"
-        return {"name": "scans", "ok": True, "detail": under_way}
+        said = [f"{some(self.waiting, 'image is', 'images are')} being scanned"] if self._job and self.waiting else []
+        if self.unlooked:
+            said.append(f"content rules have {some(self.unlooked, 'image')} to look into")
+        return {"name": "scans", "ok": True, "detail": "; ".join(said) or "none waits"}
 
 
 def _why(job: Job) -> str:

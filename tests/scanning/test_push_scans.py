@@ -17,9 +17,13 @@ from appliance.advisories.seals import index_key
 from appliance.control.push_scans import ACTOR, PushScans
 from appliance.limits import scanning as limits
 from appliance.outgoing.sbom.index import unreadable
-from appliance.scanning import scan_job
+from appliance.scanning import content_scan, scan_job, unlooked
+from appliance.settings.content_rules import ContentRuleSettings
+from appliance.settings.gates import Gate
+from appliance.settings.image_policy import PolicyRules
 from appliance.station import Station
-from appliance.store.reads.components import sboms_of
+from appliance.store.epoch import tell_of_files
+from appliance.store.reads.components import images_shown, sboms_of
 from bundles.errors import FailedError
 from bundles.oci.kinds import CYCLONEDX
 from tests.outgoing.conftest import layout as layout  # noqa: PLC0414  fixtures
@@ -130,6 +134,62 @@ def test_what_waits_is_scanned_once_and_one_scan_at_a_time(outside: Outside, lay
     images_in(outside, layout, "c")
     asyncio.run(scans.look())
     assert len(queue.asked[-1][1]["references"]) == 1
+
+
+def test_what_was_there_before_a_gate_asked_content_rules_is_looked_into(
+    outside: Outside, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images_in(outside, layout, "a", "b", "c")
+    key = index_key(outside.station.paths)
+    for _, image in images_shown(outside.station.reader):
+        outside.writer.submit(unreadable(key, image, f"none:{image}", "damaged", "own"))
+    queue, standing = Queue(), SimpleNamespace(rules=PolicyRules())
+    scans = PushScans(switched_on(outside.station), cast(Any, queue))
+    monkeypatch.setattr(unlooked, "load_applied", lambda _: SimpleNamespace(policy=standing.rules))
+    monkeypatch.setattr(limits, "PUSH_SCAN_IMAGES", 2)
+
+    def apply(settings: dict[str, Any], pattern: str = "**", **gate: Any) -> None:
+        standing.rules = PolicyRules(
+            gate=[Gate(repositories=[pattern], at=["pull"], **gate)],
+            content_rule=[ContentRuleSettings(id="large-layer", settings=settings)],
+        )
+        tell_of_files(outside.station.paths.database)
+
+    def looked() -> int:
+        """Images that jobs were begun for, each of which ran, until none waits."""
+        before = len(queue.asked)
+        queue.state = "done"
+        for _ in range(4):
+            asyncio.run(scans.look())
+            for kind, params, _ in queue.asked[before:]:
+                assert (kind, params["content"]) == ("scan", True)
+                if run:
+                    outside.run(outside.context(kind, params), scan_job.run)
+        assert scans.unlooked == 0
+        return sum(len(params["references"]) for _, params, _ in queue.asked[before:])
+
+    run = True
+    monkeypatch.setattr(content_scan, "load_applied", lambda _: SimpleNamespace(policy=standing.rules))
+    assert looked() == 0
+    apply({}, rules=["large-layer"], pattern="elsewhere/**")
+    assert looked() == 0
+    apply({}, rules=["large-layer"])
+    queue.state = "running"
+    asyncio.run(scans.look())
+    check = scans.check()
+    assert check is not None
+    assert (scans.unlooked, "3 images" in check["detail"]) == (3, True)
+    queue.asked.clear()
+    scans = PushScans(switched_on(outside.station), cast(Any, queue))
+    assert looked() == 3
+    apply({}, rules=["large-layer", "secret"])  # every look is by all rules
+    assert looked() == 0
+    apply({"mib": 5}, rules=["large-layer"])
+    run = False
+    assert looked() == 3  # where a look leaves nothing, it is not begun again
+    apply({"mib": 5}, rules=["large-layer=off", "secret"], mode="off")
+    assert looked() == 0
+    assert looked() == 0
 
 
 def test_only_so_many_are_in_one_scan(outside: Outside, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,6 +263,18 @@ def images_never_described(reader: Reader) -> Iterator[str]:
     return (str(digest) for (digest,) in rows)
 
 
+def images_shown(reader: Reader) -> Iterator[tuple[str, str]]:
+    """Repository and digest of each image that is shown, as in `images_not_scanned`, read as the caller goes."""
+    marks = ", ".join("?" for _ in IMAGE_TYPES)
+    rows = reader.execute(
+        f"SELECT r.name, m.digest FROM manifests m JOIN links l ON l.digest = m.digest AND l.kind = 'manifest'"  # noqa: S608  marks alone
+        f" JOIN repositories r ON r.id = l.repository_id WHERE m.media_type IN ({marks})"
+        " AND m.artifact_type IN ('', ?, ?) AND m.subject IS NULL ORDER BY r.name, m.digest",
+        (*sorted(IMAGE_TYPES), OCI_CONFIG, DOCKER_CONFIG),
+    )
+    return ((str(name), str(digest)) for name, digest in rows)
+
+
 def shown_in(reader: Reader, image: str) -> Sequence[tuple[str, str]]:
     """Repository and tag of each place that shows an image: itself, or an index that lists it; "" for no tag."""
     rows = reader.execute(
