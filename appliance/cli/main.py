@@ -243,7 +243,7 @@ def _none_given(error: click.exceptions.NoArgsIsHelpError) -> str:
 
 def _hint(error: click.ClickException) -> str:
     """What is said behind click's own text: what was probably meant, and the command whose help says more."""
-    from appliance.cli.shared.suggest import called, close_choice, option_meant
+    from appliance.cli.shared.suggest import argument_meant, called, close_choice, option_meant
 
     context = getattr(error, "ctx", None)
     if context is None:  # click's parser names no command
@@ -254,9 +254,13 @@ def _hint(error: click.ClickException) -> str:
             if error.option_name in ("-v", "-V"):
                 return "; did you mean: lockgate --version"
             return "; an option stands behind its command: lockgate COMMAND -C DIR --json"
+        if isinstance(context.command, click.Group):
+            return f"; an option stands behind its command: {context.command_path} COMMAND {error.option_name}"
         meant = option_meant(context.command, error)
     elif isinstance(error, click.BadParameter):
         meant = close_choice(error)
+    elif isinstance(error, click.UsageError):
+        meant = argument_meant(error)
     return f"; {f'did you mean {meant}? ' if meant else ''}see: {context.command_path} --help"
 
 

@@ -20,7 +20,7 @@ from appliance.release_check.log_record import LogRecord, read_log
 from appliance.release_check.promotion_record import ABOUT
 from appliance.scanning.images import images_of, is_image
 from appliance.settings.caches import Caches
-from appliance.settings.gates import Stage, in_stage
+from appliance.settings.gates import Stage, find_stage, in_stage
 from appliance.station import Station
 from appliance.store.reads import promotions
 from appliance.store.reads.components import is_tried
@@ -174,11 +174,9 @@ def previous(rows: Sequence[promotions.Promoted], stands: str) -> str:
 
 def _stage(station: Station, name: str) -> tuple[Applied, Stage]:
     applied = load_applied(station.paths)
-    stages = [] if applied is None else applied.policy.stage
-    stage = next((one for one in stages if one.name == name), None)
-    if applied is None or stage is None:
-        named = ", ".join(one.name for one in stages) or "the policy in force names none"
-        raise UsageError("no such stage", thing=name, remedy=f"stages: {named}; see: lockgate policy explain")
+    stage = find_stage(name, [] if applied is None else applied.policy.stage)
+    if applied is None:
+        raise AssertionError("unreachable: without a policy there is no stage")
     return applied, stage
 
 

@@ -119,6 +119,19 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return repository.startswith(f"{self.root}/")
 
 
+def find_stage(name: str, stages: Sequence[Stage]) -> Stage:
+    """The stage of a name. Raises UsageError with those that there are, or how to have one."""
+    found = next((one for one in stages if one.name == name), None)
+    if found is None:
+        known = ", ".join(one.name for one in stages)
+        remedy = (
+            f"stages: {known}; see: lockgate policy explain" if known
+            else "no stage is named; write [[stage]] into a policy.toml, then: lockgate policy apply FILE --key KEY"
+        )  # fmt: skip
+        raise UsageError("no such stage", thing=name[:80], remedy=remedy)
+    return found
+
+
 class PolicyException(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is let through until a time, for a reason, by an owner who answers for it: findings of one `advisory`, or
     one `rule` of every gate. In these repositories, and of one manifest alone where `digest` names it."""

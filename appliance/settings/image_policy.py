@@ -6,7 +6,9 @@ must be satisfied. What a station goes by is what two people applied (appliance.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -147,6 +149,10 @@ class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return stage_holding(repository, self.stage)
 
 
+_UNKNOWN_FIELD: Final = re.compile(r"unknown field `([^`]*)`")
+"""What msgspec says of a key that no part of a policy has."""
+
+
 def read_rules(path: Path) -> PolicyRules:
     """What a `policy.toml` asks for. Raises UsageError naming the file and the rule."""
     require_file(path)
@@ -169,14 +175,19 @@ def read_rules(path: Path) -> PolicyRules:
 
 
 def _fields_of(reason: str) -> str:
-    """Which fields the part has that a reason names."""
+    """Which fields the part has that a reason names, or which parts a policy has, and the one that was meant."""
     parts: Mapping[str, type[msgspec.Struct]] = {
-        "gate": Gate, "stage": Stage, "exception": PolicyException, "promotion": PromotionRule,
+        "image": ImageRule, "gate": Gate, "stage": Stage, "exception": PolicyException, "promotion": PromotionRule,
         "content_rule": ContentRuleSettings,
     }  # fmt: skip
-    name, part = next(((name, part) for name, part in parts.items() if f"$.{name}" in reason), ("image", ImageRule))
-    keys = ", ".join(one.encode_name for one in msgspec.structs.fields(part))
-    return f"it is [[{name}]] with: {keys}"
+    name = next((name for name in parts if re.search(rf"\$\.{name}\b", reason)), "")
+    keys = [one.encode_name for one in msgspec.structs.fields(parts[name])] if name else list(parts)
+    unknown = _UNKNOWN_FIELD.search(reason)
+    near = [] if unknown is None else get_close_matches(unknown[1], keys, 1, 0.6)
+    meant = f"did you mean {near[0] if name else f'[[{near[0]}]]'}? " if near else ""
+    if not name:
+        return f"{meant}a policy is made of: {', '.join(f'[[{one}]]' for one in parts)}"
+    return f"{meant}it is [[{name}]] with: {', '.join(keys)}"
 
 
 def _check_possible(rules: list[ImageRule]) -> None:

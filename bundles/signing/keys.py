@@ -102,7 +102,8 @@ class PublicKey:
                     "this is a private key", remedy="it stays where it is; give what lockgate key export NAME prints"
                 ) from None
             raise MalformedError(
-                "not a public key in PEM", remedy="export one with: lockgate key export NAME"
+                "not a public key in PEM",
+                remedy="export one by lockgate-verify key export FILE, at a station with: lockgate key export NAME",
             ) from None
         if len(keys) == _HYBRID_BLOCKS:
             public = cls.of(hybrid.public_of(*keys))
@@ -310,7 +311,8 @@ def save_files(path: Path, private: bytes, public: PublicKey) -> None:
 def load_public(path: Path) -> PublicKey:
     """Read a public key's PEM. Raises UsageError naming the file: missing, not a key, or of an unsupported kind."""
     if not path.is_file():
-        raise UsageError("no such key", thing=str(path), remedy="give a public key in PEM")
+        what = "a folder, and no key" if path.is_dir() else "no such key"
+        raise UsageError(what, thing=str(path), remedy="give the file of a public key in PEM")
     try:
         return PublicKey.from_pem(read_small(path, limits.KEY_FILE))
     except MalformedError as error:

@@ -89,7 +89,7 @@ def _new_passphrase(path: Path, descriptor: int | None) -> bytes:
         if getpass.getpass("Repeat it: ").encode() != passphrase:
             raise UsageError("the two passphrases differ", thing=str(path), remedy="run the command again")
     else:
-        raise UsageError("a passphrase is needed", thing=str(path), remedy="give it with --passphrase-fd")
+        raise UsageError("a passphrase is needed", thing=str(path), remedy="give it with --passphrase-fd 3 3< FILE")
     if not passphrase:
         raise UsageError("the passphrase is empty", thing=str(path), remedy="give one of at least a character")
     return passphrase
@@ -116,7 +116,7 @@ def open_key(path: Path, descriptor: int | None) -> PrivateKey:
     elif sys.stdin.isatty():
         passphrase = getpass.getpass(f"Passphrase of {safe(path.name)}: ").encode()
     else:
-        raise UsageError("a passphrase is needed", thing=str(path), remedy="give it with --passphrase-fd")
+        raise UsageError("a passphrase is needed", thing=str(path), remedy="give it with --passphrase-fd 3 3< FILE")
     key = load_private(path, passphrase)
     if warning := exposure(path):
         print(f"{NAME.partition(' ')[0]}: {safe(warning)}", file=sys.stderr)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +33,7 @@ NAME: Final = "lockgate-verify"
 COMMANDS: Final[dict[str, str]] = {"approve": "bundles.verifier.approve:run", "key": "bundles.verifier.key:run"}
 """First word to `module:function`; the function takes the words behind it and gives the exit status."""
 _BAR: Final = 40
+_WORD: Final = re.compile(r"[a-z-]+")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module, _, name = COMMANDS[words[0]].partition(":")
             command: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)
             return command(words[1:])
+        _refuse_unknown_command(words)
         return _verify(words)
     except LockgateError as error:
         print(f"{NAME}: {safe(error.diagnostics())}", file=sys.stderr)
@@ -55,6 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if undelivered() is None:
             raise
         return EXIT_FAILED  # run() says it
+
+
+def _refuse_unknown_command(words: Sequence[str]) -> None:
+    """Raises UsageError where the first word is like a command, and no folder of that name is here."""
+    if not words or not _WORD.fullmatch(words[0]) or os.path.lexists(words[0]):
+        return
+    if words[0] in ("verify", "check"):
+        raise UsageError("no such command", thing=words[0], remedy=f"did you mean: {NAME} DIR --trust DIR")
+    near = get_close_matches(words[0], COMMANDS, 1, 0.7)
+    if near:
+        raise UsageError("no such command", thing=words[0], remedy=f"did you mean: {NAME} {near[0]}")
 
 
 def parsers() -> dict[tuple[str, ...], Words]:

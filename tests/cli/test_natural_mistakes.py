@@ -31,6 +31,7 @@ def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "stick" / name).mkdir(parents=True)
         (folder / "stick" / name / "SHA256SUMS").touch()
     (folder / "broken.toml").write_text("[[source]\n")
+    (folder / "tables.toml").write_text('[[content_rules]]\nid = "secrets"\n')
     (folder / "rules.toml").write_text('[[image]]\nrepositoreis = ["team/**"]\n')
     with Station(folder / "alpha", "alpha", "outside") as station:
         station.run("key", "create", "engineer", "--no-passphrase")
@@ -54,6 +55,8 @@ COMMANDS = [
     ("key genrate x", 2, "lockgate key genrate", "see: lockgate key --help"),
     ("job ls", 2, "lockgate job ls", "did you mean: lockgate job list"),
     ("intake stram show", 2, "lockgate intake stram", "did you mean: lockgate intake stream"),
+    ("policy -C {alpha} check", 2, "'-C'", "lockgate policy COMMAND -C"),
+    ("metrics --json", 2, "--json", "lockgate metrics COMMAND --json"),
     ("help", 2, "lockgate help", "did you mean: lockgate --help"),
     ("frobnicate", 2, "lockgate frobnicate", "see: lockgate --help"),
     ("-C {alpha} status", 2, "'-C'", "lockgate COMMAND -C DIR"),
@@ -157,7 +160,7 @@ REST = [
     ("chart images {empty}", 2, "no Chart.yaml is in it: {empty}", "give the chart's folder"),
     ("repo adopt {hello}", 2, "not a folder: {hello}", "the registry stores in"),
     ("policy check {empty}", 2, "{empty}", "lockgate policy check --help"),
-    ("policy test team/hello:1 --to prod", 2, "prod", "see: lockgate policy explain"),
+    ("policy test team/hello:1 --to prod", 2, "prod", "lockgate policy apply FILE --key KEY"),
     ("top --seconds x", 2, "'x' is not a number", "lockgate top --help"),
     ("audit show --since garbage", 2, "'garbage'", "YYYY-MM-DD"),
     ("audit show --since 2026-13-01", 2, "'2026-13-01'", "YYYY-MM-DD"),
@@ -209,7 +212,15 @@ IMAGES = [
     ("signature team/hello:1", 2, "lockgate signature team/hello:1", "did you mean: lockgate signature list"),
     ("policy aply", 2, "lockgate policy aply", "did you mean: lockgate policy apply"),
     ("policy check {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
-    ("policy check {rules}", 2, "repositoreis", "repositories, mode, people"),
+    ("policy check {rules}", 2, "repositoreis", "did you mean repositories? it is [[image]] with: repositories, mode"),
+    ("policy check {tables}", 2, "content_rules", "did you mean [[content_rule]]? a policy is made of: [[image]]"),
+    ("repo promote team/hello:1 --stage prod", 2, "--stage", "did you mean --to?"),
+    ("repo promote team/hello:1 --to prod", 2, "prod", "lockgate policy apply FILE --key KEY"),
+    ("repo list team/hello", 2, "(team/hello)", "did you mean --filter team/hello?"),
+    ("scan team/hello:1 --content --known", 2, "--known", "leave the other options out"),
+    ("scan --content find CVE-2024-3094", 2, "find CVE-2024-3094", "lockgate scan --help"),
+    ("doctor --clamd-conf {tmp}/none.conf", 2, "none.conf", "lockgate doctor --help"),
+    ("replica status bravo", 2, "bravo", "config.toml as [replicas.NAME]"),
     ("policy test team/hello:1 --file {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
     ("advisories load {hello}", 2, "hello.txt", "give an export of OSV"),
     (
@@ -249,7 +260,7 @@ def test_a_mistake_is_one_line_that_names_the_thing_and_a_remedy_that_exists(
     places = {
         "stick": alpha / "stick", "alpha": alpha / "alpha", "empty": alpha / "empty", "full": alpha / "full",
         "tmp": tmp_path, "broken": alpha / "broken.toml", "hello": alpha / "hello.txt",
-        "engineer": alpha / "engineer.pem", "rules": alpha / "rules.toml",
+        "engineer": alpha / "engineer.pem", "rules": alpha / "rules.toml", "tables": alpha / "tables.toml",
     }  # fmt: skip
     words = [word.format(**places) for word in shlex.split(typed)]
     if (typed, status, names, remedy) not in COMMANDS:
@@ -267,3 +278,10 @@ def test_who_makes_an_account_on_an_open_station_is_told_that_it_will_not_start_
     ended = run("token", "create", "robot-ci", "--no-secret", "-C", alpha / "alpha")
     (line,) = ended.err.splitlines()
     assert (ended.status, line.startswith("[!!] an open station"), unparsed(line)) == (0, True, [])
+
+
+def test_a_channel_that_nothing_was_promoted_to_is_said_to_be_none(run: Run, alpha: Path) -> None:
+    for command in ("history", "channels"):
+        ended = run("repo", command, "prd", "-C", alpha / "alpha")
+        assert (ended.status, len(ended.out.splitlines())) == (0, 1)
+        assert ended.err == "nothing was promoted to prd; see: lockgate repo channels\n"

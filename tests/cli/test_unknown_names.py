@@ -95,7 +95,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "repo adopt": ("{tmp}/none", 2, "the registry stores in"),
     "repo copy": ("team/helo:1 team/other:1", 1, "did you mean team/hello:1?"),
     "repo delete": ("team/helo:1", 1, "did you mean team/hello?"),
-    "repo promote": ("team/hello:1 --to production", 2, "lockgate policy explain"),
+    "repo promote": ("team/hello:1 --to production", 2, "lockgate policy apply FILE --key KEY"),
     "repo retire": ("team/helo:1 --successor team/hello:1 --after 2027-01-31", 1, "did you mean team/hello:1?"),
     "repo rollback": ("team/helo:1", 2, "lockgate policy explain"),
     "repo show": ("team/hello:2", 1, "lockgate repo tags team/hello"),

@@ -137,3 +137,24 @@ def test_the_one_file_makes_a_key_without_lockgate(verifier: Path, tmp_path: Pat
     command = [sys.executable, "-S", str(verifier), "key", "create", "anna.pem", "--no-passphrase"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "anna.pub.pem"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("aprove", "lockgate-verify approve"), ("keys", "lockgate-verify key"), ("verify", "DIR --trust")],
+)
+def test_a_first_word_that_is_like_a_command_is_no_folder(
+    word: str, meant: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert program.main([word, "usb"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert (line.startswith(f"lockgate-verify: no such command: {word}; "), meant in line) == (True, True)
+    (tmp_path / word).mkdir()
+    assert program.main([word, "--trust", "nowhere"]) == 2
+    assert "no such command" not in capfd.readouterr().err
+
+
+def test_a_folder_is_said_to_be_no_key(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, out, err = run(capfd, "fingerprint", tmp_path)
+    assert (status, out, "a folder, and no key" in err, str(tmp_path) in err) == (2, "", True, True)

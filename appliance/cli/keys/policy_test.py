@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from appliance.cli.keys.policy_words import exception_line, further, stage_names, tested_document, tested_lines
+from appliance.cli.keys.policy_words import exception_line, further, tested_document, tested_lines
 from appliance.cli.shared.context import folder_option, json_option, show, station_root
 from bundles.io.display import safe, some
 
@@ -127,18 +127,12 @@ def _of_file(paths: StationPaths, file: Path) -> ImagePolicy:
 
 def _target(policy: ImagePolicy | None, repository: str, stage: str) -> str:
     """The repository that content is judged as. Raises UsageError for a stage that is none."""
-    from appliance.settings.gates import in_stage
-    from bundles.errors import UsageError
+    from appliance.settings.gates import find_stage, in_stage
 
     if not stage:
         return repository
     stages = [] if policy is None else policy.stage
-    found = next((one for one in stages if one.name == stage), None)
-    if found is None:
-        raise UsageError(
-            "no such stage", thing=stage, remedy=f"stages: {stage_names(stages)}; see: lockgate policy explain"
-        )
-    return in_stage(found, repository, stages)
+    return in_stage(find_stage(stage, stages), repository, stages)
 
 
 @contextmanager

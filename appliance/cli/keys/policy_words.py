@@ -9,7 +9,7 @@ from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
     from appliance.image_signatures.tested import Tested
-    from appliance.settings.gates import Gate, PolicyException, Stage
+    from appliance.settings.gates import Gate, PolicyException
     from appliance.settings.image_policy import ImagePolicy, ImageRule, PolicyRules
 
 
@@ -163,8 +163,3 @@ def exceptions_of(exceptions: Iterable[PolicyException], now: str) -> list[dict[
     import msgspec
 
     return [{**msgspec.to_builtins(one), "expired": one.is_over(now)} for one in exceptions]
-
-
-def stage_names(stages: list[Stage]) -> str:
-    """The names of the stages, for a remedy."""
-    return ", ".join(stage.name for stage in stages) or "the policy names none"

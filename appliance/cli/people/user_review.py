@@ -18,7 +18,8 @@ _CONCERNS: Final = {
     "no-roles": "holds no role",
     "disabled-with-roles": "is disabled and still holds roles",
     "writes-everywhere": "writes to every repository",
-    "foreign-credential": "has a credential that another person set and nobody confirmed; see: lockgate user show NAME",
+    "foreign-credential": "has a credential that another person set and nobody confirmed;"
+    " see, as an administrator: lockgate user show {name}",
     "key-not-good": "has a key that does not count for releases here; see: lockgate key list",
     "no-good-secret": "is a robot without a secret that is good",
     "long-lived-secret": "has a secret that is good for more than half a year",
@@ -55,7 +56,11 @@ def _lines(accounts: list[dict[str, Any]], exposure: dict[str, Any]) -> list[str
         if rows
         else "there are no accounts"
     ]
-    lines += [safe(f"[!!] {one['name']} {_CONCERNS.get(code, code)}") for one in accounts for code in one["concerns"]]
+    lines += [
+        safe(f"[!!] {one['name']} {_CONCERNS.get(code, code).replace('{name}', one['name'])}")
+        for one in accounts
+        for code in one["concerns"]
+    ]
     lines += [safe(f"[!!] {_EXPOSED.get(one['code'], one['code'])}: {one['thing']}") for one in exposure["exposed"]]
     return lines
 

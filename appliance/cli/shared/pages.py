@@ -38,19 +38,23 @@ def whole_list(root: Path | None, path: str, limit: int | None = None, **query: 
 
 def show_list(
     root: Path | None, path: str, row: Callable[[Any], Sequence[object]], head: Sequence[str], *,
-    limit: int | None, as_json: bool, **query: str,
+    limit: int | None, as_json: bool, none: str = "", **query: str,
 ) -> None:  # fmt: skip
     """Print a list: as one JSON document, or as a table that grows while pages come. `row` makes the cells of an item.
 
-    Where more follow than `limit`, stderr says so. Raises as `appliance.cli.shared.context.call`.
+    Where more follow than `limit`, stderr says so; where nothing is listed it says `none`. Raises as
+    `appliance.cli.shared.context.call`.
     """
     if as_json:
         click.echo(json.dumps(whole_list(root, path, limit, **query), indent=2, sort_keys=True))
         return
     widths = [len(name) for name in head]
     waiting = [head]
+    rows = 0
 
     def take(items: Sequence[Any]) -> None:
+        nonlocal rows
+        rows += len(items)
         cells = [[safe(str(cell)) for cell in line] for line in [*waiting, *map(row, items)]]
         waiting.clear()
         for line in cells:
@@ -59,6 +63,8 @@ def show_list(
             click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
     _ask(root, path, limit, query, take)
+    if none and not rows:
+        click.echo(safe(none), err=True)
 
 
 def _ask(

@@ -52,6 +52,7 @@ _SAME: Final = (
 _SAME_OPTIONS: Final = (
     frozenset({"key", "sign-with", "identity", "k"}),
     frozenset({"out", "to", "output", "dest", "target", "o", "d"}),
+    frozenset({"to", "stage"}),
     frozenset({"why", "reason", "message", "comment", "m"}),
     frozenset({"as", "tag", "name", "t"}),
     frozenset({"only", "filter", "match"}),
@@ -64,6 +65,12 @@ _SAME_OPTIONS: Final = (
 
 _NO_CHOICE: Final = re.compile(r"('[^']*'|\"[^\"]*\") is not one of ")
 """What click says of a value that is none of an option's or argument's choices."""
+
+_SURPLUS: Final = re.compile(r"unexpected extra argument \((\S+)\)")
+"""What click says of one word more than a command takes."""
+
+_MISSPELT: Final = 0.8
+"""How alike an option must be to be a misspelt one, before one of the same meaning is looked for."""
 
 _GENERIC: Final = frozenset({"add", "create", "delete", "export", "list", "new", "remove", "rm", "show", "watch"})
 """Names that many groups have: the one of another group is not what was meant."""
@@ -102,9 +109,20 @@ def option_meant(command: click.Command, error: click.NoSuchOption) -> str:
     bare = {name.lstrip("-"): name for name in names}
     typed = error.option_name.lstrip("-")
     near = [bare[one] for one in get_close_matches(typed, bare, 1, 0.7)]
-    near += [bare[one] for one in bare if typed.startswith(one) and len(one) > 1]
     same = [name for name in names for group in _SAME_OPTIONS if {name.lstrip("-"), typed} <= group]
-    return next(iter([*near, *same]), "")
+    longer = [bare[one] for one in bare if typed.startswith(one) and len(one) > 1]
+    misspelt = [name for name in near if _likeness(typed, name.lstrip("-")) > _MISSPELT]
+    return next(iter([*misspelt, *longer, *same, *near]), "")
+
+
+def argument_meant(error: click.UsageError) -> str:
+    """The option that a surplus word was probably meant for: what a list is narrowed by."""
+    surplus = _SURPLUS.search(error.message)
+    command = None if error.ctx is None else error.ctx.command
+    if surplus is None or command is None:
+        return ""
+    takes = {name for one in command.params for name in one.opts}
+    return f"--filter {surplus[1]}" if "--filter" in takes else ""
 
 
 def called(root: click.Group, words: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ _MARKS: Final[dict[State, str]] = {
 
 @click.command()
 @click.option(
-    "--clamd-conf", "clamd_conf", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    "--clamd-conf", "clamd_conf", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
     help="clamd's settings, where they are not in /etc/clamav/clamd.conf.",
 )  # fmt: skip
 @station_option

@@ -63,7 +63,8 @@ def history(root: Path | None, channel: str, after: str, limit: int | None, as_j
         return *what, entry["seal"], entry["reason"] or "-"
 
     head = ("AT", "ACT", "TAG", "DIGEST", "WHO", "SEAL", "WHY")
-    show_list(root, "/v1/promotions", row, head, limit=limit, as_json=as_json, after=after, channel=channel)
+    none = f"nothing was promoted to {channel}; see: lockgate repo channels"
+    show_list(root, "/v1/promotions", row, head, limit=limit, as_json=as_json, none=none, after=after, channel=channel)
 
 
 @click.command("channels")
@@ -87,7 +88,8 @@ def channels(root: Path | None, under: str, after: str, limit: int | None, as_js
 
     head = ("CHANNEL", "DIGEST", "SINCE", "WHO", "GATE", "WHY")
     named = {"under": under} if under else {}
-    show_list(root, "/v1/channels", row, head, limit=limit, as_json=as_json, after=after, **named)
+    none = f"nothing was promoted to {under}; see: lockgate repo channels" if under else "nothing was promoted here"
+    show_list(root, "/v1/channels", row, head, limit=limit, as_json=as_json, none=none, after=after, **named)
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:

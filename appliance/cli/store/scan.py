@@ -87,12 +87,17 @@ def scan(
     if malware or content:
         if malware and content:
             raise UsageError("--malware and --content", remedy="--malware holds it against the content rules, too")
-        if known or again or all_count or form not in ("table", "json") or len(what) != 1 or what == ("new",):
-            raise UsageError(
-                f"--{'malware' if malware else 'content'} goes with one REF alone",
-                thing=" ".join(what),
-                remedy="see: lockgate scan --help",
-            )
+        alone = f"--{'malware' if malware else 'content'} goes with one REF alone"
+        if len(what) != 1 or what == ("new",):
+            raise UsageError(alone, thing=" ".join(what), remedy="see: lockgate scan --help")
+        others = {
+            "--known": known,
+            "--again": again,
+            "--include-not-affected": all_count,
+            f"--format {form}": form != "table" and not as_json,
+        }
+        if given := [name for name, here in others.items() if here]:
+            raise UsageError(alone, thing=" ".join(given), remedy="leave the other options out")
         look = scan_for_malware if malware else scan_content
         look(root, what[0], as_json)
         return

@@ -71,8 +71,11 @@ def status(root: Path | None, name: str | None, as_json: bool) -> None:
     every = document["items"]
     named = [one for one in every if name in (None, one["name"])]
     if name is not None and not named:
-        known = ", ".join(one["name"] for one in every) or "none"
-        raise UsageError("no such replica", thing=safe(name[:80]), remedy=f"config.toml names {known}")
+        known = ", ".join(one["name"] for one in every)
+        remedy = f"there are {known}" if known else "there is none yet"
+        raise UsageError(
+            "no such replica", thing=safe(name[:80]), remedy=f"{remedy}; it is named in config.toml as [replicas.NAME]"
+        )
     show({"items": named}, as_json, lambda: "\n".join(map(_told, named)) or "no station is followed")
     for one in named:
         if why := _why_not_whole(one):

@@ -27,7 +27,7 @@ from appliance.image_signatures.applied import load_applied
 from appliance.limits import intake as limits
 from appliance.promotion.channels import standing_channels
 from appliance.promotion.prepare import Prepared, prepare, prepare_rollback
-from appliance.settings.gates import in_stage
+from appliance.settings.gates import find_stage, in_stage
 from appliance.station import Station
 from appliance.store.reads.promotions import Promoted, channels, history
 from bundles.errors import UsageError
@@ -94,11 +94,7 @@ class _Moving:
         """The channel, for who may push there; what else is wrong is said by `prepare`. Raises UsageError."""
         applied = await asyncio.to_thread(load_applied, self.control.station.paths)
         stages = [] if applied is None else applied.policy.stage
-        stage = next((one for one in stages if one.name == to), None)
-        if stage is None:
-            named = ", ".join(one.name for one in stages) or "the policy in force names none"
-            raise UsageError("no such stage", thing=to[:80], remedy=f"stages: {named}; see: lockgate policy explain")
-        return in_stage(stage, source.repository, stages)
+        return in_stage(find_stage(to, stages), source.repository, stages)
 
     async def roll_back(self, request: web.Request) -> web.Response:
         body = await body_of(request)
