@@ -7,6 +7,7 @@ import http.client
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,11 +17,12 @@ from appliance.image_signatures.applied import sign
 from appliance.settings.image_policy import PolicyRules
 from appliance.trust_acts import pin, revoke
 from bundles.oci.digest import Digest
-from bundles.signing.keys import create_private
+from bundles.signing.keys import create_private, save_private
 from tests.access.live import PASSWORD, Live
 from tests.access.site import basic
 from tests.image_signatures.pulling import SIGNER, rule, signed
-from tests.peer_tools import require
+from tests.image_signatures.signer import Image
+from tests.peer_tools import find_go_peer, require
 
 BASIC = basic("alice", PASSWORD)
 CONNECTIONS = 12
@@ -110,3 +112,41 @@ def test_skopeo_reads_what_is_not_signed_for_who_may_push_and_for_nobody_else(li
     refused = inspected("bob")
     assert refused.returncode != 0
     assert "rule 1 of the policy for images: signed by 0 of 2 that count" in refused.stderr
+
+
+@pytest.mark.peer
+def test_the_library_of_podman_and_skopeo_goes_by_the_policy_that_is_printed_for_it(live: Live, tmp_path: Path) -> None:
+    """The script is run as it is printed; alice pulls, whom the station itself holds nothing back from."""
+    program, etc = find_go_peer("containers-pull"), tmp_path / "etc/containers"
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs/ca.crt").write_bytes((live.root / "tls/ca.pem").read_bytes())
+    for number in ("1", "2", "3"):
+        for raw in [*Image(text=number).store.blobs.values(), b"{}"]:
+            status, said = ask(live, "POST", f"/v2/team/node/blobs/uploads/?digest={Digest.of(raw)}", BASIC, raw)
+            assert status == 201, said
+        raw = Image(text=number).subject.raw
+        sent = BASIC | {"Content-Type": json.loads(raw)["mediaType"]}
+        assert ask(live, "PUT", f"/v2/team/node/manifests/{number}", sent, raw)[0] == 201
+    alice = replace(live, home=tmp_path)
+    alice.call("user", "login", "alice", password=PASSWORD)
+    keys = {name: create_private() for name in ("build", "stranger")}
+    for (name, key), tag in zip(keys.items(), ("1", "2"), strict=True):
+        save_private(tmp_path / f"{name}.pem", key, None)
+        alice.call("sign", f"team/node:{tag}", "--key", tmp_path / f"{name}.pem", "--format", "cosign")
+    pin(live.root, keys["build"].public, purpose="image", owner="Builder", sites=())
+    file = tmp_path / "policy.toml"
+    file.write_text('[[image]]\nrepositories = ["team/node"]\nowners = ["Builder"]\n')
+    script = live.call("policy", "snippet", "containers", "--file", file, "--host", live.host)
+    etc.mkdir(parents=True)
+    subprocess.run(["sh"], input=script.replace("/etc/", f"{tmp_path}/etc/"), text=True, check=True)
+
+    def pulled(tag: str) -> subprocess.CompletedProcess[str]:
+        words = [program, etc / "policy.json", etc / "registries.d", tmp_path / "certs", f"alice:{PASSWORD}"]
+        named = [f"docker://{live.host}/team/node:{tag}", f"dir:{tmp_path / tag}"]
+        return subprocess.run([*words, *named], capture_output=True, text=True, check=False)
+
+    taken, strange, unsigned = pulled("1"), pulled("2"), pulled("3")
+    assert taken.returncode == 0, taken.stderr
+    for refused in (strange, unsigned):
+        assert refused.returncode != 0
+        assert "Source image rejected" in refused.stderr
