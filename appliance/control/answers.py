@@ -64,6 +64,7 @@ from appliance.api.people import (
     TokenId,
     Who,
 )
+from appliance.api.policy import PolicySaid
 from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Channel, Promotion, PromotionDone
 from appliance.api.recall import Recall
@@ -110,6 +111,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/signatures": Signatures,
     "POST /v1/signatures": Attached,
     "GET /v1/signatures/subjects": Subjects,
+    "GET /v1/policy": PolicySaid,
     "GET /v1/find": Page[FoundItem],
     "GET /v1/components": ComponentsFound,
     "GET /v1/scan": Scan,

@@ -47,6 +47,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/artifact": {"ref!": _TEXT},
     "GET /v1/signatures": {"ref!": _TEXT},
     "GET /v1/signatures/subjects": {"ref!": _TEXT, "recursive": _COUNT},
+    "GET /v1/policy": {"ref!": _TEXT},
     "GET /v1/file": {"ref!": _TEXT},
     "GET /v1/file/content": {"ref!": _TEXT},
     "GET /v1/layer/files": {"ref!": _TEXT, "layer!": _DIGEST, "filter": _TEXT},

@@ -56,6 +56,7 @@ from appliance.control.routes import (
     custody,
     files,
     find,
+    image_policy,
     intake,
     job_start,
     jobs,
@@ -120,7 +121,7 @@ from bundles.errors import FailedError, LockgateError
 from bundles.io.threads import Threads
 
 _MODULES = (
-    status, repositories, repository_acts, promotions, retirements, signatures,
+    status, repositories, repository_acts, promotions, retirements, signatures, image_policy,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, transfers, trust, files, find, layers, lifecycle, session, sites, accounts, account_changes, tokens, tls,
     metrics, access_review, upstreams, webhook_routes, probe, report, live,

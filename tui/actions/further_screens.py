@@ -299,6 +299,26 @@ MORE: Final[tuple[Further, ...]] = (
     ),
     Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
+        "policy",
+        "content",
+        "PolicyScreen",
+        "Policy",
+        "what the policy for images says of an artifact",
+        listed=False,
+        under="repositories",
+        keys=("2", "enter", "down", "enter", "e"),
+        actions=(
+            Action(
+                "policy",
+                ("e",),
+                "Policy",
+                "what the policy asks of it, and what is lacking",
+                ("artifact", "signatures"),
+                hint=3,
+            ),
+        ),
+    ),
+    Further(
         "recall",
         "content",
         "RecallScreen",

@@ -23,6 +23,7 @@ _MODULES = tuple(
         "channels",
         "deltas",
         "layers",
+        "policy",
         "replicas",
         "signatures",
         "station_folder",

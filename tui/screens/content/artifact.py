@@ -308,6 +308,9 @@ class ArtifactScreen(StationScreen):
     def do_signatures(self) -> None:
         self.console_app.open_further("signatures", self.reference)
 
+    def do_policy(self) -> None:
+        self.console_app.open_further("policy", self.reference)
+
     def do_recall(self) -> None:
         if self.artifact is not None:
             self.console_app.open_further("recall", self.artifact.digest)

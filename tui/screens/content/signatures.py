@@ -16,6 +16,7 @@ from bundles.io.secret import Secret
 from tui.decisions.image_signing import hand_in, image_keys
 from tui.decisions.signing import Offer
 from tui.dialogs.confirm import Confirm
+from tui.screens.content.looking_again import LooksAgain
 from tui.screens.trust.signing import SigningScreen
 from tui.station.port import Station
 from tui.widgets.line_rows import LineRows
@@ -25,7 +26,7 @@ from tui.wording.signatures import lines, verdict
 Asked = tuple[Subjects, Offer]
 
 
-class SignaturesScreen(SigningScreen):
+class SignaturesScreen(LooksAgain, SigningScreen):
     name_of: ClassVar[str] = "signatures"
 
     def __init__(self, reference: str) -> None:
@@ -94,6 +95,9 @@ class SignaturesScreen(SigningScreen):
         if answer.objection:
             self.say("need", f"nobody here believes it: {answer.reason}")
         self.load()
+
+    def do_policy(self) -> None:
+        self.console_app.open_further("policy", self.reference)
 
     def copied(self) -> str:
         return self.found.digest if self.found is not None else self.reference
