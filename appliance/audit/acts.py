@@ -41,6 +41,7 @@ class Act(StrEnum):
     READ_WRITE = "station.read-write"
     STORE_AWAY = "station.store-away"
     STORE_BACK = "station.store-back"
+    METADATA_MOVE = "station.metadata-move"
     REBUILD = "rebuild"
     RESTORE = "restore"
     TLS_RELOAD = "tls.reload"
@@ -289,8 +290,8 @@ REPORTED: Final = frozenset({Act.INTAKE_INSPECT, Act.INTAKE_REINSPECT})
 
 COVERED: Final = frozenset(
     {
-        Act.CLOSE, Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN,
-        Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
+        Act.CLOSE, Act.ORIGIN, Act.METADATA_MOVE, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE,
+        Act.BUNDLE_SIGN, Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
         Act.ACCOUNTS_BASE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "scrub": ("appliance.cli.store.scrub:scrub", "Read every blob, withdraw what is damaged"),
     "restore": ("appliance.cli.store.restore:restore", "Say that the station's folder was put back from a copy"),
     "rebuild": ("appliance.cli.store.rebuild:rebuild", "Restore an outside's lost database from blobs and log"),
+    "migrate": ("appliance.cli.store.migrate:migrate", "Move the metadata into PostgreSQL, or back into the folder"),
     "block": ("appliance.cli.store.block:block", "Blocked content: add, remove, list"),
     "user": ("appliance.cli.people.user:user", "Accounts: claim, create, list, password, log in and out"),
     "role": ("appliance.cli.people.role:role", "Roles: list, grant, withdraw, explain"),

@@ -90,7 +90,7 @@ from appliance.door import Door
 from appliance.jobs.process import JobStarter
 from appliance.jobs.service import Jobs
 from appliance.jobs.trails import JobTrails
-from appliance.lifecycle.forgotten import require_whole
+from appliance.lifecycle.forgotten import doubt_last, require_whole
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.limits import access as access_limits
@@ -196,7 +196,7 @@ async def _serve(
         measures = ControlMeasures(slots)
         station = open_station(root, Guarded(service), unwritten=measures.unwritten)
         require_open(paths, station.config)
-        give_room(paths, station.blobs, station.audit)
+        _make_ready(paths, station)
         writer = AsyncGuarded(AsyncWriterService(service))
         token = secrets.token_hex(16)
         work = Jobs(station, writer, starter, lease, token, measures.job_ended, _trails(station, measures, held))
@@ -283,6 +283,11 @@ async def _take_up(control: Control) -> None:
     """Go on with the jobs that had not ended, of those that the audit log tells of."""
     await jobs_by_log.refuse_unexplained(control.station, control.writer)
     await control.jobs.start()
+
+
+def _make_ready(paths: StationPaths, station: Station) -> None:
+    doubt_last(paths, station.reader, station.audit)
+    give_room(paths, station.blobs, station.audit)
 
 
 def _settle_store(paths: StationPaths) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.audit.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
+from appliance.audit.event import refusal
+from appliance.audit.port import AuditPort
 from appliance.audit.reading import newest
 from appliance.limits import lifecycle as limits
 from appliance.paths import StationPaths
@@ -29,6 +31,7 @@ from appliance.store.ports import Reader
 from appliance.store.reads.links import is_shown
 from appliance.store.reads.outgoing import built_bundle
 from appliance.store.whereabouts import is_elsewhere, place_of
+from appliance.store.writes.write import LostAnswerError
 from bundles.documents.audit_log import segments
 from bundles.errors import FailedError, RefusedError
 from bundles.io.display import some
@@ -91,7 +94,7 @@ def _look_elsewhere(paths: StationPaths) -> Forgotten | None:
     with failures_named(paths.database, "the metadata cannot be read"):
         mark = commits.promised_mark(paths.database)
     with closing(open_reader(paths.database)) as reader:
-        return _behind(paths, reader, 0, mark, counted=False)
+        return _behind(paths, reader, 0, mark, counted=True)
 
 
 def _behind(paths: StationPaths, reader: Reader, promised: int, mark: int, *, counted: bool) -> Forgotten | None:
@@ -175,11 +178,13 @@ def _missing_links(paths: StationPaths, reader: Reader, settles: int | None = No
     """Pushed content that the newest events tell of and the database does not show, the newest first.
 
     `settles`: only what neither a kill between the event and the act explains, which is so many microseconds before the
-    last event, nor a collection of an earlier version, which left no event. To be used where nothing else says that the
+    last event, nor a failure of which nobody knows what it left, nor a collection of an earlier version, which left no
+    event. To be used where nothing else says that the
     database is behind.
     """
     over: set[str] = set()
     taken_back: set[tuple[str, str]] = set()
+    doubted: set[tuple[str, str]] = set()
     last = 0
     for event in islice(newest(paths.audit, without=mark(Act.PULL)), limits.FORGOTTEN_LOOKED_AT):
         act, thing = str(event["act"]), str(event["thing"])
@@ -187,8 +192,12 @@ def _missing_links(paths: StationPaths, reader: Reader, settles: int | None = No
         if event["outcome"] != "done":
             if event["detail"].get("takes_back"):
                 taken_back.add((act, thing))
+            elif settles is not None:
+                doubted.add((act, thing))
         elif (act, thing) in taken_back:
             taken_back.discard((act, thing))
+        elif (act, thing) in doubted:
+            doubted.discard((act, thing))
         elif read_act(act) in _LINKS:
             pushed = read_act(act) in _MANIFESTS or (act in (Act.PUSH_BLOB, Act.CACHE_BLOB) and settles is None)
             settled = not settles or last - int(event["micros"]) > settles
@@ -196,6 +205,18 @@ def _missing_links(paths: StationPaths, reader: Reader, settles: int | None = No
                 yield thing
             digests = event["detail"].get("digests")
             over.update([f"{thing}@{one}" for one in digests] if isinstance(digests, list) else [thing])
+
+
+def doubt_last(paths: StationPaths, reader: Reader, audit: AuditPort) -> None:
+    """Record of the pushes that a kill may have cut off behind their event that nobody knows what became of them: the
+    next start does not take them for forgotten. Of a database that counts no commits alone. Raises FailedError."""
+    if not is_elsewhere(paths.database):
+        return
+    settled = set(_missing_links(paths, reader, _SETTLES))
+    for thing in islice(_missing_links(paths, reader, 0), limits.FORGOTTEN_LOOKED_AT):
+        if thing not in settled:
+            error = LostAnswerError("the station ended before it was known to be done", thing=thing)
+            audit.record(refusal(Act.PUSH_MANIFEST, "station", thing, error, recorded=False))
 
 
 def _last_bundles(folder: Path) -> Iterator[dict[str, Any]]:

@@ -60,6 +60,28 @@ POSTGRES_AGAIN: Final = 2.0
 POSTGRES_TURN: Final = 5.0
 """Seconds that a writer waits for the one before it to let go of the database."""
 
+MOVED_PAGES: Final = 64 * MIB
+"""Of the pages of a database that a move fills, what is kept in memory."""
+
+MOVE_ROUNDS: Final = 5
+"""Rounds in which a move copies what changed during the one before, until it stops the writes."""
+
+MOVE_FEW: Final = 10_000
+"""Rows that a round may have had to copy for the writes to be stopped after it: they are copied again within that."""
+
+MOVE_DIFFERENCES: Final = 200_000
+"""Rows of one table that may differ from one round to the next, each held in memory; with more the table is copied
+anew."""
+
+MOVE_HOLD: Final = 30.0
+"""Seconds that a write waits for a move which has stopped the writes; then its sender is told to try again."""
+
+MOVE_STOP: Final = 300.0
+"""Seconds after which a move lets the writes go on that it has stopped, and has not switched."""
+
+MOVE_BACK: Final = 60.0
+"""Seconds that a station which runs gets to take up its new database, before that is said."""
+
 METADATA_NOTE: Final = 4096
 """Bytes of the note of where the metadata is, and of its password's file."""
 

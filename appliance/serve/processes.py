@@ -43,6 +43,9 @@ _CONTROL_STARTS: Final = 6
 """Starts of the control process in a row that may fail, in half a minute, until the station ends: workers that nobody
 tells of a block must not go on for ever."""
 
+_PLACE: Final = 0.25
+"""Seconds between two looks at the place that the processes stand on."""
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _LOOK: Final = 0.1
@@ -74,7 +77,8 @@ class Supervisor:
 
     A role that does not start again is tried again, and the others go on meanwhile: what one process lacks, such as
     disk or memory, is no reason to end those that serve. `before` is called before each start again, `after` once all
-    of them run.
+    of them run. Where `place` returns another value than before, what the processes stand on is another one: all of
+    them are started anew, the control process last, so that nothing is written while an older one still reads.
     """
 
     def __init__(
@@ -83,8 +87,9 @@ class Supervisor:
         before: Callable[[], object] = lambda: None,
         *,
         after: Callable[[], object] = lambda: None,
+        place: Callable[[], object] = lambda: None,
     ) -> None:
-        self._roles, self._before, self._after = roles, before, after
+        self._roles, self._before, self._after, self._place = roles, before, after, place
         self._children: dict[int, Role] = {}
         self._gone: dict[str, _Gone] = {}
 
@@ -92,6 +97,7 @@ class Supervisor:
         """Until SIGTERM or SIGINT; the exit status. `announcement` is printed once all of them run. Raises FailedError
         where a role does not start the first time, or the control process not any more."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        place = self._place()
         try:
             for role in self._roles:
                 if not self._start(role):
@@ -108,18 +114,41 @@ class Supervisor:
                     said = f"{role.name} {start.how_it_ended(os.waitstatus_to_exitcode(status))}"
                     say(f"{said}; it is started again")
                     self._gone[role.name] = _Gone(role, time.monotonic() + _PAUSE)
+                if place != (now := self._place()):
+                    place = now
+                    self._begin_anew()
                 if not self._start_again():
                     return 0
         finally:
             self._stop()
 
     def _wait(self) -> int:
-        """The next signal, 0 where it is time to start something again."""
-        if not self._gone:
-            return signal.sigwait(_SIGNALS)
-        due = min(gone.due for gone in self._gone.values()) - time.monotonic()
-        found = signal.sigtimedwait(_SIGNALS, max(due, 0.0))
+        """The next signal, 0 where it is time to start something again, or to look at the place."""
+        due = min((gone.due for gone in self._gone.values()), default=float("inf")) - time.monotonic()
+        found = signal.sigtimedwait(_SIGNALS, min(max(due, 0.0), _PLACE))
         return 0 if found is None else found.si_signo
+
+    def _begin_anew(self) -> None:
+        """End each process and start it again, one after the other: the others serve meanwhile."""
+        say("the metadata is in another database now: the station's processes are started anew on it")
+        for role in sorted(self._roles, key=lambda one: one.name == CONTROL):
+            for child in [number for number, one in self._children.items() if one is role]:
+                self._end_in_order(child)
+            self._gone[role.name] = _Gone(role, time.monotonic())
+            if role.name != CONTROL and not self._start_again():
+                return
+
+    def _end_in_order(self, child: int) -> None:
+        """Tell a child to end, and kill it where it does not in time."""
+        deadline = time.monotonic() + _STOP
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGTERM)
+            while os.waitpid(child, os.WNOHANG)[0] == 0:
+                if time.monotonic() > deadline:
+                    self._end(child)
+                    return
+                time.sleep(0.02)
+        self._children.pop(child, None)
 
     def _start_again(self) -> bool:
         """Start what is gone and due; False where the station is told to stop meanwhile. Raises FailedError where the

@@ -21,7 +21,7 @@ from appliance.audit.checkpoints import sign_end
 from appliance.caching import process as caching
 from appliance.control import server
 from appliance.half_closed import require_closed_whole
-from appliance.lifecycle import forgotten
+from appliance.lifecycle import forgotten, moving
 from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.lifecycle.restored_copy import note_went_back, shut_if_forgotten
 from appliance.limits import store as limits
@@ -34,6 +34,7 @@ from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
 from appliance.serve.preflight import require_apart_from_caches, require_loopback, require_startable
 from appliance.serve.processes import CONTROL, Role, Supervisor
+from appliance.settings.metadata import shown
 from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
 from appliance.standby import process as standby
@@ -43,9 +44,9 @@ from appliance.store.elsewhere import go_elsewhere, require_agreement
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reserve import Reserve
-from appliance.store.whereabouts import is_made
+from appliance.store.whereabouts import is_made, note_identity
 from appliance.tracing.files import clear
-from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.io.display import safe, some
 from bundles.processes import start
 from bundles.signing.keys import exposure
@@ -61,6 +62,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     """
     paths = StationPaths(root.resolve())
     os.chdir(start.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
+    _end_move(paths)
     config = load_config(paths.config)
     require_startable(paths, config, listen or config.listen)
     _prepare(paths, config)
@@ -103,7 +105,7 @@ def serve(root: Path, listen: str | None = None) -> int:
             starting.clear()
             reserve.take_back()
 
-        supervisor = Supervisor(roles, before, after=after)
+        supervisor = Supervisor(roles, before, after=after, place=lambda: note_identity(paths.database))
         try:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
@@ -145,6 +147,17 @@ def _prepare(paths: StationPaths, config: Config) -> None:
         with station_lock(paths):
             go_elsewhere(paths.database, config.metadata.url)
     _warn_of_keys(paths)
+
+
+def _end_move(paths: StationPaths) -> None:
+    """End a move of the metadata that was cut off behind its switch. The old database may be away: it is marked another
+    time then."""
+    try:
+        if place := moving.finish(paths):
+            said = f"the metadata is in {safe(shown(place))}: a move that was cut off has ended"
+            say(said)
+    except LockgateError as error:
+        say(safe(error.diagnostics()))
 
 
 def _warn_of_keys(paths: StationPaths) -> None:

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -51,6 +51,10 @@ from appliance.store.writer import AsyncSocketWriter
 from appliance.store.writes.write import AsyncGuarded, AsyncWriter
 from appliance.tracing.tracer import tracer_of
 from bundles.errors import LockgateError
+
+_LAST_IN: Final = 0.02
+"""Seconds in which what was accepted last brings its request: a connection that has none yet holds the end of the
+worker until its client goes."""
 
 
 def run(
@@ -110,6 +114,7 @@ async def _serve(
         for task in beside:
             task.cancel()
         front.close()
+        await asyncio.sleep(_LAST_IN)
         await runner.cleanup()
         if tracer is not None:
             await asyncio.to_thread(tracer.close)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -19,6 +21,9 @@ _PARTS: Final = frozenset({"host", "port", "user", "sslmode", "sslrootcert", "ss
 """Parameters of a URL: where the server is, and how both sides prove who they are (libpq, 34.1.2)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 """Of a database or role: 63 bytes (PostgreSQL, NAMEDATALEN)."""
+_TABLE: Final = re.compile(r"^[ \t]*\[metadata\][ \t]*(?:#.*)?$", re.MULTILINE)
+_NEXT: Final = re.compile(r"^[ \t]*\[", re.MULTILINE)
+_URL: Final = re.compile(r"^([ \t]*)url[ \t]*=.*$", re.MULTILINE)
 _FORM: Final = (
     'a URL without a password, as "postgresql:///lockgate?host=/var/run/postgresql" or'
     ' "postgresql://lockgate@db.example/lockgate?sslmode=verify-full&sslrootcert=/etc/lockgate/db-ca.pem"'
@@ -42,6 +47,34 @@ def check_url(url: str) -> None:
 def shown(url: str) -> str:
     """A URL as a message shows it: without a password, and without control characters."""
     return without_password(url)[:200].encode("ascii", "backslashreplace").decode()
+
+
+def with_url(text: str, url: str) -> str:
+    """config.toml with another `url` below `[metadata]`; everything else stays. Raises UsageError where that cannot be
+    changed in place."""
+    line = f"url = {json.dumps(url)}"
+    table = _TABLE.search(text)
+    if table is None:
+        changed = f"{text.rstrip()}\n\n[metadata]\n{line}\n"
+    else:
+        end = found.start() if (found := _NEXT.search(text, table.end())) else len(text)
+        inside, count = _URL.subn(lambda found: f"{found[1]}{line}", text[table.end() : end], count=1)
+        changed = text[: table.end()] + (inside if count else f"\n{line}{inside}") + text[end:]
+    before, after = _parsed(text), _parsed(changed)
+    if after is None or before is None or after != before | {"metadata": {"url": url}}:
+        raise UsageError(
+            "metadata.url cannot be changed in place",
+            thing="config.toml",
+            remedy=f"write the table [metadata] there, with a line {line} and nothing else, then run it again",
+        )
+    return changed
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
 
 
 def _wrong(url: str) -> str:

@@ -5,12 +5,15 @@ The one place that decides which engine that is: the note beside the file (appli
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from appliance.paths import StationPaths
 from appliance.settings.metadata import shown
 from appliance.settings.station import load_config
+from appliance.store.commits import last_mark
 from appliance.store.elsewhere import source_of
+from appliance.store.held_writes import wait_for_mover
 from appliance.store.ports import Connection, Reader
 from appliance.store.sqlite_file import open_file, open_file_reader
 from appliance.store.whereabouts import note_file
@@ -23,6 +26,7 @@ def open_writer(path: Path) -> Connection:
     For the control process alone, folder commands under the station's lock, and tests. Raises FailedError when it is no
     database, cannot be written, or belongs to a newer program.
     """
+    wait_for_mover(path)
     source = source_of(path)
     if source is not None:
         return source.open_writer()
@@ -49,3 +53,9 @@ def _require_own_file(path: Path) -> None:
             thing=f"{note_file(path)} (metadata.url = {shown(url)})",
             remedy="put the note back from a copy of the station's folder; it holds no secret",
         )
+
+
+def start_mark(path: Path) -> int:
+    """The mark of the last start of a writer that the station's database knows. Raises EngineError, FailedError."""
+    with closing(open_reader(path)) as reader:
+        return last_mark(reader)

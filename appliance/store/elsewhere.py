@@ -13,6 +13,9 @@ import msgspec
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.settings.metadata import shown
+from appliance.store.moving.file_side import FileSource, FileTarget, mark_file_moved
+from appliance.store.moving.sides import Source, Target
+from appliance.store.moving.state import Move
 from appliance.store.whereabouts import Whereabouts, note, note_file, noted
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.io.files import read_small
@@ -106,6 +109,35 @@ def go_elsewhere(database: Path, url: str) -> None:
     found = noted(database)
     if found is not None and require_agreement(database, url):
         note(database, msgspec.structs.replace(found, url=url))
+
+
+def move_source(database: Path, move: Move) -> Source:
+    """What a move copies from. Raises FailedError, RefusedError."""
+    if move.came_from is None:
+        return FileSource(database)
+    from appliance.store.postgres.moving import PostgresSource
+
+    return PostgresSource(engine_at(database, move.came_from))
+
+
+def move_target(database: Path, move: Move) -> Target:
+    """What a move fills. Raises FailedError, RefusedError."""
+    if move.goes_to is None:
+        return FileTarget(database, "" if move.came_from is None else move.came_from.station, move.at)
+    engine = _anybodys(database, move.goes_to.url)
+    from appliance.store.postgres.moving import PostgresTarget
+
+    return PostgresTarget(engine, move.goes_to)
+
+
+def mark_moved(database: Path, move: Move, place: str) -> None:
+    """Say in the old database of a move that was switched where its metadata is. Raises FailedError, EngineError."""
+    if move.came_from is None:
+        mark_file_moved(database, place, move.at)
+        return
+    from appliance.store.postgres.moving import mark_database_moved
+
+    mark_database_moved(engine_at(database, move.came_from), move.came_from, place, move.at)
 
 
 def _password(paths: StationPaths) -> str:

@@ -71,6 +71,11 @@ def put_right(db: Connection, fresh: Fresh) -> None:
         db.execute(statement)
 
 
+def strange_code(db: Connection, fresh: Fresh) -> list[str]:
+    """The names of what is not this program's, or was dropped."""
+    return sorted({name for _, name, _ in _code(db) ^ _own(fresh)})
+
+
 def seal(code: frozenset[_Code]) -> str:
     """A short word for what there is."""
     return hashlib.sha256(repr(sorted(code)).encode()).hexdigest()[:16]

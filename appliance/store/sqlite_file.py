@@ -7,14 +7,36 @@ import functools
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from appliance.limits import store as limits
 from appliance.store import own_code
 from appliance.store.rows import add_functions, as_text
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.io.files import own_as_folder, write_atomic
+
+MOVED: Final = "moved"
+"""The table that a database has whose metadata was moved away, with one row: where it went, and when."""
+
+
+def require_not_moved(path: Path) -> None:
+    """Go on only with a database that is the station's still. Raises RefusedError naming where its metadata went,
+    sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as reader:
+        _require_not_moved(reader, path)
+
+
+def _require_not_moved(reader: sqlite3.Connection, path: Path) -> None:
+    if reader.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (MOVED,)).fetchone() is None:
+        return
+    place, at = reader.execute(f"SELECT place, at FROM {MOVED}").fetchone() or ("", "")  # noqa: S608  a constant
+    raise RefusedError(
+        "the station's metadata was moved, and is in this file no more",
+        thing=f"{path}: at {str(at)[:40]} to {str(place)[:200]}",
+        remedy="put metadata.json and url below [metadata] back as they were; then it goes back into a file with:"
+        " lockgate migrate --metadata file",
+    )
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -28,6 +50,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         _give_to_owner(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=limits.SQLITE_BUSY)
+        _require_not_moved(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -118,6 +141,7 @@ def open_file_reader(path: Path) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA query_only = ON")
         connection.execute("SELECT value FROM epoch")
+        _require_not_moved(connection, path)
     except sqlite3.Error as error:
         raise FailedError(
             "the metadata cannot be read", thing=f"{path} ({error})", remedy="start the station once, or check the disk"

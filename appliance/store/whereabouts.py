@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.limits import store as limits
 from bundles.errors import FailedError, LockgateError, RefusedError
-from bundles.io.files import read_small, write_atomic
+from bundles.io.files import read_small, sync_folder, write_atomic
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +29,15 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def note_file(database: Path) -> Path:
     """The note beside where the station's database would be."""
     return database.with_suffix(".json")
+
+
+def note_identity(database: Path) -> tuple[int, int] | None:
+    """Another value once the note is another one; None where there is none. Raises OSError."""
+    try:
+        found = note_file(database).lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def noted(database: Path) -> Whereabouts | None:
@@ -49,6 +58,12 @@ def noted(database: Path) -> Whereabouts | None:
 def note(database: Path, where: Whereabouts) -> None:
     """Write the note, or another one in its place. Raises FailedError."""
     write_atomic(note_file(database), msgspec.json.encode(where), 0o600, owned=True)
+
+
+def unnote(database: Path) -> None:
+    """Take the note away: the metadata is in the file of the folder, which is in its place. Raises OSError."""
+    note_file(database).unlink(missing_ok=True)
+    sync_folder(database.parent)
 
 
 def is_made(database: Path) -> bool:

@@ -88,6 +88,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
     "policy diff": ("{tmp}/none.toml", 2, "check the path"),
     "policy snippet": ("kyvreno", 2, "did you mean kyverno?"),
     "policy test": ("team/helo:1", 1, "lockgate repo list"),
+    "migrate": ("--metadata mysql://db/lockgate", 2, "postgresql:///lockgate"),
     "rebuild": ("--receipt {tmp}/none", 2, "check the path"),
     "report": ("year", 2, "quarter"),
     "receipt read": ("{tmp}/none", 2, "check the path"),

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 STORE = ROOT / "appliance" / "store"
 ENGINE = {
     "sqlite_file.py", "database_file.py", "errors.py", "rows.py", "reads/explained.py", "migrations/runner.py",
+    "moving/file_side.py",
 }  # fmt: skip
 """The modules that know SQLite: who opens files, names errors, adds functions and keeps a private file."""
 

@@ -173,6 +173,12 @@ class PostgresConnection:
 
         return self._again(statement, run)
 
+    def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into a table by COPY, in the transaction that is open."""
+        with _faults(), self._connection.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
     def _again(self, statement: str, run: Callable[[psycopg.Connection[Any]], Any]) -> Any:
         """Run a statement, once more on a new connection where the old one died and nothing can have happened."""
         if self._connection.closed:

@@ -15,7 +15,7 @@ from appliance.store.ports import Connection, Reader
 from appliance.store.postgres.connection import PostgresConnection
 from appliance.store.postgres.faults import PostgresRefusedError, is_missing
 from appliance.store.postgres.functions import FUNCTIONS
-from appliance.store.postgres.refusals import another, another_writes, cannot_be, require, require_checkable
+from appliance.store.postgres.refusals import another, another_writes, cannot_be, moved_away, require, require_checkable
 from appliance.store.postgres.schema import define, trigger_names
 from appliance.store.sqlite_file import blank_schema
 from appliance.store.whereabouts import Whereabouts
@@ -79,7 +79,7 @@ class PostgresEngine:
         made = self._open(writes=True)
         try:
             require(made)
-            _migrate(made)
+            migrate(made)
             require_own_triggers(made)
         except EngineError as error:
             made.close()
@@ -103,6 +103,11 @@ class PostgresEngine:
         """A connection that listens for commits (appliance.store.heard). Raises EngineError, FailedError."""
         return PostgresEar(self._open(writes=False))
 
+    def open_apart(self) -> PostgresConnection:
+        """A connection that may write and is no station's writer, for who moves the metadata. Raises FailedError."""
+        apart = PostgresEngine(self._conninfo, password=self._password)
+        return apart._open(writes=True)
+
     def _open(self, *, writes: bool) -> PostgresConnection:
         try:
             return PostgresConnection(self._conninfo, self, writes=writes, password=self._password)
@@ -121,7 +126,7 @@ class PostgresEngine:
                 raise
             row = None
         if row != (self._station.station, self._station.site):
-            raise PostgresRefusedError(another(row))
+            raise PostgresRefusedError(_gone(run) or another(row))
         if not writes:
             return
         deadline = time.monotonic() + limits.POSTGRES_TURN
@@ -147,7 +152,7 @@ class PostgresEngine:
         made = self.open_writer()
         try:
             _require_no_station(made)
-            with _transaction(made):
+            with transaction(made):
                 made.execute(
                     "INSERT INTO station (one, id, site) VALUES (1, ?, ?)",
                     (where.station, where.site),
@@ -240,6 +245,17 @@ def _require_no_station(db: PostgresConnection) -> None:
     row = db.run("SELECT id, site FROM station").fetchone()
     if row is not None:
         raise another(row)
+    if (gone := _gone(db.run)) is not None:
+        raise gone
+    if db.run("SELECT to_regclass('lockgate.moving')").fetchone()[0] is not None:
+        raise another(db.run("SELECT station, site FROM moving").fetchone())
+
+
+def _gone(run: Run) -> FailedError | None:
+    """Where the metadata went that a database had, None where that is not so."""
+    if run("SELECT to_regclass('lockgate.moved')", ()).fetchone()[0] is None:
+        return None
+    return moved_away(run("SELECT site, place, at FROM lockgate.moved LIMIT 1", ()).fetchone())
 
 
 def require_own_triggers(db: PostgresConnection) -> None:
@@ -265,7 +281,7 @@ def require_own_triggers(db: PostgresConnection) -> None:
     )
 
 
-def _migrate(db: PostgresConnection) -> None:
+def migrate(db: PostgresConnection) -> None:
     """Bring the database to this program's schema. Two that start at once take turns. Raises FailedError."""
     db.run("SELECT pg_advisory_lock($1)", (_LOCK,))
     try:
@@ -290,7 +306,7 @@ def _migrate(db: PostgresConnection) -> None:
 def _begin(db: PostgresConnection) -> None:
     """The schema of a new database, from SQLite's own, in one transaction."""
     statements, rows = blank_schema()
-    with _transaction(db):
+    with transaction(db):
         for statement in _OWN:
             db.run(statement)
         for statement in statements:
@@ -314,16 +330,17 @@ class _Step:
 
 
 def _apply(db: PostgresConnection, name: str) -> None:
-    with _transaction(db):
+    with transaction(db):
         step_of(name)(_Step(db))
         db.execute("INSERT INTO steps (name) VALUES (?)", (name,))
 
 
 @contextmanager
-def _transaction(db: PostgresConnection) -> Iterator[None]:
+def transaction(db: PostgresConnection) -> Iterator[PostgresConnection]:
+    """A transaction, rolled back where it fails."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        yield
+        yield db
     except BaseException:
         if db.in_transaction:
             db.run("ROLLBACK")

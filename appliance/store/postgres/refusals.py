@@ -57,6 +57,16 @@ def another(row: Any) -> FailedError:
     )
 
 
+def moved_away(row: Any) -> FailedError:
+    """For a database whose metadata was moved to another place: of its row in `moved`."""
+    site, place, at = row or ("", "", "")
+    return FailedError(
+        "the metadata was moved out of this database, and is in it no more",
+        thing=f"of site {str(site)[:40]}, at {str(at)[:40]} to {str(place)[:200]}",
+        remedy="name the place where it is; for another station, or to move it back, name an empty database",
+    )
+
+
 def another_writes() -> FailedError:
     """For a database whose station runs elsewhere."""
     return FailedError(

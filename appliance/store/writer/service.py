@@ -27,6 +27,7 @@ from appliance.store.database_file import exchanged, save
 from appliance.store.engine import engine_of
 from appliance.store.epoch import EpochKeeper
 from appliance.store.errors import EngineError, is_away, is_full, is_lost, is_to_be_repeated
+from appliance.store.held_writes import WriterTurn
 from appliance.store.own_code import CodeKeeper
 from appliance.store.placement import Placement
 from appliance.store.ports import Connection
@@ -88,6 +89,7 @@ class WriterService:
             if engine_of(self._connection).file_of(self._connection) is not None:
                 self._keepers = (CodeKeeper(in_memory), *self._keepers)
             self._promised = commits.Promised(database)
+            self._turn = WriterTurn(database)
         except OSError as error:
             raise FailedError(
                 f"what stands beside the metadata cannot be written ({error.strerror})",
@@ -158,14 +160,24 @@ class WriterService:
                     group.append(self._queue.get())
                 going = None not in group
                 pending = [one for one in group if one is not None]
-                lost = self._lost() or self._exchanged()
+                lost: LockgateError | None = self._lost() or self._exchanged()
                 if lost is None:
-                    _commit_group(self._connection, pending, self._tell, self._reserve.give_back, self._keepers)
+                    lost = self._commit(pending)
                 for one in pending if lost is not None else ():
                     one.future.set_exception(lost)
         finally:
             self._connection.close()
             self._promised.close()
+            self._turn.close()
+
+    def _commit(self, pending: list[_Pending]) -> LockgateError | None:
+        """Commit a group; why nothing of it was begun, where the metadata is being moved."""
+        try:
+            with self._turn.taken():
+                _commit_group(self._connection, pending, self._tell, self._reserve.give_back, self._keepers)
+        except LockgateError as error:
+            return error
+        return None
 
     def _next(self) -> _Pending | None:
         """What comes next from the queue, however long that takes. The database's files are looked after meanwhile."""
