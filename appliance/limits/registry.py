@@ -20,6 +20,11 @@ UPLOAD_SWEEP: Final = 60 * 60.0
 UPLOAD_BUSY: Final = 10.0
 """How long a request waits for another that holds its session: as long as a dropped connection may go unnoticed."""
 
+# Memory.
+
+FREE_MEMORY_EVERY: Final = 30.0
+"""Seconds between two times that a worker gives free pages of its heap back to the system."""
+
 # Requests.
 
 REGISTRY_THREADS: Final = 16

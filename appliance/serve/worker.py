@@ -39,6 +39,7 @@ from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
 from appliance.release_check.explained_accounts import ExplainedAccounts
+from appliance.serve.free_memory import keep_giving_back
 from appliance.settings.caches import Caches
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
@@ -108,7 +109,11 @@ async def _serve(
         )  # fmt: skip
         await front.open()
         loop.add_signal_handler(signal.SIGHUP, front.reload_soon)
-        beside = [asyncio.create_task(lasting()), asyncio.create_task(front.keep_own_socket())]
+        beside = [
+            asyncio.create_task(lasting()),
+            asyncio.create_task(front.keep_own_socket()),
+            asyncio.create_task(keep_giving_back()),
+        ]
         ready()
         await stop.wait()
         for task in beside:

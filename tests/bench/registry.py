@@ -145,8 +145,16 @@ class Peer:
 
     def memory(self) -> float:
         """MiB of proportional set size."""
-        rows = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
-        return sum(int(match[1]) for row in rows if (match := re.search(r"^Pss: +(\d+)", row, re.M))) / 1024
+        return sum(self.memories())
+
+    def memories(self) -> list[float]:
+        """The same of each process, the largest first. One that ends meanwhile is left out."""
+        rows = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                rows.append(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        found = (re.search(r"^Pss: +(\d+)", row, re.M) for row in rows)
+        return sorted((int(match[1]) / 1024 for match in found if match), reverse=True)
 
 
 def measure(peer: Peer, row: str, connections: int, seconds: float) -> dict[str, float] | None:

@@ -92,13 +92,13 @@ class Station:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
-    def look(self) -> tuple[float, int]:
-        """MiB of proportional memory, and open descriptors, of all its processes."""
+    def look(self) -> tuple[list[float], int]:
+        """MiB of proportional memory of each process, the largest first, and open descriptors of all."""
         peer, descriptors = Peer("", self.port, self.process.pid), 0
         for pid in peer.processes():
             with contextlib.suppress(OSError):
                 descriptors += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-        return peer.memory(), descriptors
+        return peer.memories(), descriptors
 
     async def command(self, *words: str) -> int:
         """The exit status of a command of this station."""
@@ -166,7 +166,8 @@ class Soak:
             with contextlib.suppress(OSError):
                 memory, descriptors = self._station.look()
                 print(f"{time.monotonic() - begun:4.0f} s  {self._tally.minute()}  failed {self._tally.failed.total()}"
-                      f"  {memory:.0f} MiB  {descriptors} descriptors", flush=True)  # fmt: skip
+                      f"  {sum(memory):.0f} MiB ({' '.join(f'{one:.0f}' for one in memory)})"
+                      f"  {descriptors} descriptors", flush=True)  # fmt: skip
 
     async def _nodes(self, base: str, pusher: Client) -> None:
         """Half-way: each node on connections of its own, as nodes of a cluster are."""

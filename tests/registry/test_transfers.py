@@ -10,6 +10,7 @@ import resource
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ def test_a_blob_passes_under_tls(store: Store, loop: asyncio.AbstractEventLoop, 
     if size > 2:
         ranged = client.ask("GET", f"/v2/team/app/blobs/{digest}", headers={"Range": "bytes=1-"})
         assert ranged == (206, body[1:])
+
+
+def test_many_get_a_blob_under_tls_at_the_same_time(store: Store, certificate: Path) -> None:
+    """More of them than are sent in large pieces (appliance.registry.sending)."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "c", certificate / "k")
+    server = store.serve(loop=uvloop.new_event_loop(), tls=context)
+    body = os.urandom(5_000_001)
+    path = f"/v2/team/app/blobs/{Digest.of(body)}"
+    clients = [TlsClient(server, certificate) for _ in range(8)]
+    clients[0].ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(body)}", body)
+    with ThreadPoolExecutor(len(clients)) as threads:
+        assert list(threads.map(lambda client: client.ask("GET", path), clients)) == [(200, body)] * len(clients)
+    assert clients[0].ask("GET", path) == (200, body)
 
 
 def test_a_large_blob_is_never_held_in_memory(server: Server) -> None:
