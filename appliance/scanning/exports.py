@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from appliance.archives.zip_entry import unpacked
 from appliance.limits import scanning as limits
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
@@ -67,11 +68,14 @@ class ZipExport:
         """As Export.records."""
         for info in self._names:
             try:
-                with self._zip.open(info) as file:
-                    raw = file.read(limits.ADVISORY_RECORD + 1)
+                raw = bytearray()
+                for piece in unpacked(self._zip, info):
+                    raw += piece
+                    if len(raw) > limits.ADVISORY_RECORD:
+                        break
             except _DAMAGED as error:
                 raise _damaged(error, self._name) from None
-            yield info.filename, raw if len(raw) <= limits.ADVISORY_RECORD else _too_large(info.filename)
+            yield info.filename, bytes(raw) if len(raw) <= limits.ADVISORY_RECORD else _too_large(info.filename)
 
     def close(self) -> None:
         """As Export.close."""

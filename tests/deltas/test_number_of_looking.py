@@ -11,7 +11,7 @@ from appliance.intake.inspectors import layer_cache
 
 ROOT = Path(appliance.__file__).parent
 LOOKING = sorted((ROOT / "archives").rglob("*.py"))
-HELD = (10, "c6d338e7fa7dd43db49ec84264e12677a16acd6f1cdbb4763f97d8fa73580a2a")
+HELD = (10, "623040661299475ea2442cd2e8775633f2558d61351de82dd5ba8ac5096038d6")
 """The number, and the digest of the code that it stands for."""
 
 

@@ -116,7 +116,8 @@ class Outside:
         self.key = load_private(StationPaths(root).keys / "engineer.pem", None)
         self.writer = WriterService(StationPaths(root).database)
         self.station = open_station(root, Guarded(self.writer))
-        self._jobs = len(list(self.station.paths.jobs.iterdir()))
+        (rows,) = self.station.reader.execute("SELECT count(*) FROM jobs").fetchone()
+        self._jobs = max(rows, len(list(self.station.paths.jobs.iterdir())))
 
     @classmethod
     def opened(cls, root: Path) -> Outside:

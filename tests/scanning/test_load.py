@@ -19,6 +19,7 @@ from appliance.scanning.exports import open_export
 from appliance.store.reads.advisories import Source, sources
 from appliance.store.writes.write import under_event
 from bundles.errors import CancelledError, LockgateError, MalformedError, RefusedError, UsageError
+from tests.little_memory import within
 from tests.outgoing.conftest import outside as outside  # noqa: PLC0414  a fixture
 from tests.outgoing.outside import Outside, PowerCut
 from tests.scanning.exports import record, zipped
@@ -271,3 +272,17 @@ def test_the_date_of_an_export_is_never_ahead_of_the_clock(outside: Outside, tmp
     export = zipped(tmp_path / "1.zip", [record("PYSEC-1"), record("PYSEC-2", modified="2999-01-01T00:00:00Z")])
     loaded(outside, export)
     assert held(outside)[0].dated <= clock.now()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_record_that_unpacks_to_much_more_is_too_large_and_takes_no_memory(tmp_path: Path, method: int) -> None:
+    export = tmp_path / "export.zip"
+    with zipfile.ZipFile(export, "w", method, compresslevel=1) as archive:
+        archive.writestr("bomb.json", bytes(32 << 20))
+        archive.writestr("X-1.json", b"{}")
+
+    def act() -> list[bool]:
+        opened = open_export(export, tmp_path, lambda *_: None)
+        return [isinstance(raw, MalformedError) for _, raw in opened.records()]
+
+    assert within(24 << 20, act) == [True, False]
