@@ -73,6 +73,22 @@ class PostgresServer:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(_READY)
 
+    def freeze(self) -> None:
+        """Stop it and each of its processes where they are, as a disk that hangs does: no connection ends."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        server = self._process.pid
+        os.kill(server, number)
+        for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
     def stop(self) -> None:
         """End it in order, whoever is connected."""
         if self._process is not None and self._process.poll() is None:

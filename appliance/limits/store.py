@@ -48,6 +48,15 @@ SERIALIZATION_ROUNDS: Final = 20
 POSTGRES_CONNECT: Final = 5
 """Seconds for a connection to a PostgreSQL server."""
 
+POSTGRES_SILENCE: Final = 2.0
+POSTGRES_PROBE: Final = 2
+"""Seconds that a server is waited for until it is asked by another connection whether it is there, and seconds that
+this one gets."""
+
+POSTGRES_SILENCE_LOOP: Final = 0.5
+POSTGRES_LOOP: Final = 10.0
+"""Seconds that a statement holds an event loop at least where the server is not heard any more, and at most."""
+
 POSTGRES_PREPARED: Final = 500
 """Statements that a connection to PostgreSQL keeps prepared: the store has fewer than 700, few of them hot."""
 

@@ -56,7 +56,16 @@ def _made(database: Path, url: str, where: Whereabouts | None) -> PostgresEngine
             thing=shown(url),
             remedy="install Lockgate with the extra scale (docs/howto/scale-out.md)",
         ) from None
-    return PostgresEngine(url, where, password=_password(StationPaths(database.parent)))
+    password = _password(StationPaths(database.parent))
+    return PostgresEngine(url, where, password=password, is_heard=lambda: is_heard(database))
+
+
+def is_heard(database: Path) -> bool:
+    """Whether this process hears of the server just now, where it listens (appliance.store.heard)."""
+    from appliance.store.heard import listening  # it opens what is made here
+
+    found = listening(database)
+    return found is None or found.is_current
 
 
 def make_elsewhere(database: Path, url: str, site: str) -> Whereabouts:

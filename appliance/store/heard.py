@@ -76,6 +76,11 @@ class Heard:
             raise StaleError
         return self._epochs
 
+    @property
+    def is_current(self) -> bool:
+        """Whether what was heard last counts still."""
+        return time.monotonic() <= self._until
+
     def _listen(self) -> None:
         said = False
         while True:
@@ -119,6 +124,11 @@ def heard(database: Path) -> Heard:
             if found is None:
                 found = _processes[key] = Heard(lambda: _ear(database))
     return found
+
+
+def listening(database: Path) -> Heard | None:
+    """What this process hears, where it listens already."""
+    return _processes.get((os.getpid(), database))
 
 
 def _ear(database: Path) -> Ear:

@@ -125,6 +125,38 @@ def test_a_server_that_is_killed_under_load_loses_nothing_and_the_station_comes_
     until(lambda: bool(station.json("status")["health"]["ok"]))
 
 
+def test_a_server_that_hangs_is_answered_for_with_503_and_the_station_comes_back(
+    station: Station, postgres: PostgresServer, pulled: Callable[[], Answer]
+) -> None:
+    """Whatever was just being asked: a pull, a tag that nobody remembers, a push."""
+    pusher = Pusher(station, "hung", Digest.of(b"{}"))
+    pusher.start()
+    try:
+        until(lambda: len(pusher.acknowledged) > 2)
+        assert pulled().status == 200
+        postgres.freeze()
+        try:
+            until(lambda: pulled().status == 503)
+            answer = station.client.ask("GET", "/v2/team/app/manifests/never")
+            assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+            assert int(answer.headers["Retry-After"]) > 0
+            until(lambda: 503 in pusher.refused)
+            assert station.client.ask("GET", "/healthz").status == 200
+            until(lambda: station.client.ask("GET", "/readyz").status == 503)
+        finally:
+            postgres.thaw()
+        until(lambda: pulled().status == 200)
+        before = len(pusher.acknowledged)
+        until(lambda: len(pusher.acknowledged) > before)
+    finally:
+        pusher.over.set()
+        pusher.join(_PATIENCE)
+    assert pusher.refused <= {503}
+    for tag, digest in pusher.acknowledged.items():
+        found = station.client.ask("HEAD", f"/v2/{pusher.repository}/manifests/{tag}")
+        assert (found.status, found.headers["Docker-Content-Digest"]) == (200, digest)
+
+
 def test_what_anybody_commits_is_seen_by_every_worker(
     station: Station, postgres: PostgresServer, pulled: Callable[[], Answer]
 ) -> None:

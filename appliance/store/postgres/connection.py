@@ -44,6 +44,8 @@ _KEPT: Final = 256
 """Rows of `written` that a connection leaves until it takes its own older ones away."""
 
 
+_WAKES: Final = 0.1
+"""Seconds between two looks at an answer that does not come."""
 _SOON: Final[dict[str, Any]] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -70,6 +72,35 @@ class _NumberLoader(Loader):
 
     def load(self, data: Any) -> int:
         return int(bytes(data))
+
+
+class _Watched(psycopg.Connection[Any]):
+    """A connection that gives up a server which answers nothing, and is not gone either (SIGSTOP, a disk that hangs).
+
+    psycopg wakes ten times a second while it waits; each time it is looked whether that is for too long.
+    """
+
+    given_up: Callable[[float], bool] | None = None
+    """Whether to give up, asked with the seconds that were waited; the engine's `is_silent`."""
+
+    def wait(self, gen: Any, interval: float = _WAKES, timeout: float | None = None) -> Any:
+        """As psycopg's."""
+        return super().wait(self._watched(gen), interval=interval, timeout=timeout)
+
+    def _watched(self, gen: Any) -> Any:
+        try:
+            wants, since = next(gen), time.monotonic()
+            while True:
+                ready = yield wants
+                waited = time.monotonic() - since
+                if ready:
+                    since = time.monotonic()
+                elif self.given_up is not None and self.given_up(waited):
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"the server did not answer within {waited:.0f} s")
+                wants = gen.send(ready)
+        except StopIteration as end:
+            return end.value
 
 
 class _Value:
@@ -109,8 +140,10 @@ class PostgresConnection:
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection[Any]:
+        if not self.engine.may_connect():
+            raise PostgresError("the server is not heard")
         with _faults():
-            made: psycopg.Connection[Any] = psycopg.Connection.connect(
+            made = _Watched.connect(
                 self._conninfo,
                 autocommit=True,
                 cursor_factory=psycopg.RawCursor,
@@ -120,6 +153,7 @@ class PostgresConnection:
                 client_encoding="utf8",
                 **self._further,
             )
+            made.given_up = self.engine.is_silent
             made.prepared_max = limits.POSTGRES_PREPARED
             made.adapters.register_dumper(str, StrDumper)
             made.adapters.register_dumper(int, Int8Dumper)
@@ -285,6 +319,18 @@ class PostgresConnection:
             with suppress(PostgresError):
                 self.run("DELETE FROM written WHERE writer = $1", (self._writer,))
         self._connection.close()
+
+
+def answers(conninfo: str, password: str) -> bool:
+    """Whether a server lets anybody in, or says why not, within `limits.POSTGRES_PROBE` seconds."""
+    further: dict[str, Any] = {"password": password} if password else {}
+    try:
+        psycopg.Connection.connect(conninfo, connect_timeout=limits.POSTGRES_PROBE, **further).close()
+    except psycopg.errors.ConnectionTimeout:
+        return False
+    except psycopg.Error:
+        return True
+    return True
 
 
 def _run(made: psycopg.Connection[Any], statement: str, parameters: Sequence[Any] = ()) -> Any:

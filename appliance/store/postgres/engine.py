@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from appliance.limits import store as limits
 from appliance.store.errors import ConflictEngineError, EngineError, UnavailableEngineError
 from appliance.store.migrations.runner import find_newer, identity, step_names, step_of
 from appliance.store.ports import Connection, Reader
-from appliance.store.postgres.connection import PostgresConnection
+from appliance.store.postgres.connection import PostgresConnection, answers
 from appliance.store.postgres.faults import PostgresRefusedError, is_missing
 from appliance.store.postgres.functions import FUNCTIONS
 from appliance.store.postgres.refusals import another, another_writes, cannot_be, moved_away, require, require_checkable
@@ -70,8 +71,18 @@ class PostgresEngine:
     in memory; without one, libpq's own means count (a passfile, a certificate, the system account of a Unix socket).
     """
 
-    def __init__(self, conninfo: str, station: Whereabouts | None = None, *, password: str = "") -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        station: Whereabouts | None = None,
+        *,
+        password: str = "",
+        is_heard: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_heard`: whether this process hears of the server just now; True where it does not listen."""
         self._conninfo, self._station, self._password = conninfo, station, password
+        self._is_heard = is_heard
+        self._probed = 0.0
 
     def open_writer(self) -> PostgresConnection:
         """As Source.open_writer: migrated, and its transactions are SERIALIZABLE. One writer of a station at a time:
@@ -113,6 +124,23 @@ class PostgresEngine:
             return PostgresConnection(self._conninfo, self, writes=writes, password=self._password)
         except EngineError as error:
             raise cannot_be("reached", error) from None
+
+    def is_silent(self, waited: float) -> bool:
+        """Whether a server that was waited for is to be given up. A thread with an event loop is not held for longer
+        than what was heard of the server counts; any other one asks by a connection of its own: a statement may take
+        long while the server is well."""
+        if waited < limits.POSTGRES_SILENCE_LOOP:
+            return False
+        if _holds_a_loop():
+            return waited > limits.POSTGRES_LOOP or not self._is_heard()
+        if waited < limits.POSTGRES_SILENCE or time.monotonic() - self._probed < limits.POSTGRES_SILENCE:
+            return False
+        self._probed = time.monotonic()
+        return not answers(self._conninfo, self._password)
+
+    def may_connect(self) -> bool:
+        """Whether a connection is worth waiting for: no event loop waits for a server that is not heard."""
+        return not _holds_a_loop() or self._is_heard()
 
     def admit(self, run: Run, *, writes: bool) -> None:
         """Go on with a new connection only where its database is the station's, and where nobody else writes to it.
@@ -236,6 +264,15 @@ class PostgresEngine:
     def file_of(self, db: Reader) -> Path | None:
         """As Engine.file_of."""
         return None
+
+
+def _holds_a_loop() -> bool:
+    """Whether an event loop runs in this thread, and stands while something is waited for."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _require_no_station(db: PostgresConnection) -> None:
