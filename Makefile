@@ -44,7 +44,7 @@ test: $(STAMP) $(VENV)/.compiled
 # The tests of the store and of whole stations on the second engine, a real PostgreSQL, and over a bucket of a real S3
 # server: a minute.
 test-engines: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(postgres or s3) and not long" tests/store tests/postgres
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(postgres or s3) and not long" tests/store tests/postgres tests/s3
 
 # What to run after each change: a minute. UNIT are the folders whose tests start no station.
 UNIT := bundles bundles_oci signing store verify vectors advisories selecting

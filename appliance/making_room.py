@@ -94,7 +94,10 @@ class Emptier:
             yield [each for each in page if str(each.digest) not in named or self._is_held(each)]
 
     def is_free(self, size: int, files: int) -> bool:
-        """Whether so many bytes and inodes are free on the store's file system. One statvfs."""
+        """Whether so many bytes and inodes are free on the store's file system. One statvfs.
+        Of a bucket nothing is known: it is free."""
+        if self._blobs.is_remote:
+            return True
         status = os.statvfs(self._blobs.uploads)
         inodes = status.f_favail >= files or status.f_files == 0
         return inodes and status.f_bavail * status.f_frsize >= size
@@ -107,7 +110,10 @@ class Emptier:
 
 
 def give_room(paths: StationPaths, blobs: BlobStore, audit: AuditPort) -> None:
-    """Let a store make room from its graveyard before it refuses content."""
+    """Let a store make room from its graveyard before it refuses content. A bucket's graveyard is not on the disk that
+    arrivals need."""
+    if blobs.is_remote:
+        return
     blobs.make_room = RoomMaker(paths, blobs, audit).make_room
 
 

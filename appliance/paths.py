@@ -88,6 +88,16 @@ class StationPaths:
         return self.keys / "metadata.secret"
 
     @property
+    def blobs_secret(self) -> Path:
+        """The access key of the bucket that has the blobs (appliance.store.bucket_note); optional."""
+        return self.keys / "blobs.secret"
+
+    @property
+    def blobs_note(self) -> Path:
+        """Which bucket has the blobs (appliance.store.bucket_note); only where one has."""
+        return self.root / "blobs.json"
+
+    @property
     def tls(self) -> Path:
         """The site's own CA and the server's certificate: `ca.pem`, `ca.key`, `server.pem`, `server.key`."""
         return self.root / "tls"

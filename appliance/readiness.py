@@ -20,6 +20,7 @@ from appliance.limits import station as limits
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
+from appliance.store.blobs import BlobStore
 from appliance.store.database_file import exchanged
 from appliance.store.errors import EngineError
 from appliance.store.heard import StaleError
@@ -54,10 +55,13 @@ class Probe:
     """Answers both for one process. What was found is given for `limits.READY_KEPT` seconds, so that whoever asks
     without pause costs nothing."""
 
-    def __init__(self, paths: StationPaths, metadata: Metadata, *, asks_control: bool) -> None:
-        """`metadata` belongs to the event loop's thread; `asks_control`: whether this is not the control process."""
+    def __init__(
+        self, paths: StationPaths, metadata: Metadata, *, asks_control: bool, blobs: BlobStore | None = None
+    ) -> None:
+        """`metadata` belongs to the event loop's thread; `asks_control`: whether this is not the control process;
+        `blobs`: the process's own store, which knows whether its bucket answers."""
         self._paths, self._metadata, self._asks_control = paths, metadata, asks_control
-        self._presence = Presence(paths)
+        self._away = Presence(paths).away if blobs is None else blobs.away
         self._lock = asyncio.Lock()
         self._found: tuple[float, Readiness] | None = None
 
@@ -104,7 +108,7 @@ class Probe:
             codes.append("log")
         if exchanged(self._paths.database):
             codes.append("metadata")
-        if self._presence.away():
+        if self._away():
             codes.append("store")
         if self._asks_control and not _takes_connections(self._paths):
             codes.append("control")

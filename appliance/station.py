@@ -17,6 +17,7 @@ from appliance.settings.approvals import Policy, load_policy
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
+from appliance.store.opening import open_store
 from appliance.store.ports import Reader
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.write import Writer
@@ -63,7 +64,7 @@ def open_station(
     return Station(
         config=config,
         paths=paths,
-        blobs=BlobStore(paths),
+        blobs=open_store(paths),
         metadata=Metadata(paths.database),
         reader=open_reader(paths.database),
         writer=writer,

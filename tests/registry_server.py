@@ -23,6 +23,7 @@ from appliance.registry.services import RegistryServices
 from appliance.registry.serving import make_runner, new_loop
 from appliance.store.blobs import BlobStore
 from appliance.store.files import Files
+from appliance.store.opening import open_store
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService, WriterService
@@ -136,7 +137,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.paths = StationPaths(root)
         self.writer = WriterService(self.paths.database)
-        self.blobs = BlobStore(self.paths)
+        self.blobs = open_store(self.paths)
         self.audit = MemoryAudit()
         self._stack = contextlib.ExitStack()
 
@@ -161,7 +162,7 @@ class Store:
         **services: Any,
     ) -> Server:
         """Another worker: its own connection, its own memory, the same files."""
-        blobs = BlobStore(self.paths, files)
+        blobs = open_store(self.paths) if files is None else BlobStore(self.paths, files)
         handed = RegistryServices(
             blobs=blobs,
             metadata=Metadata(self.paths.database),

@@ -37,12 +37,12 @@ def _run(words: list[str], descriptors: Sequence[int]) -> tuple[int, str, str]:
 
 
 class Station:
-    """A station in `folder`, made by `lockgate init --open` and served on a free port of loopback."""
+    """A station in `folder`, made by `lockgate init --open` (and `words`) and served on a free port of loopback."""
 
-    def __init__(self, folder: Path, site: str, side: str) -> None:
+    def __init__(self, folder: Path, site: str, side: str, *words: str | Path) -> None:
         self.folder, self.site, self.side, self.base = folder, site, side, ""
         self.process: forked.Forked | None = None
-        lockgate("init", folder, "--site", site, "--side", side, "--open")
+        lockgate("init", folder, "--site", site, "--side", side, "--open", *words)
 
     def __enter__(self) -> Station:
         serve = ["serve", "-C", self.folder.absolute(), "--listen", "127.0.0.1:0"]

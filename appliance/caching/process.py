@@ -30,7 +30,7 @@ from appliance.paths import StationPaths
 from appliance.registry.pull_through import Outcome
 from appliance.settings.caches import Caches
 from appliance.settings.station import Config, load_config
-from appliance.store.blobs import BlobStore
+from appliance.store.opening import open_store
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter
 from appliance.store.writes.write import AsyncGuarded
@@ -55,7 +55,7 @@ async def _serve(root: Path, ready: Callable[[], object]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     paths = StationPaths(root)
     config = load_config(paths.config)
-    blobs, audit = BlobStore(paths), FileAudit(paths.audit)
+    blobs, audit = open_store(paths), FileAudit(paths.audit)
     give_room(paths, blobs, audit)
     writer, metadata = AsyncSocketWriter(paths.writer_socket), Metadata(paths.database)
     storing = Storing(blobs, metadata, AsyncGuarded(writer), audit, Watched(paths))

@@ -80,7 +80,8 @@ def _store(station: Station) -> dict[str, Any]:
     except LockgateError as error:
         return {"name": "store", "ok": False, "detail": error.diagnostics()}
     if away := station.blobs.away():
-        detail = f"not in its place: {away}; blobs are answered with 503 until it is mounted again"
+        again = "answers" if station.blobs.is_remote else "is mounted"
+        detail = f"not in its place: {away}; blobs are answered with 503 until it {again} again"
         return {"name": "store", "ok": False, "detail": detail}
     count, unread = station.metadata.troubled()
     last = last_scrub(station.reader)

@@ -109,6 +109,7 @@ from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store import presence
+from appliance.store.bucket_note import is_in_bucket
 from appliance.store.database import open_reader
 from appliance.store.epoch import epoch_of
 from appliance.store.reads import garbage
@@ -141,7 +142,7 @@ def application(control: Control) -> web.Application:
     async def describe(_: web.Request) -> web.Response:
         return web.json_response(openapi.document(app))
 
-    asked = Probe(control.station.paths, control.station.metadata, asks_control=False)
+    asked = Probe(control.station.paths, control.station.metadata, asks_control=False, blobs=control.station.blobs)
     app.add_routes([get(openapi.PATH, "status", describe)])
     app.add_routes([anybody("GET", READYZ, asked.readyz), anybody("GET", HEALTHZ, asked.healthz)])
     return app
@@ -293,7 +294,7 @@ def _make_ready(paths: StationPaths, station: Station) -> None:
 def _settle_store(paths: StationPaths) -> None:
     """Mark the store; a disk without room for that stops no start."""
     with contextlib.closing(open_reader(paths.database)) as reader:
-        named = garbage.any_rows(reader)
+        named = garbage.any_rows(reader) and not is_in_bucket(paths)
     try:
         presence.settle(paths, named=named)
     except LockgateError as error:

@@ -12,7 +12,7 @@ from appliance.audit.acts import Act, mark
 from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
-from appliance.store.blobs import BlobStore
+from appliance.store.opening import open_store
 from appliance.store.ports import Blobs, Reader
 from appliance.store.reads.blocks import blocked_of
 from appliance.store.reads.intake import concerned, manifest_bytes
@@ -51,7 +51,7 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
             thing=thing,
             remedy="give the keyid or digest of what a bundle carried; see: lockgate key list",
         )
-    blobs = BlobStore(paths)
+    blobs = open_store(paths)
     tags: dict[str, dict[str, str]] = {}
     holding = set[str]() if bundles else {digest}
     for bundle in bundles:

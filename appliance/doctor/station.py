@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from appliance.doctor.bucket import look_at_bucket
 from appliance.doctor.engine import CONFIGURATION, look_at_engine
 from appliance.doctor.examined import Examined, Look, State, examine
 from appliance.doctor.keeping import look_at_certificates, look_at_permissions
@@ -39,6 +40,7 @@ def doctor(
         Look("config.toml", lambda: _settings(paths, config)),
         Look("station", lambda: of_station(asked)),
         Look("disk", lambda: look_at_disk(paths)),
+        *([Look("bucket", lambda: look_at_bucket(paths))] if config.blobs.url else []),
         Look("clock", lambda: look_at_clock(paths)),
         Look("certificates", lambda: look_at_certificates(paths, config)),
         Look("key files", lambda: look_at_permissions(paths, config)),

@@ -116,7 +116,16 @@ S3_CONNECT: Final = 5
 """Seconds for a connection to an S3 server."""
 
 S3_SILENCE: Final = 30
-"""Seconds for which an S3 server may send nothing while it is read from."""
+"""Seconds that an S3 server has to answer a PUT, beside the time that its bytes take."""
+
+S3_READING: Final = 10
+"""Seconds for which an S3 server may send nothing that a client waits for, and within which that is asked for again."""
+
+S3_REST: Final = 1.0
+"""Seconds for which a server that did not answer is asked nothing that a client waits for."""
+
+S3_COUNTED: Final = 60.0
+"""Seconds for which what lies in a bucket's graveyard counts as known: counting it is a request for each thousand."""
 
 S3_SLOWEST: Final = MIB
 """Bytes a second below which a PUT is given up, beside `S3_SILENCE` for the answer."""
@@ -133,6 +142,9 @@ S3_PAUSES: Final = (0.1, 5.0)
 S3_LOOKS: Final = 6
 """Times that what was put is looked for where the bucket does not show it, with `S3_PAUSES` between them: about three
 seconds. Amazon's S3 shows it at once."""
+
+S3_CA: Final = MIB
+"""Bytes of the file with the certificates that a bucket's server is trusted by."""
 
 S3_NOTE: Final = 4096
 """Bytes of a small object of the layout: the mark, and the note of a blob in parts."""

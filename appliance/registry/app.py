@@ -127,7 +127,7 @@ def create_app(services: RegistryServices, measures: RegistryMeasures | None = N
         worker.threads.shutdown(wait=True)
 
     paths = StationPaths(services.metadata.path.parent)
-    probe = Probe(paths, services.metadata, asks_control=True)
+    probe = Probe(paths, services.metadata, asks_control=True, blobs=services.blobs)
 
     app = web.Application(handler_args=handler_args())
     app[LANE] = Lane(worker)

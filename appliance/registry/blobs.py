@@ -11,7 +11,7 @@ from aiohttp import web
 
 from appliance.audit.acts import Act
 from appliance.limits import registry as limits
-from appliance.registry import cached, errors
+from appliance.registry import cached, errors, remote_blobs
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
@@ -54,10 +54,18 @@ async def _answer(call: Call, digest: Digest, facts: BlobFacts | None) -> web.St
         span = parse_range(call.request.headers.get("Range"), call.request.headers.get("If-Range"), digest, facts.size)
     except UnsatisfiableError:
         return errors.range_unsatisfiable(facts.size)
+    if call.services.blobs.is_remote:
+        return await remote_blobs.send(call, facts, span, headers) or await damaged(call, facts)
+    return await _of_file(call, span, facts, headers)
+
+
+async def _of_file(
+    call: Call, span: Span | None, facts: BlobFacts, headers: dict[str, str]
+) -> web.StreamResponse | WireError:
     with phase(call.request, "read"):
         stream = await call.worker.in_thread(_open_whole, call, facts)
     if stream is None:
-        return await _damaged(call, facts)
+        return await damaged(call, facts)
     try:
         return await _send(call, stream, span, facts, headers)
     finally:
@@ -77,8 +85,8 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
         facts = None if isinstance(found, web.StreamResponse) else found
     if facts is None:
         return errors.blob_unknown(digest)
-    if not is_whole(call, facts):
-        return await _damaged(call, facts)
+    if not await is_held(call, facts):
+        return await damaged(call, facts)
     call.refuse_blocked(digest)
     await call.refuse_unsigned(digest, "blob")
     if matches(call.request.headers.get("If-None-Match"), digest):
@@ -108,15 +116,21 @@ def _headers(digest: Digest) -> dict[str, str]:
     return {"Docker-Content-Digest": str(digest), "ETag": etag(digest), "Accept-Ranges": "bytes"}
 
 
-def is_whole(call: Call, facts: BlobFacts) -> bool:
-    """Whether the file is there with the size metadata knows. Raises UnreadableError."""
+async def is_held(call: Call, facts: BlobFacts) -> bool:
+    """Whether the blob is there with the size metadata knows. Raises UnreadableError, StoreAwayError."""
+    if call.services.blobs.is_remote:
+        return await call.worker.in_thread(_is_held, call, facts)
+    return _is_held(call, facts)
+
+
+def _is_held(call: Call, facts: BlobFacts) -> bool:
     try:
         return call.services.blobs.size(facts.digest) == facts.size
     except NotFoundError:
         return False
 
 
-async def _damaged(call: Call, facts: BlobFacts) -> WireError:
+async def damaged(call: Call, facts: BlobFacts) -> WireError:
     """The answer for a blob whose file is gone or has another size. It is on record from here on, and a scrub is to
     look at it: that decides."""
     await call.worker.note_unread(facts.digest, "its file is missing or has another size")
@@ -155,7 +169,7 @@ async def _send(
         with phase(call.request, "read"):
             body = await call.worker.in_thread(_piece, stream, span, facts.digest)
         if len(body) != span.length:
-            return await _damaged(call, facts)
+            return await damaged(call, facts)
         if span.length == facts.size:
             await _keep(call, stream, facts.digest, body)
         return web.Response(status=status, body=body, headers=headers, content_type="application/octet-stream")

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from appliance.store.blobs import BlobStore
 from appliance.store.epoch import Epoch
-from appliance.store.reading import UnreadableError, Verdict
+from appliance.store.reading import OtherBytesError, UnreadableError, Verdict
 from bundles.errors import FailedError, MalformedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
@@ -80,17 +80,22 @@ class ManifestCache:
         """
         with self._blobs.open_blob(digest) as stream:
             body = _read(stream, digest)
-            if Digest.of(body, digest.algorithm) != digest:
-                verdict = self._blobs.examine(stream, digest)
-                body = _read(stream, digest)
-                if verdict is Verdict.DAMAGED or Digest.of(body, digest.algorithm) != digest:
-                    raise RottedError(digest, self._blobs.version_in(stream, digest))
+            if body is not None:
+                return body
+            if self._blobs.examine(stream, digest) is not Verdict.DAMAGED:
+                with self._blobs.open_blob(digest) as again:
+                    body = _read(again, digest)
+            if body is None:
+                raise RottedError(digest, self._blobs.version_in(stream, digest))
         return body
 
 
-def _read(stream: BinaryIO, digest: Digest) -> bytes:
+def _read(stream: BinaryIO, digest: Digest) -> bytes | None:
+    """The bytes, None where they are not the digest's."""
     try:
-        stream.seek(0)
-        return stream.read()
+        body = stream.read()
     except OSError as error:
         raise UnreadableError(digest, error) from None
+    except OtherBytesError:
+        return None
+    return body if Digest.of(body, digest.algorithm) == digest else None

@@ -116,11 +116,12 @@ async def in_pieces(request: web.Request, whole: web.StreamResponse) -> web.Stre
     await response.prepare(request)
     with phase(request, "send"):
         for start in range(0, len(whole.body), _PIECE):
-            await _write(request, response, whole.body[start : start + _PIECE])
+            await write(request, response, whole.body[start : start + _PIECE])
     return response
 
 
-async def _write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+async def write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """Send a piece of a prepared response. Raises ConnectionError as `send_file`."""
     try:
         await asyncio.wait_for(response.write(piece), limits.SEND_IDLE)
     except TimeoutError:
@@ -159,7 +160,7 @@ async def _copy(
                 raise BrokenFileError(error) from None
             if not piece:
                 raise TruncatedError("the file ended early")
-            await _write(request, response, piece)
+            await write(request, response, piece)
             position += len(piece)
     finally:
         _under_tls -= 1

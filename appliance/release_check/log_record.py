@@ -20,7 +20,7 @@ from appliance.release_check import cut_record, replay
 from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
 from appliance.release_check.log_facts import HandedIn, LogRecord, ReleasedContent, add_aged
 from appliance.release_check.step_record import DECIDES
-from appliance.store.blobs import BlobStore
+from appliance.store.opening import open_store
 from appliance.store.ports import Reader
 from appliance.store.reads.links import every_link
 from bundles import limits
@@ -287,7 +287,7 @@ def make_record(paths: StationPaths, site: str, reader: Reader | None, *, inside
     standing: Iterator[bytes] = iter(())
     if inside:
         before = clock.micros() - _SETTLES
-        standing = replay.lines(replay.replay(paths, log, BlobStore(paths), reader, upto=covers, before=before), log)
+        standing = replay.lines(replay.replay(paths, log, open_store(paths), reader, upto=covers, before=before), log)
     lines, size = [], 0
     for line in chain(cut_record.lines(log, linked, inside=inside), standing):
         lines.append(line)

@@ -19,8 +19,10 @@ from appliance.settings.approvals import load_policy
 from appliance.settings.caches import Caches
 from appliance.settings.station import MEDIA_ROOTS, Config
 from appliance.standby.process import require_startable as require_no_standby
+from appliance.store.bucket_note import agree, secret_of
 from appliance.store.database import open_reader
 from appliance.store.elsewhere import require_agreement
+from appliance.store.opening import place_of
 from appliance.store.reads.caches import in_the_way
 from appliance.store.whereabouts import is_made
 from appliance.syslog.sending import context_of
@@ -36,9 +38,33 @@ def require_startable(paths: StationPaths, config: Config, listen: str) -> None:
     where the folder is no stand-by. Raises UsageError naming the key, the value and what to write; RefusedError."""
     require_made_so(paths, config)
     require_agreement(paths.database, config.metadata.url)
+    agree(paths, config.blobs)
+    _require_none_beside_a_bucket(config)
     require_no_standby(paths, config)
     socket_group(config)
     _require_apart(config, listen)
+
+
+def _require_bucket(paths: StationPaths, config: Config) -> None:
+    """`[blobs]` can be where the station's blobs are, and its access key is there; nothing is asked of a server. Raises
+    UsageError, RefusedError, FailedError."""
+    agree(paths, config.blobs)
+    if config.blobs.url:
+        place_of(config.blobs)
+        secret_of(paths)
+
+
+def _require_none_beside_a_bucket(config: Config) -> None:
+    """Nothing is set that a station whose blobs are in a bucket does not have. Raises UsageError."""
+    if not config.blobs.url:
+        return
+    has = {"caches": bool(config.caches), "standby": bool(config.standby.exchange)}
+    for key, is_set in has.items():
+        if is_set:
+            raise UsageError(
+                "a station whose blobs are in a bucket does not have this", thing=f"[{key}]",
+                remedy="leave it out; docs/howto/scale-out.md says what such a station can do",
+            )  # fmt: skip
 
 
 def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
@@ -47,6 +73,8 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
     asked: tuple[Callable[[], object], ...] = (
         lambda: require_made_so(paths, config),
         lambda: require_agreement(paths.database, config.metadata.url),
+        lambda: _require_bucket(paths, config),
+        lambda: _require_none_beside_a_bucket(config),
         lambda: socket_group(config),
         lambda: _require_apart(config, config.listen),
         lambda: require_loopback(config, split_listen(config.listen)[0]),

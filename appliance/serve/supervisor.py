@@ -39,6 +39,7 @@ from appliance.settings.station import Config, load_config
 from appliance.shared_flag import SharedFlag
 from appliance.standby import process as standby
 from appliance.station import note_listening, station_lock
+from appliance.store.bucket_note import agree, note
 from appliance.store.database import open_reader
 from appliance.store.elsewhere import go_elsewhere, require_agreement
 from appliance.store.errors import UnavailableEngineError
@@ -142,10 +143,14 @@ def _work(
 
 
 def _prepare(paths: StationPaths, config: Config) -> None:
-    """Take up where the metadata is now, where that was moved as a whole, and warn of keys that others can read."""
+    """Take up where the metadata is now, where that was moved as a whole, and what is the way to the
+    bucket; warn of keys that others can read."""
     if require_agreement(paths.database, config.metadata.url):
         with station_lock(paths):
             go_elsewhere(paths.database, config.metadata.url)
+    if (moved := agree(paths, config.blobs)) is not None:
+        with station_lock(paths):
+            note(paths, moved)
     _warn_of_keys(paths)
 
 

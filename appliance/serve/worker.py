@@ -43,8 +43,8 @@ from appliance.serve.free_memory import keep_giving_back
 from appliance.settings.caches import Caches
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
-from appliance.store.blobs import BlobStore
 from appliance.store.epoch import epoch_of
+from appliance.store.opening import open_store
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
@@ -77,7 +77,7 @@ async def _serve(
     paths = StationPaths(root)
     config = load_config(paths.config)
     require_open(paths, config)
-    blobs = BlobStore(paths)
+    blobs = open_store(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
     metadata = Metadata(paths.database)
     guarded = AsyncGuarded(writer)

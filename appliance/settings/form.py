@@ -19,6 +19,7 @@ from appliance.limits import lifecycle as lifecycle_limits
 from appliance.limits import station as station_limits
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.admission import ADMISSION
+from appliance.settings.blobs import BLOBS
 from appliance.settings.cache_form import CACHES
 from appliance.settings.directory import DIRECTORY
 from appliance.settings.form_kinds import FILE, FLAG, Form, choice, is_number, passes, text, texts, whole
@@ -153,6 +154,7 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
         "tls.client_ca": Form(f'{FILE.says}, or ""', text(lambda _: True)),
         "tls.minimum": choice("1.2", "1.3"),
         **METADATA,
+        **BLOBS,
         "registry.push": _PATTERNS,
         "sbom.syft": Form('the whole path of a program, as "/opt/syft", or ""',
                           text(lambda value: value == "" or _is_path(value))),

@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
 from appliance.settings.admission import AdmissionSettings
+from appliance.settings.blobs import BlobsSettings
 from appliance.settings.caches import CacheSettings
 from appliance.settings.diodes import DiodeSettings
 from appliance.settings.directory import DirectorySettings
@@ -62,6 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access: AccessSettings = AccessSettings()
     tls: TlsSettings = TlsSettings()
     metadata: MetadataSettings = MetadataSettings()
+    blobs: BlobsSettings = BlobsSettings()
     registry: RegistrySettings = RegistrySettings()
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
@@ -189,6 +191,15 @@ minimum = "1.2"
 # The PostgreSQL database that has the metadata (docs/howto/scale-out.md); "": the file metadata.sqlite has it. It is
 # chosen when the station is made. A password is never written here.
 url = {metadata_url}
+
+[blobs]
+# The bucket that has the blobs (docs/howto/scale-out.md), for example "s3://lockgate/alpha"; "": the folder store has
+# them. It is chosen when the station is made. The access key is never written here.
+url = {blobs_url}
+# The address of its server, the bucket's region, and a file of certificates that the server's is trusted by, too.
+endpoint = {blobs_endpoint}
+region = {blobs_region}
+ca = {blobs_ca}
 
 [registry]
 # Repositories of an inside station that clients may push to and delete from, for example ["team/scratch/**"]. A
@@ -369,6 +380,7 @@ def save_config(path: Path, config: Config) -> None:
         "sparse_indexes": str(config.sparse_indexes).lower(),
         "push": json.dumps(config.registry.push),
         "metadata_url": json.dumps(config.metadata.url),
+        **{f"blobs_{key}": json.dumps(value) for key, value in msgspec.structs.asdict(config.blobs).items()},
         "media_roots": json.dumps(config.media_roots),
         "syft": json.dumps(config.sbom.syft),
         "sha256": json.dumps(config.sbom.sha256),

@@ -14,6 +14,7 @@ from appliance.audit.seals import audit_key
 from appliance.limits import standby as limits
 from appliance.paths import StationPaths
 from appliance.standby.documents import ENDING, FENCED, PRIMARY, PROMOTING, STANDBY, Role, read, signed
+from appliance.store.bucket_note import refuse_bucket
 from appliance.store.whereabouts import is_elsewhere
 from bundles.errors import RefusedError
 from bundles.io.files import failures_named, read_small, write_atomic
@@ -77,7 +78,8 @@ def require_own_account(root: Path) -> None:
 
 
 def require_in_folder(paths: StationPaths) -> None:
-    """Go on only where the station's metadata is a file of its folder. Raises RefusedError."""
+    """Go on only where the station's metadata and blobs are files of its folder. Raises RefusedError."""
+    refuse_bucket(paths, "a stand-by of this kind is a copy of the folder")
     if is_elsewhere(paths.database):
         raise RefusedError(
             "a station whose metadata is in PostgreSQL has no stand-by of this kind", thing=str(paths.root),

@@ -33,6 +33,9 @@ _NO_FILE: Final = "something that is no file is in its place"
 class BlobStore:
     """The blobs below a station's folder. Files only: who may see them is metadata's business."""
 
+    is_remote: bool = False
+    """Whether a look at a blob takes a request to another machine: no event loop may wait for one."""
+
     def __init__(self, paths: StationPaths, files: Files | None = None) -> None:
         self.files: Files = files or OsFiles()
         self._paths = paths
@@ -51,6 +54,9 @@ class BlobStore:
                     self.files.sync_folder(folder.parent)
                 except OSError as error:  # something that is no folder is in its place, for one
                     raise explain(error, folder) from None
+
+    def claim(self) -> None:
+        """Make a new station's place of blobs its own: a folder is, by being made."""
 
     @property
     def uploads(self) -> Path:
@@ -90,7 +96,7 @@ class BlobStore:
     def create(self, path: Path, size: int = 0) -> int:
         """A new file at `path` that is to take `size` bytes. Raises FailedError; ReadOnlyError where the disk is nearly
         full, NoRoomError where they do not fit, StoreAwayError."""
-        self.require_here()
+        self._presence.require()
         self.require_room(size)
         try:
             try:

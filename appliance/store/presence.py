@@ -34,8 +34,11 @@ _NO_INODE: Final = 0
 class StoreAwayError(FailedError):
     """The store is not in its place: nothing is known about any blob, and nothing may be written."""
 
+
+class FolderAwayError(StoreAwayError):
+    """The store's folder is another one, or not there."""
+
     def __init__(self, paths: StationPaths, why: str) -> None:
-        self.why = why
         super().__init__(
             "the store is not in its place",
             thing=f"{paths.blobs} ({why})",
@@ -56,7 +59,7 @@ class Presence:
     def require(self) -> None:
         """Raises StoreAwayError where the store is not in its place. About 5 µs."""
         if why := self.away():
-            raise StoreAwayError(self._paths, why)
+            raise FolderAwayError(self._paths, why)
 
     def away(self) -> str:
         """Why the store is not in its place; "" where it is, or where the station has no mark."""

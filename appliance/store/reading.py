@@ -41,6 +41,10 @@ class UnreadableError(FailedError):
         return self.number not in _OF_THE_PROCESS
 
 
+class OtherBytesError(FailedError):
+    """A store that compares a blob as it is read gave other bytes than its digest's, once."""
+
+
 class Verdict(Enum):
     """What two reads say of a file."""
 

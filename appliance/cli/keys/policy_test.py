@@ -142,7 +142,7 @@ def tester_on(paths: StationPaths) -> Iterator[Tester]:
 
     from appliance import clock
     from appliance.image_signatures.tested import Tester
-    from appliance.store.blobs import BlobStore
+    from appliance.store.opening import open_store
     from appliance.store.reads.registry import Metadata
     from appliance.store.whereabouts import is_made
     from bundles.errors import UsageError
@@ -153,7 +153,7 @@ def tester_on(paths: StationPaths) -> Iterator[Tester]:
         raise UsageError("the station holds nothing yet", thing=str(paths.root), remedy="start it: lockgate serve")
     with closing(Metadata(paths.database)) as metadata:
         pins = Pins.of(TrustFolder.load(paths.trust), clock.now())
-        yield Tester(BlobStore(paths), metadata, metadata.connection, pins)
+        yield Tester(open_store(paths), metadata, metadata.connection, pins)
 
 
 def _facts(tester: Tester, named: Any) -> ManifestFacts:

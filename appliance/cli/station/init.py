@@ -16,6 +16,7 @@ from bundles.errors import LockgateError, UsageError
 
 if TYPE_CHECKING:
     from appliance.paths import StationPaths
+    from appliance.settings.blobs import BlobsSettings
     from appliance.store.whereabouts import Whereabouts
 
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 @click.option("--admin", metavar="NAME", help="Make the first administrator now, in the place of a one-time code.")
 @password_option
 @click.option("--metadata", "url", default="", metavar="URL", help="The empty PostgreSQL database for its metadata.")
+@click.option("--blobs", "bucket", default="", metavar="URL", help="The bucket for its blobs: s3://BUCKET/PREFIX.")
+@click.option("--blobs-endpoint", "endpoint", default="", metavar="URL", help="The address of the bucket's server.")
+@click.option("--blobs-region", "region", default="us-east-1", metavar="NAME", show_default=True, help="Its region.")
+@click.option("--blobs-ca", "ca", default="", metavar="FILE", help="Certificates that the server's is trusted by, too.")
+@click.option("--blobs-secret", "secret", default="", metavar="FILE", help="Its access key, mode 600; it is copied.")
 @json_option
 def init(
     root: Path,
@@ -38,6 +44,11 @@ def init(
     admin: str | None,
     password_fd: int | None,
     url: str,
+    bucket: str,
+    endpoint: str,
+    region: str,
+    ca: str,
+    secret: str,
     as_json: bool,
 ) -> None:
     """Make a station's data folder, config.toml and station keys.
@@ -53,6 +64,7 @@ def init(
     from appliance.audit.port import FileAudit
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
+    from appliance.settings.blobs import BlobsSettings
     from appliance.settings.metadata import MetadataSettings
     from appliance.settings.station import Config, save_config
     from appliance.store.reserve import Reserve
@@ -64,10 +76,13 @@ def init(
     paths = StationPaths(root.resolve())
     check_site(site)
     check_names(names)
+    blobs = BlobsSettings(url=bucket, endpoint=endpoint, region=region, ca=str(Path(ca).resolve()) if ca else "")
+    access = _require_bucket(root, blobs, secret)
     _require_metadata(root, paths, url)
     password = _password(root, admin, password_fd, names, open_=open_)
     linked = _make_folders(root, paths)
     elsewhere = _elsewhere(paths, url, site, linked=linked)
+    _in_bucket(paths, blobs, access, linked=linked, elsewhere=elsewhere)
     made = {name: create_private() for name in STATION_KEYS}
     keys = {name: key.public.keyid for name, key in made.items()}
     try:
@@ -87,7 +102,7 @@ def init(
     if not open_:
         document["certificate"] = _make_certificate(paths, site, names)
         lines.append(f"its certificate is good until {document['certificate']}")
-    save_config(paths.config, Config(site=site, side=side, open=open_, metadata=MetadataSettings(url=url)))
+    save_config(paths.config, Config(site=site, side=side, open=open_, metadata=MetadataSettings(url=url), blobs=blobs))
     lines += _first_administrator(paths, document, admin, password)
     Reserve(paths.reserve).keep()
     document["next"] = steps = _next(paths, side, open_=open_, admin=admin)
@@ -106,6 +121,44 @@ def _require_metadata(root: Path, paths: StationPaths, url: str) -> None:
         check_url(url)
         _require_free(root)
         require_free(paths.database, url)
+
+
+def _require_bucket(root: Path, blobs: BlobsSettings, secret: str) -> bytes:
+    """A bucket for the blobs is named rightly, and its access key can be read; the key, b"" where it is a credential or
+    the blobs are files. Raises UsageError, RefusedError, FailedError."""
+    from appliance.limits import store as limits
+    from appliance.store.bucket_note import read_secret
+    from appliance.store.opening import place_of
+    from bundles.io.files import read_small
+
+    if not blobs.url:
+        if blobs.endpoint or blobs.ca or secret:
+            raise UsageError("a bucket's server or key, and no bucket", remedy="name the bucket with --blobs")
+        return b""
+    place_of(blobs)
+    _require_free(root)
+    if not secret:
+        return b""
+    read_secret(Path(secret))
+    return read_small(Path(secret), limits.METADATA_NOTE)
+
+
+def _in_bucket(
+    paths: StationPaths, blobs: BlobsSettings, access: bytes, *, linked: bool, elsewhere: Whereabouts | None
+) -> None:
+    """Make the bucket the new station's, and keep its access key. Raises LockgateError, with the folder as it was."""
+    from appliance.store.opening import make_in_bucket
+    from bundles.io.files import write_atomic
+
+    if not blobs.url:
+        return
+    try:
+        if access:
+            write_atomic(paths.blobs_secret, access, 0o600)
+        make_in_bucket(paths, blobs)
+    except LockgateError:
+        _take_back(paths, linked=linked, elsewhere=elsewhere)
+        raise
 
 
 def _make_folders(root: Path, paths: StationPaths) -> bool:
@@ -217,6 +270,7 @@ def _take_back(paths: StationPaths, *, linked: bool, elsewhere: Whereabouts | No
 
     if elsewhere is not None:
         unmake_elsewhere(paths.database, elsewhere)
+    paths.blobs_note.unlink(missing_ok=True)
     for folder in (paths.keys, paths.store, paths.jobs, paths.audit, *(() if linked else (paths.run,))):
         shutil.rmtree(folder, ignore_errors=True)
     reserve = Reserve(paths.reserve)

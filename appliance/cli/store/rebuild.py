@@ -44,6 +44,7 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
     from appliance.station import station_lock
+    from appliance.store.bucket_note import refuse_bucket
     from appliance.store.whereabouts import refuse_elsewhere
     from bundles.errors import RefusedError
 
@@ -52,6 +53,7 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
     if config.open:
         require_open(paths, config)
     refuse_elsewhere(paths.database, "nothing is rebuilt here")
+    refuse_bucket(paths, "nothing is rebuilt here")
     if config.side == "inside":
         raise RefusedError(
             "an inside is not rebuilt: what was approved and released is not made up from a log",

@@ -206,8 +206,13 @@ def _link_layout(blobs: BlobStore, paths: StationPaths, folder: Path, digest: Di
                 hasher.update(chunk)
             named = Digest("sha256", hasher.hexdigest())
         target = folder / "blobs" / named.path
-        if not target.is_symlink():
-            target.symlink_to(paths.blob(descriptor.digest).resolve())
+        if not target.is_symlink() and not target.exists():
+            if blobs.is_remote:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with blobs.open_blob(descriptor.digest) as held, target.open("wb") as copy:
+                    shutil.copyfileobj(held, copy)
+            else:
+                target.symlink_to(paths.blob(descriptor.digest).resolve())
         return {"mediaType": media_type, "digest": str(named), "size": descriptor.size}
 
     (folder / "blobs" / "sha256").mkdir(parents=True)

@@ -11,7 +11,8 @@ import io
 import mmap
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -24,7 +25,7 @@ from appliance.store.reading import Attend, unattended
 from appliance.store.s3.bucket import Bucket
 from appliance.store.s3.faults import S3DamagedError, S3Error, S3LostError, another, not_shown
 from appliance.store.s3.keys import BLOBS, LARGE, MARK, Note, blob_key, digest_of, note_key, read_mark, write_mark
-from appliance.store.s3.reading import BlobStream
+from appliance.store.s3.reading import BlobStream, version_of
 from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 
@@ -89,9 +90,19 @@ class S3Blobs:
     def open_blob(self, digest: Digest) -> BinaryIO:
         """The blob's bytes from the start, seekable, read from the bucket as the caller goes: `BlobStream` says what is
         checked. Raises NotFoundError, S3Error."""
-        return io.BufferedReader(self._open(digest), limits.S3_PIECE)
+        return io.BufferedReader(self.stream(digest), limits.S3_PIECE)
 
-    def _open(self, digest: Digest) -> BlobStream:
+    def version(self, digest: Digest) -> int:
+        """Which object the blob is (`version_of`), 0 where it is not held. Raises S3Error."""
+        key = blob_key(digest)
+        found = self._bucket.look(key)
+        if found is None and (note := self._note(digest)) is not None:
+            key = note.key(digest)
+            found = self._bucket.look(key)
+        return 0 if found is None else version_of(key, found)
+
+    def stream(self, digest: Digest, asking: Callable[[], AbstractContextManager[None]] = nullcontext) -> BlobStream:
+        """As `open_blob`, without its buffer; `asking` as `BlobStream`'s."""
         key = blob_key(digest)
         opened = self._bucket.open(key)
         if opened is None and (note := self._note(digest)) is not None:
@@ -101,7 +112,7 @@ class S3Blobs:
                 raise S3DamagedError(digest, self._bucket.place, "its note is there, and no bytes")
         if opened is None:
             raise NotFoundError("no such blob", thing=str(digest))
-        return BlobStream(self._bucket, key, digest, opened)
+        return BlobStream(self._bucket, key, digest, opened, asking)
 
     def _note(self, digest: Digest) -> Note | None:
         """The note of a blob that is in parts; None where neither is there, in the station's own bucket."""
@@ -118,7 +129,7 @@ class S3Blobs:
         """Whether the blob is held and its bytes have its digest: a read of all of it, of whose bytes `attend` is told.
         Raises S3Error where the bucket does not answer."""
         try:
-            _drain(self._open(digest), attend)
+            drain(self.stream(digest), attend)
         except (NotFoundError, S3DamagedError):
             return False
         return True
@@ -221,7 +232,7 @@ class S3Blobs:
                 pause = min(2 * pause, most)
             if (opened := self._bucket.open(key)) is not None:
                 try:
-                    _drain(BlobStream(self._bucket, key, digest, opened))
+                    drain(BlobStream(self._bucket, key, digest, opened))
                 except S3DamagedError:
                     return _Held.OTHER
                 return _Held.WHOLE
@@ -253,7 +264,7 @@ def _mapped(fd: int, size: int) -> bytes | memoryview:
     return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
 
 
-def _drain(stream: BlobStream, attend: Attend = unattended) -> None:
+def drain(stream: BlobStream, attend: Attend = unattended) -> None:
     """Read a blob to its end: its digest is compared there."""
     room = bytearray(limits.S3_PIECE)
     with stream:

@@ -18,7 +18,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, UnknownConfigurati
 from obstore.store import S3Store
 
 from appliance.limits import store as limits
-from appliance.store.s3.faults import fault, is_no_object
+from appliance.store.s3.faults import S3Error, fault, is_no_object
 from appliance.store.s3.place import S3Credentials, S3Place
 from bundles.errors import FailedError, UsageError
 from bundles.limits import MIB
@@ -60,6 +60,8 @@ class Opened:
     pieces: Iterator[bytes]
     size: int
     version: str
+    put: str = ""
+    """When it was put, as the server says."""
 
 
 class Bucket:
@@ -72,17 +74,23 @@ class Bucket:
         _refuse_environment()
         self.place = place
         self._credentials = credentials
-        self._store = self._made(_FOR_EVER, timedelta(seconds=limits.S3_SILENCE))
+        self._store = self._made(_FOR_EVER, timedelta(seconds=limits.S3_READING))
         self._putting: dict[int, S3Store] = {}
 
     def size(self, key: str) -> int | None:
-        """An object's size in bytes; None where the server says that there is none, which may have another reason: no
-        text comes with this answer (`appliance.store.s3.blobs` asks for the mark then)."""
+        """An object's size in bytes; None as `look`."""
+        found = self.look(key)
+        return None if found is None else found.size
+
+    def look(self, key: str) -> Opened | None:
+        """What an object is, without its bytes; None where the server says that there is none, which may have another
+        reason: no text comes with this answer (`appliance.store.s3.blobs` asks for the mark then)."""
         with self._named(f"looking for {key}"):
             try:
-                return int(obstore.head(self._store, key)["size"])
+                found = obstore.head(self._store, key)
             except FileNotFoundError:
                 return None
+            return Opened(iter(()), int(found["size"]), str(found["e_tag"] or ""), found["last_modified"].isoformat())
 
     def open(self, key: str, start: int = 0, version: str = "") -> Opened | None:
         """An object's bytes from `start` on, of the version named; None as `size`. Raises S3Error where it has another
@@ -101,7 +109,8 @@ class Bucket:
                     return None
                 raise
             meta = found.meta
-            return Opened(self._pieces(found, what), int(meta["size"]), str(meta["e_tag"] or ""))
+            put = meta["last_modified"].isoformat()
+            return Opened(self._pieces(found, what), int(meta["size"]), str(meta["e_tag"] or ""), put)
 
     def read_note(self, key: str) -> bytes | None:
         """A small object; None as `size`. No more than its first `limits.S3_NOTE` bytes."""
@@ -158,6 +167,20 @@ class Bucket:
         with self._named(f"copying {key}"):
             obstore.copy(self._store_for(size), key, to)
 
+    def move(self, key: str, to: str) -> None:
+        """Copy an object on the server's side, see the copy, then remove the first one. Harmless where there is none; a
+        crash between leaves both, which the next call ends."""
+        size = self.size(key)
+        if size is None:
+            return
+        self.copy(key, to, size)
+        if self.size(to) != size:
+            raise S3Error(
+                "a copy in the bucket is not there", thing=f"{to} ({self.place.url})",
+                remedy="look at the server's log; nothing was removed", code="s3-not-shown",
+            )  # fmt: skip
+        self.remove(key)
+
     def remove(self, key: str) -> None:
         """Remove an object. Harmless where there is none."""
         with self._named(f"removing {key}"):
@@ -179,6 +202,7 @@ class Bucket:
     def _made(self, timeout: timedelta, silence: timedelta | None = None) -> S3Store:
         place, keys = self.place, self._credentials
         first, most = limits.S3_PAUSES
+        patience = limits.S3_PATIENCE if silence is None else limits.S3_READING
         client: ClientConfig = {
             "allow_http": place.is_plain, "connect_timeout": timedelta(seconds=limits.S3_CONNECT), "http1_only": True,
             "timeout": timeout,
@@ -194,7 +218,7 @@ class Bucket:
         if keys.token:
             config["session_token"] = keys.token
         again: RetryConfig = {
-            "max_retries": limits.S3_RETRIES, "retry_timeout": timedelta(seconds=limits.S3_PATIENCE),
+            "max_retries": limits.S3_RETRIES, "retry_timeout": timedelta(seconds=patience),
             "backoff": {
                 "init_backoff": timedelta(seconds=first), "max_backoff": timedelta(seconds=most), "base": 2,
             },

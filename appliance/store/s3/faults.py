@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from appliance.store.presence import StoreAwayError
+from appliance.store.reading import OtherBytesError
 from appliance.store.s3.place import S3Place
 from bundles.errors import FailedError, NoSpaceError
 from bundles.oci.digest import Digest
@@ -26,13 +28,13 @@ class S3Error(FailedError):
     kind_code = "s3-failed"
 
 
-class S3AwayError(S3Error):
+class S3AwayError(S3Error, StoreAwayError):
     """The bucket is not there, or not the station's: nothing is known about any blob, and nothing may be written."""
 
     kind_code = "s3-away"
 
 
-class S3LostError(S3Error):
+class S3LostError(S3Error, StoreAwayError):
     """No answer came, or a server's fault for one: what was asked may have been done all the same."""
 
     kind_code = "s3-unreachable"
@@ -44,7 +46,7 @@ class S3FullError(NoSpaceError):
     kind_code = "s3-full"
 
 
-class S3DamagedError(S3Error):
+class S3DamagedError(S3Error, OtherBytesError):
     """The bucket gives other bytes for a blob than its digest's."""
 
     kind_code = "s3-damaged"

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from appliance.limits import store as limits
 from appliance.store.graveyard import Buried
 from appliance.store.s3.bucket import Bucket
-from appliance.store.s3.faults import S3DamagedError, S3Error
+from appliance.store.s3.faults import S3DamagedError
 from appliance.store.s3.keys import (
     GRAVEYARD,
     PARTS,
@@ -48,7 +48,7 @@ class BucketGraveyard:
         over."""
         for digest in digests:
             for key in (blob_key(digest), note_key(digest)):
-                self._move(key, grave_key(grave, key))
+                self._bucket.move(key, grave_key(grave, key))
 
     def graves(self) -> list[str]:
         """The graves' names, oldest first."""
@@ -84,7 +84,7 @@ class BucketGraveyard:
         """Give a collected blob, which `open_buried` found there and the caller has read, its place again; durable on
         return. Harmless where it is not in the grave."""
         for key in (blob_key(digest), note_key(digest)):
-            self._move(grave_key(grave, key), key)
+            self._bucket.move(grave_key(grave, key), key)
 
     def remove(self, buried: Buried) -> None:
         """Remove a collected blob for good, and its parts, unless they are a blob's again. Harmless where it was given
@@ -125,15 +125,3 @@ class BucketGraveyard:
             return None if raw is None else Note.read(raw)
         except MalformedError:
             return None
-
-    def _move(self, key: str, to: str) -> None:
-        size = self._bucket.size(key)
-        if size is None:
-            return
-        self._bucket.copy(key, to, size)
-        if self._bucket.size(to) != size:
-            raise S3Error(
-                "a copy in the bucket is not there", thing=f"{to} ({self._bucket.place.url})",
-                remedy="look at the server's log; nothing was removed", code="s3-not-shown",
-            )  # fmt: skip
-        self._bucket.remove(key)

@@ -5,6 +5,7 @@
     large/<algorithm>/<hex>             a note in place of a blob that one PUT does not take: where its bytes are
     parts/<algorithm>-<hex>-<random>    the bytes of such a blob
     graveyard/<time>/blobs-<algorithm>-<hex>    a collected blob that waits; `large-…` for a note
+    damaged/blobs-<algorithm>-<hex>     a blob that was withdrawn; `large-…` for a note
 
 Mark and note are two or three lines of ASCII. What a bucket holds is untrusted: a key that is none of these is passed
 over, and a note cannot name a key of another blob, since it has the random part alone.
@@ -25,6 +26,7 @@ BLOBS: Final = "blobs"
 LARGE: Final = "large"
 GRAVEYARD: Final = "graveyard"
 PARTS: Final = "parts"
+DAMAGED: Final = "damaged"
 _MARK: Final = re.compile(rb"lockgate store 1\n([0-9a-f]{32})\n\Z")
 _NOTE: Final = re.compile(rb"lockgate large blob 1\n(0|[1-9][0-9]{0,15})\n([0-9a-f]{32})\n\Z")
 _NAME: Final = re.compile(r"[0-9a-f]{32}\Z", re.ASCII)
@@ -98,6 +100,17 @@ def digest_of(key: str) -> Digest | None:
     if folder not in {BLOBS, LARGE} or algorithm not in ALGORITHMS or not is_hex_of(algorithm, hexadecimal):
         return None
     return Digest(algorithm, hexadecimal)
+
+
+def aside_key(key: str) -> str:
+    """Where the object of a blob's key (`blob_key`, `note_key`) lies once it was withdrawn."""
+    return f"{DAMAGED}/{key.replace('/', '-')}"
+
+
+def withdrawn_of(key: str) -> Digest | None:
+    """The blob whose withdrawn object, or note, is at a key; None for any other key."""
+    folder, _, name = key.partition("/")
+    return digest_of(name.replace("-", "/")) if folder == DAMAGED else None
 
 
 def is_grave(name: str) -> bool:

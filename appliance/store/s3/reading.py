@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
 from typing import Final
 
 from appliance.limits import store as limits
@@ -21,6 +23,11 @@ _RESUMED: Final = 3
 """Times that a reader goes on where the server broke off, before it fails."""
 
 
+def version_of(key: str, opened: Opened) -> int:
+    """Which object it is, as a number that is not 0: another one after other bytes were put there."""
+    return int.from_bytes(sha256(f"{key} {opened.version} {opened.put}".encode()).digest()[:7]) | 1
+
+
 class BlobStream(io.RawIOBase):
     """The bytes of one version of a blob's object, seekable; a few times `limits.S3_PIECE` of them in memory. A seek
     costs a request, unless it goes forward by less than a piece.
@@ -29,8 +36,14 @@ class BlobStream(io.RawIOBase):
     breaks off. What was read out of order is not compared with anything.
     """
 
-    def __init__(self, bucket: Bucket, key: str, digest: Digest, opened: Opened) -> None:
+    def __init__(
+        self, bucket: Bucket, key: str, digest: Digest, opened: Opened,
+        asking: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:  # fmt: skip
+        """`asking`: what stands around each wait for the server."""
         super().__init__()
+        self._asking = asking
+        self.version = version_of(key, opened)
         self._bucket, self._key, self._digest = bucket, key, digest
         self._size, self._version = opened.size, opened.version
         self._pieces: Iterator[bytes] | None = opened.pieces
@@ -91,6 +104,13 @@ class BlobStream(io.RawIOBase):
         self._position += count
         return count
 
+    def fresh(self) -> BlobStream:
+        """The same version of the object once more, to be read from its start by a request of its own."""
+        unread = Opened(iter(()), self._size, self._version)
+        other = BlobStream(self._bucket, self._key, self._digest, unread, self._asking)
+        other._pieces, other.version = None, self.version
+        return other
+
     def close(self) -> None:
         self._pieces = None  # the connection goes with it
         self._piece = memoryview(b"")
@@ -102,7 +122,8 @@ class BlobStream(io.RawIOBase):
         """The next piece, counted into the digest. A server that breaks off is asked again from there on."""
         while True:
             try:
-                piece = next(self._opened(), b"")
+                with self._asking():
+                    piece = next(self._opened(), b"")
                 break
             except S3LostError:
                 self._pieces = None
