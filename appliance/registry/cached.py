@@ -35,7 +35,7 @@ async def manifest(
     Raises RefusedRequestError where it is not here and could not be fetched: 502, 503, 507; 403 where it is blocked."""
     reference = call.target.reference
     is_here = facts is not None and _has_file(call, facts.digest)
-    if is_here and (":" in reference or _is_fresh(call, reference)):
+    if is_here and (":" in reference or is_fresh(call, reference)):
         call.worker.measures.cached("manifest", "hit")
         return facts, {}
     if ":" in reference:
@@ -77,7 +77,7 @@ async def blob(call: Call, digest: Digest, facts: BlobFacts | None) -> BlobFacts
     return await call.worker.linked_blob(call.name, digest)
 
 
-def _is_fresh(call: Call, tag: str) -> bool:
+def is_fresh(call: Call, tag: str) -> bool:
     """Whether a tag was asked for upstream within its time; never one of a time that is still to come."""
     cached = call.services.pull_through.caches.find(call.name)
     asked = tag_asked(call.services.metadata.connection, call.name, tag)

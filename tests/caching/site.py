@@ -42,7 +42,7 @@ class CacheSite:
 
     def __init__(
         self, store: Store, upstream: SmallRegistry, *, stale_wait: float = 30.0, away: float = 15.0,
-        more: dict[str, CacheSettings] | None = None, access: Any = None, **settings: Any,
+        more: dict[str, CacheSettings] | None = None, access: Any = None, pull_policy: Any = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.store, self.upstream, self.clock = store, upstream, Clock()
         self.caches = Caches({"hub": CacheSettings(upstream=upstream.host, **settings)} | (more or {}))
@@ -53,7 +53,8 @@ class CacheSite:
         clients = UpstreamClients(NoAccess(), {}, back_off=0.001, away=away, clock=self.clock)
         self.fetcher = Fetcher(self.caches, clients, self.storing, stale_wait=stale_wait, clock=self.clock)
         self.counted = Counted()
-        services: dict[str, Any] = {} if access is None else {"access": access}
+        handed = {"access": access, "pull_policy": pull_policy}
+        services: dict[str, Any] = {name: one for name, one in handed.items() if one is not None}
         self.server: Server = store.serve(
             pull_through=self.fetcher, measures=self.counted.measures,
             settings=RegistrySettings(writes=ClientWrites(caches=self.caches)), **services,
