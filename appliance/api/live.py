@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from appliance.api.common import Shape
+
+LIVE_TOOK: Final = (0.005, 0.02, 0.1, 0.5, 2.0)
+"""Upper bounds, in seconds, of the buckets that answers are counted in by how long they took; one more is above."""
 
 
 class LiveRequest(Shape, frozen=True, kw_only=True):
@@ -19,12 +24,13 @@ class LiveRequest(Shape, frozen=True, kw_only=True):
 
 class LiveCount(Shape, frozen=True, kw_only=True):
     """Requests by account, repository or reason since somebody looks: all, those that did not end well, and bytes of
-    answers."""
+    answers. `took` counts the answers by the buckets of `LIVE_TOOK`."""
 
     name: str
     requests: int
     failed: int
     bytes: int
+    took: tuple[int, ...] = ()
 
 
 class WorkerLive(Shape, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 import msgspec
 
 from appliance import clock
-from appliance.api.live import LiveCount, LiveRequest, WorkerLive
+from appliance.api.live import LIVE_TOOK, LiveCount, LiveRequest, WorkerLive
 from appliance.limits import station as limits
 from appliance.registry.request_log import SHOWN, Answered
 from bundles.errors import LockgateError
@@ -59,18 +60,19 @@ class _Counts:
     def __init__(self) -> None:
         self._cells: dict[str, list[int]] = {}
 
-    def add(self, name: str, length: int, *, failed: bool) -> None:
+    def add(self, name: str, length: int, seconds: float, *, failed: bool) -> None:
         cell = self._cells.get(name)
         if cell is None:
             if len(self._cells) >= limits.LIVE_NAMES:
                 name = OTHERS
-            cell = self._cells.setdefault(name, [0, 0, 0])
+            cell = self._cells.setdefault(name, [0] * (4 + len(LIVE_TOOK)))
         cell[0] += 1
         cell[1] += failed
         cell[2] += length
+        cell[3 + bisect_left(LIVE_TOOK, seconds)] += 1
 
     def told(self) -> tuple[LiveCount, ...]:
-        return tuple(LiveCount(name=name, requests=one[0], failed=one[1], bytes=one[2])
+        return tuple(LiveCount(name=name, requests=one[0], failed=one[1], bytes=one[2], took=tuple(one[3:]))
                      for name, one in self._cells.items())  # fmt: skip
 
 
@@ -93,11 +95,11 @@ class Live:
     def ended(self, seen: Answered) -> None:
         """A request was answered, or broke."""
         self._under_way.pop(seen.id, None)
-        failed = seen.reason != "ok"
-        self._accounts.add(seen.account or f"(nobody) {seen.address}", seen.length, failed=failed)
+        failed, seconds = seen.reason != "ok", seen.ended - seen.begun
+        self._accounts.add(seen.account or f"(nobody) {seen.address}", seen.length, seconds, failed=failed)
         if seen.repository:
-            self._repositories.add(seen.repository, seen.length, failed=failed)
-        self._reasons.add(seen.reason, seen.length, failed=failed)
+            self._repositories.add(seen.repository, seen.length, seconds, failed=failed)
+        self._reasons.add(seen.reason, seen.length, seconds, failed=failed)
 
     def told(self) -> WorkerLive:
         """How things stand: the requests that take longest, and everything since somebody looks."""

@@ -299,6 +299,16 @@ MORE: Final[tuple[Further, ...]] = (
     ),
     Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
+        "period",
+        "record",
+        "PeriodScreen",
+        "Period report",
+        "what a week, a month or a quarter came to",
+        actions=(
+            Action("period", ("p",), "Period", "a week, a month or a quarter", ("period",), may("audit"), hint=1),
+        ),
+    ),
+    Further(
         "policy",
         "content",
         "PolicyScreen",
@@ -349,6 +359,14 @@ MORE: Final[tuple[Further, ...]] = (
         under="intake",
         keys=("4", "enter", "o"),
         actions=(Action("unfold", ("t",), "Unfold", "open what is folded, or fold it again", ("report",), hint=5),),
+    ),
+    Further(
+        "requests",
+        "record",
+        "RequestsScreen",
+        "Requests",
+        "what the registry answers now, by repository",
+        filters=True,
     ),
     Further(
         "signatures",

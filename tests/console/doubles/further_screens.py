@@ -23,6 +23,7 @@ _MODULES = tuple(
         "channels",
         "deltas",
         "layers",
+        "period",
         "policy",
         "replicas",
         "signatures",
