@@ -26,14 +26,16 @@ from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
 from appliance.limits import audit as limits
 from appliance.release_check import moved_tags as tags_moved
+from appliance.release_check.changed_retirements import changed_retirements
 from appliance.release_check.moved_tags import moved, moved_tags
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import find_entry
 from appliance.store.writes.content import BlobRow, ManifestRow
 from appliance.store.writes.registry import DeleteBlob, DeleteManifest, DeleteTag, LinkBlob, PutManifest
+from appliance.store.writes.retirements import Retire, Unretire
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import OCI_MANIFEST
+from bundles.oci.manifest import OCI_MANIFEST, parse_manifest
 from bundles.signing.keys import PrivateKey
 from tests.intake.inside import Inside, name_of
 from tests.release.standing import (
@@ -65,6 +67,7 @@ class Model:
     links: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     shown: dict[int, set[Image]] = field(default_factory=lambda: {number: set() for number in BUNDLES})
     rejected: set[int] = field(default_factory=set)
+    retired: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
 
     def tag(self, tag: str) -> str | None:
@@ -149,6 +152,13 @@ class Model:
             for one in images
             for data in one.whole()
         }
+
+    def end_retired(self) -> None:
+        """A collection takes a tag that is retired, where it stands where it stood, and nothing is released here."""
+        if not any(self.shown.values()):
+            for tag, digest in self.retired.items():
+                if self.tag(tag) == digest:
+                    self.set_tag("client", tag, None)
 
     def collect(self) -> None:
         everything = {str(Digest.of(data)) for one in EVERY.values() for data in one.whole()}
@@ -250,11 +260,10 @@ class Standing(RuleBasedStateMachine):
             self.model.link("client", "blob", row.digest)
         row = BlobRow(digest=one.digest, size=len(one.raw), crc32=0)
         self._say("push-manifest", f"{REPOSITORY}@{one.digest}", tags=tag)
-        self.inside.writer.submit(
-            PutManifest(
-                repository=REPOSITORY, manifest=ManifestRow(blob=row, media_type=OCI_MANIFEST), at=at, tags=(tag,)
-            )
-        )
+        manifest = ManifestRow(
+            blob=row, media_type=OCI_MANIFEST, artifact_type=parse_manifest(one.raw).artifact_type
+        )  # fmt: skip
+        self.inside.writer.submit(PutManifest(repository=REPOSITORY, manifest=manifest, at=at, tags=(tag,)))
         self.model.link("client", "manifest", one.digest)
         self.model.set_tag("client", tag, one.digest)
 
@@ -277,8 +286,31 @@ class Standing(RuleBasedStateMachine):
         self.inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=str(Digest.of(data))))
         self.model.end("blob", str(Digest.of(data)))
 
+    @rule(tag=st.sampled_from(TAGS), after=st.sampled_from(["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]))
+    def retire(self, tag: str, after: str) -> None:
+        digest, reference = self.model.tag(tag), f"{REPOSITORY}:{tag}"
+        if digest is None:
+            return
+        said = {
+            "repository": REPOSITORY, "tag": tag, "digest": digest, "successor": f"{REPOSITORY}:new", "after": after,
+            "reason": "", "at": clock.now(),
+        }  # fmt: skip
+        self._say("retire", reference, **said)
+        self.inside.writer.submit(Retire(reference=reference, actor="tester(0)", **said))
+        self.model.retired.pop(tag, None)
+        if after < clock.now():
+            self.model.retired[tag] = digest
+
+    @rule(tag=st.sampled_from(TAGS))
+    def unretire(self, tag: str) -> None:
+        reference = f"{REPOSITORY}:{tag}"
+        self._say("unretire", reference)
+        self.inside.writer.submit(Unretire(reference=reference))
+        self.model.retired.pop(tag, None)
+
     @rule()
     def collect_garbage(self) -> None:
+        self.model.end_retired()
         gc.run(self.inside.context())  # type: ignore[arg-type]
         self.model.collect()
 
@@ -369,10 +401,13 @@ class Standing(RuleBasedStateMachine):
     def there_is_no_alarm(self) -> None:
         assert unexplained(self.inside.station) == []
         assert moved(self.inside.station) == []
+        assert changed_retirements(self.inside.station) == []
 
 
-def run(template: tuple[Path, PrivateKey], folder: Path, examples: int, steps: int) -> None:
-    machine = type("StandingHere", (Standing,), {"template": template, "folder": folder})
+def run(
+    template: tuple[Path, PrivateKey], folder: Path, examples: int, steps: int, of: type[Standing] = Standing
+) -> None:
+    machine = type("StandingHere", (of,), {"template": template, "folder": folder})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tags_moved, "_SETTLES", 0)
         patch.setattr(limits, "AUDIT_SEGMENT", 6_000)
