@@ -89,14 +89,14 @@ class StationPulls:
         """As PullPolicy.is_idle."""
         return self._shared.seen() == self._idle_epoch and time.monotonic() < self._idle_until
 
-    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
+    def stands(self, repository: str, digest: Digest, kind: Kind, change: int | None = None) -> bool:
         """As PullPolicy.stands."""
         if self.is_idle():
             return True
         generation = self._generation
         if generation is None or not self._is_current(generation):
             return False
-        return self._at_hand(generation, (repository, digest, kind)) == (None,)
+        return self._at_hand(generation, (repository, digest, kind), change) == (None,)
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
         """As PullPolicy.objection."""
@@ -114,7 +114,9 @@ class StationPulls:
                 return found
         return _unknown(digest, "what is asked of images changes all the time")
 
-    def _at_hand(self, generation: _Generation, asked: Asked) -> tuple[Objection | None] | None:
+    def _at_hand(
+        self, generation: _Generation, asked: Asked, change: int | None = None
+    ) -> tuple[Objection | None] | None:
         """What is known of it already, as a tuple of one; None where it has to be found out."""
         repository, digest, _ = asked
         if generation.standing.fault:
@@ -122,7 +124,10 @@ class StationPulls:
         if not generation.standing.asks(repository):
             return (None,)
         known = generation.known.get(asked)
-        if known is None or not known.counts(self._metadata.change_of(repository), time.monotonic()):
+        if known is None:
+            return None
+        stands_at = self._metadata.change_of(repository) if change is None else change
+        if not known.counts(stands_at, time.monotonic()):
             return None
         return (known.objection,)
 

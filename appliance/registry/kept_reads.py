@@ -23,8 +23,8 @@ _NAME: Final = 1024
 
 class KeptReads:
     """For the event loop's thread alone. `manifests` and `blobs` are by repository and reference: what is shown and
-    not blocked; `pages` are the heads and bodies of lists, by the request's target. They are looked into behind `look`
-    alone."""
+    not blocked; `changes` the numbers of repositories' changes (`Metadata.change_of`); `pages` are the heads and bodies
+    of lists, by the request's target. They are looked into behind `look` alone."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
@@ -33,6 +33,7 @@ class KeptReads:
         self._bytes = 0
         self.manifests: dict[tuple[str, str], ManifestFacts] = {}
         self.blobs: dict[tuple[str, str], BlobFacts] = {}
+        self.changes: dict[str, int] = {}
         self.pages: dict[str, tuple[bytes, bytes]] = {}
 
     def look(self, *, anew: bool = False) -> int:
@@ -62,6 +63,15 @@ class KeptReads:
             self.blobs.clear()
         self.blobs[repository, reference] = facts
 
+    def change_of(self, repository: str) -> int:
+        """`Metadata.change_of`, read behind `look` and kept."""
+        change = self.changes.get(repository)
+        if change is None:
+            if len(self.changes) >= store_limits.ROWS_KNOWN:
+                self.changes.clear()
+            change = self.changes[repository] = self._metadata.change_of(repository)
+        return change
+
     def keep_page(self, target: str, version: int, answer: web.Response) -> None:
         """Keep the answer to a list, not yet sent, whose rows were all read behind the `look` that returned `version`.
         One that another look has overtaken is not kept."""
@@ -84,5 +94,6 @@ class KeptReads:
     def _forget(self) -> None:
         self.manifests.clear()
         self.blobs.clear()
+        self.changes.clear()
         self.pages.clear()
         self._bytes = 0

@@ -24,6 +24,7 @@ from appliance.registry.routes import Target, parse
 from appliance.registry.worker import Worker
 from appliance.store.errors import EngineError
 from appliance.store.reads.content import BlobFacts, ManifestFacts
+from appliance.store.writes.rows import Kind
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_tag
@@ -188,9 +189,10 @@ class Lane:
 
     def _stands(self, target: Target, digest: Digest) -> bool:
         policy = self._worker.services.pull_policy
-        return policy.is_idle() or policy.stands(
-            target.name, digest, "manifest" if target.resource == "manifest" else "blob"
-        )
+        if policy.is_idle():
+            return True
+        kind: Kind = "manifest" if target.resource == "manifest" else "blob"
+        return policy.stands(target.name, digest, kind, self._worker.kept.change_of(target.name))
 
     def _date(self) -> bytes:
         """The lines that end every head."""

@@ -46,8 +46,9 @@ class PullPolicy(Protocol):
         """Whether nothing is asked of any image, as far as was looked at a moment ago. Two comparisons."""
         ...
 
-    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
-        """Whether it is known now, without any wait, that `objection` would find none. False says nothing."""
+    def stands(self, repository: str, digest: Digest, kind: Kind, change: int | None = None) -> bool:
+        """Whether it is known now, without any wait, that `objection` would find none. False says nothing. `change`:
+        `Metadata.change_of` the repository, where the caller knows it of this moment."""
         ...
 
     async def objection(self, repository: str, digest: Digest, kind: Kind) -> Objection | None:
@@ -67,7 +68,7 @@ class NothingAsked:
         """As PullPolicy.is_idle."""
         return True
 
-    def stands(self, repository: str, digest: Digest, kind: Kind) -> bool:
+    def stands(self, repository: str, digest: Digest, kind: Kind, change: int | None = None) -> bool:
         """As PullPolicy.stands."""
         return True
 

@@ -19,6 +19,7 @@ from appliance.image_signatures.naming import Remembered
 from appliance.image_signatures.policy_in_force import look
 from appliance.limits import audit as audit_limits
 from appliance.limits import image_signatures as limits
+from appliance.store.reads.registry import Metadata
 from appliance.trust_acts import revoke
 from bundles.image_signatures.making import Form, sign_image
 from bundles.image_signatures.verdict import Subject
@@ -179,6 +180,26 @@ def test_a_signature_that_comes_later_counts_at_once(held: Held) -> None:
     assert held.statuses("manifests/1") == {403}
     held.attach(signed())
     assert held.statuses("manifests/1") == {200}
+
+
+def test_a_known_verdict_asks_the_database_nothing_until_somebody_commits(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.push(signed(), "1")
+    asked, really = list[str](), Metadata.change_of
+
+    def counting(metadata: Metadata, repository: str) -> int:
+        asked.append(repository)
+        return really(metadata, repository)
+
+    assert [held.pull("manifests/1").status for _ in range(3)] == [200] * 3
+    monkeypatch.setattr(Metadata, "change_of", counting)
+    assert [held.pull("manifests/1").status for _ in range(20)] == [200] * 20
+    assert len(asked) <= 1
+    held.push(Image(text="elsewhere"), "1", repository="free/app")
+    before = len(asked)
+    assert [held.pull("manifests/1").status for _ in range(3)] == [200] * 3
+    assert held.team in asked[before:]
 
 
 def test_a_signature_that_goes_counts_no_more(held: Held) -> None:
