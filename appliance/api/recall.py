@@ -48,6 +48,23 @@ class RecalledWorkload(Shape, frozen=True, kw_only=True):
     at: str
 
 
+class DeployedWorkload(RecalledWorkload, frozen=True, kw_only=True):
+    """A workload, and what the station says now of the image that it was admitted with: `state` is blocked, gone (not
+    shown any more), retired, drifted (no tag leads to it) or current."""
+
+    state: str
+    why: str = ""
+
+
+class DeployedWorkloads(Shape, frozen=True, kw_only=True):
+    """GET /v1/workloads. `remembered` is how many there are at all, `left_out` how many of those asked for are not
+    among the items."""
+
+    items: tuple[DeployedWorkload, ...] = ()
+    left_out: int = 0
+    remembered: int = 0
+
+
 class Recall(Shape, frozen=True, kw_only=True):
     """GET /v1/recall. Pulls are known since `pulls_since`: the audit log begins there."""
 

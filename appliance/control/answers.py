@@ -67,7 +67,7 @@ from appliance.api.people import (
 from appliance.api.policy import PolicySaid
 from appliance.api.probe import ProbeResult
 from appliance.api.promotion import Channel, Promotion, PromotionDone
-from appliance.api.recall import Recall
+from appliance.api.recall import DeployedWorkloads, Recall
 from appliance.api.report import Report
 from appliance.api.retirement import Retired, Unretired
 from appliance.api.review import Exposure, ReviewedAccount
@@ -143,6 +143,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/bundles/{id}/custody": CustodyRecord,
     "POST /v1/bundles/{id}/custody": CustodyRecord,
     "GET /v1/recall": Recall,
+    "GET /v1/workloads": DeployedWorkloads,
     "GET /v1/audit": Page[Event],
     "GET /v1/audit/head": Head,
     "GET /v1/audit/check": Checked,

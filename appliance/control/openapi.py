@@ -77,6 +77,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/receipts": {"limit": _PAGE["limit"]},
     "GET /v1/report": {"period!": {"type": "string", "enum": ["week", "month", "quarter"]}},
     "GET /v1/recall": {"thing!": _TEXT},
+    "GET /v1/workloads": {"every": _COUNT},
     "GET /v1/blocks": _PAGE,
     "GET /v1/accounts": _FILTERED,
     "GET /v1/access-review": _FILTERED,

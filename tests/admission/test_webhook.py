@@ -10,11 +10,13 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from appliance import clock
+from appliance.custody.deployed import deployed
 from appliance.image_signatures.pulls import StationPulls
 from appliance.limits import admission as limits
 from appliance.limits import image_signatures as signature_limits
@@ -24,12 +26,13 @@ from appliance.store.database import open_reader
 from appliance.store.reads.registry import Metadata
 from appliance.store.reads.workloads import Workload, workloads_with
 from appliance.store.writes.lifecycle import Block
+from appliance.store.writes.retirements import Retire
 from appliance.store.writes.workloads import SawWorkloads, WorkloadRow
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
 from tests.access.site import basic
 from tests.admission.reviews import UID, image_review, pod_spec, review
-from tests.image_signatures.pulling import Held
+from tests.image_signatures.pulling import Held, blobs_of, index_of
 from tests.image_signatures.signer import Image
 from tests.registry_server import Answer, Server
 
@@ -206,6 +209,42 @@ def test_a_recall_can_name_what_was_admitted(cluster: Cluster, image: tuple[str,
         ("node", "shop", "Deployment/web"), ("node", "shop", "Job/-"),
     }  # fmt: skip
     assert {one.repository for one in found} == {cluster.team}
+
+
+def test_what_runs_is_held_against_what_is_said_of_it_now(cluster: Cluster) -> None:
+    cluster.team = f"team/app{next(NUMBERS)}"
+    station = SimpleNamespace(blobs=cluster.blobs, metadata=Metadata(cluster.paths.database))
+    name = f"{HOST}/{cluster.team}"
+    first, second, child, retired = (Image(text=f"{cluster.team} {number}") for number in range(4))
+    digests = [cluster.push(first, "1"), cluster.push(second, "2"), cluster.push(child), cluster.push(retired, "old")]
+    cluster.put(index_of(child.subject.raw), "many")
+    for digest in digests:
+        assert cluster.ask(review("Deployment", pod_spec(f"{name}@{digest}"))).json["response"]["allowed"]
+        cluster.noted(str(digest), 1)
+
+    def states(*, every: bool = True) -> list[str]:
+        with contextlib.closing(open_reader(cluster.paths.database)) as station.reader:
+            found = deployed(cast(Any, station), every=every)
+        own = {one.reference.partition("@")[2]: one for one in found.items if cluster.team in one.reference}
+        assert all(one.why for one in own.values() if one.state != "current")
+        return [own[str(digest)].state if str(digest) in own else "" for digest in digests]
+
+    assert states() == ["current"] * 4
+    assert states(every=False) == [""] * 4
+    cluster.put(second.subject.raw, "1")  # the tag moves on
+    assert states(every=False) == ["drifted", "", "", ""]
+    row = {"reference": f"{cluster.team}:old", "repository": cluster.team, "tag": "old", "digest": str(digests[3])}
+    with under_event():
+        cluster.submit(
+            Retire(**row, successor="x:1", after="2020-01-01T00:00:00Z", reason="", actor="anna", at=clock.now())
+        )
+        layer = json.loads(child.subject.raw)["layers"][0]["digest"]
+        cluster.submit(Block(digest=layer, why="stolen", actor="anna", at=clock.now()))
+    cluster.delete(f"manifests/{digests[0]}")
+    shared = [layer in blobs_of(one.subject.raw) for one in (second, retired)]
+    assert states() == ["blocked" if layer in blobs_of(first.subject.raw) else "gone",
+                        "blocked" if shared[0] else "current", "blocked",
+                        "blocked" if shared[1] else "retired"]  # fmt: skip
 
 
 def test_the_oldest_workloads_are_forgotten(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

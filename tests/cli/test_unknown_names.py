@@ -139,8 +139,8 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 
 OTHERWISE = {
     "a list, or a filter that may be empty": (
-        "advisories list", "block list", "bundle deltas", "bundle list", "diode list", "exception list",
-        "job list", "key list", "key rotation list",
+        "advisories list", "audit workloads", "block list", "bundle deltas", "bundle list", "diode list",
+        "exception list", "job list", "key list", "key rotation list",
         "media list", "repo channels", "repo history", "repo retired", "sftp hosts", "sftp watch",
         "policy explain", "replica list", "repo list", "role list", "sbom find", "site list", "user list",
         "user pending",

@@ -317,7 +317,7 @@ PLAIN = ("/v1/status", "/v1/activity", "/v1/session", "/v1/accounts", "/v1/accou
          "/v1/damage", "/v1/blocks", "/v1/approvals", "/v1/releases/check", "/v1/intake", "/v1/jobs", "/v1/find",
          "/v1/advisories", "/v1/scan/new", "/v1/repositories", "/v1/sites", "/v1/webhooks", "/v1/probe", "/v1/live",
          "/v1/transfer-hosts", "/v1/drop-folders", "/v1/access-review", "/v1/access-review/exposure", "/v1/diodes",
-         "/v1/retirements", "/v1/channels", "/v1/replicas", "/readyz", "/healthz")  # fmt: skip
+         "/v1/retirements", "/v1/channels", "/v1/replicas", "/v1/workloads", "/readyz", "/healthz")  # fmt: skip
 
 
 def test_every_list_answers_on_a_new_station(served: tuple[str, web.Application]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def audit() -> None:
-    """The audit log: show, verify, export, prune, recall."""
+    """The audit log: show, verify, export, prune, recall, workloads."""
 
 
 @audit.command("show")
@@ -238,6 +238,24 @@ def recalled(found: Recall) -> str:
 
     parts = [table(rows, head) if rows else f"{head[0]}: none" for rows, head in lines(found)]
     return "\n\n".join([*parts, f"pulls are known since {safe(found.pulls_since or '-')}"])
+
+
+@audit.command()
+@click.option("--all", "every", is_flag=True, help="Those whose image stands as it did, too.")
+@station_option
+@json_option
+def workloads(root: Path | None, every: bool, as_json: bool) -> None:
+    """What clusters were let run that is blocked by now, not shown any more, retired, or that no tag leads to."""
+    document = call(root, lambda client: client.get("/v1/workloads", **({"every": "1"} if every else {})))
+    show(document, as_json, lambda: _deployed(document))
+
+
+def _deployed(document: dict[str, Any]) -> str:
+    head = ("STATE", "CLUSTER", "NAMESPACE", "WORKLOAD", "IMAGE", "ADMITTED", "WHY")
+    keys = ("state", "cluster", "namespace", "workload", "reference", "at", "why")
+    rows = [[one[key] or "-" for key in keys] for one in document["items"]]
+    lines = [table(rows, head)] if rows else [f"nothing is hit, of {some(document['remembered'], 'workload')}"]
+    return "\n".join([*lines, *([f"and {document['left_out']} more"] if document["left_out"] else [])])
 
 
 @audit.command()

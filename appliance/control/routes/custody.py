@@ -21,9 +21,10 @@ from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, answer, audited, caller, get, may, page, page_of, post, require
-from appliance.control.request_fields import body_of, query_text
+from appliance.control.request_fields import body_of, query_number, query_text
 from appliance.control.threads import on_own_station
 from appliance.custody import record as custody
+from appliance.custody.deployed import deployed
 from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
 from appliance.station import Station
@@ -102,12 +103,19 @@ def routes(control: Control) -> list[web.RouteDef]:
 
         return answer(await asyncio.to_thread(on_own_station, control.station, look))
 
+    async def clusters(request: web.Request) -> web.Response:
+        if not may(request, "policy"):
+            await require(request, "audit")
+        every = bool(query_number(request, "every", 0))
+        return answer(await asyncio.to_thread(on_own_station, control.station, lambda own: deployed(own, every=every)))
+
     return [
         post("/v1/intake/{id}/withdraw", "withdraw", withdraw),
         get("/v1/custody", "custody", listed),
         get("/v1/bundles/{id}/custody", "custody", record),
         post("/v1/bundles/{id}/custody", "custody", hand_over),
         get("/v1/recall", "status", recalled),
+        get("/v1/workloads", "status", clusters),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from appliance.limits import admission as limits
@@ -20,6 +20,15 @@ class Workload(NamedTuple):
     repository: str
     digest: str
     at: str
+
+
+def every_workload(reader: Reader) -> Iterator[Workload]:
+    """All that are remembered, the last ones first, read as the caller goes."""
+    rows = reader.execute(
+        "SELECT cluster, namespace, workload, repository, digest, at FROM workloads"
+        " ORDER BY at DESC, cluster, namespace, workload, repository, digest"
+    )
+    return (Workload(*row) for row in rows)
 
 
 def workloads_with(reader: Reader, digests: Collection[str]) -> list[Workload]:
