@@ -109,6 +109,9 @@ DOES: Final[Mapping[Permission, str]] = MappingProxyType(
 _DECIDING: Final[frozenset[Permission]] = frozenset({"approve", "reject", "release", "withdraw", "reset"})
 _CARRYING: Final[frozenset[Permission]] = frozenset({"collect", "build", "import"})
 
+PERSONS: Final[frozenset[Role]] = frozenset({"security-officer", "auditor", "administrator"})
+"""Roles that no robot holds."""
+
 RULES_OUT: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
     {
         "reader": frozenset(),
@@ -275,7 +278,13 @@ class Rules:
             return f"no further role changes that: it takes an account that is {_or(giving)} and not this one"
         if held and not all(self._is_at_home(role, caller.address) for role in held):
             return f"call from where {_article(held[0])} may: role_addresses in config.toml says from where"
-        able = [role for role in giving if clash([*caller.roles, role]) is None]
+        if caller.kind == "robot" and PERSONS.issuperset(giving):
+            return f"no robot may: it takes a person who is {_or(giving)}"
+        able = [
+            role
+            for role in giving
+            if clash([*caller.roles, role]) is None and not (caller.kind == "robot" and role in PERSONS)
+        ]
         if not able:
             return f"no further role changes that: it takes an account that is {_or(giving)} and not this one"
         on = f" --on {repository}" if repository and permission in ON_REPOSITORIES else ""

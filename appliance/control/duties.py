@@ -31,6 +31,7 @@ from appliance.store.writes.access import SetPassword
 from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
 from appliance.store.writes.pending_changes import AccountChange, Change
 from bundles.errors import LockgateError
+from bundles.io.display import some
 from bundles.io.times import later
 
 _log: Final = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def alerts(control: Control) -> list[str]:
         foreign = pending_changes.foreign_of_grant(control.station.reader, change)
         until = f"takes effect at {due}" if due else "waits for a second person"
         if foreign:
-            until += f"; {len(foreign)} of its credentials were set by another than {change.account}"
+            until += f"; {some(len(foreign), 'credential')} of {change.account} set by another person"
         lines.append(
             f"accounts: {change.text}, asked for by {change.asked_by} at {change.asked}: {until}; see: lockgate user"
             " pending"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from appliance.permissions import (
     DOES,
     GIVES,
     PERMISSIONS,
+    PERSONS,
     ROLES,
     RULES_OUT,
     Caller,
@@ -182,6 +184,20 @@ def test_a_refusal_sends_nobody_for_a_role_that_would_not_help() -> None:
     assert barred.value.remedy == (
         "no further role changes that: it takes an account that is a collector and not this one"
     )
+
+
+def test_a_refusal_sends_no_robot_for_a_persons_role() -> None:
+    for permission in PERMISSIONS:
+        with pytest.raises(RefusedError) as refused:
+            RULES.require(Caller("robot-ci", "robot"), permission)
+        granted = re.search(r"role grant robot-ci (\S+)", refused.value.remedy)
+        if PERSONS.issuperset(role for role in ROLES if permission in GIVES[role]):
+            assert refused.value.remedy.startswith("no robot may: it takes a person who is ")
+            assert granted is None
+        else:
+            assert granted is not None
+            assert granted[1] not in PERSONS
+        assert not any(role in refused.value.remedy.partition(";")[0] for role in PERSONS if granted)
 
 
 def test_a_refusal_names_roles_that_the_account_may_hold_beside_its_own() -> None:

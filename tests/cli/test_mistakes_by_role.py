@@ -115,6 +115,9 @@ ADMIN = [
     ("user bind carl --uid root", 2, "'root'", "lockgate user bind --help"),
     (f"user bind-key carl {KEYID}", 2, KEYID, "lockgate key list"),
     ("user confirm 1", 1, ": 1;", "lockgate user pending"),
+    ("user bind-key carl {annas}", 2, "is anna's", "lockgate user unbind-key anna "),
+    ("cache list", 2, "lockgate cache", "did you mean: lockgate warm"),
+    ("retag team/hello:1 team/hello:2", 2, "lockgate retag", "did you mean: lockgate repo copy"),
     ("token create ci", 2, "'ci'", "robot-NAME"),
     ("token create robot-ci --days 0", 2, ": 0;", "1 to 366"),
     ("token revoke robot-ci", 2, "robot-ci", "--all-of robot-ci"),
@@ -154,7 +157,7 @@ def test_a_mistake_of_a_role_is_one_line_with_what_that_role_can_do(
 ) -> None:
     places = {
         "tmp": tmp_path, "full": bravo.folder / "full", "hello": bravo.folder / "hello.txt",
-        "other": bravo.folder / "other.pem",
+        "other": bravo.folder / "other.pem", "annas": bravo.keys["anna"].public.keyid,
     }  # fmt: skip
     said = bravo.cli(who, *(word.format(**places) for word in shlex.split(typed)), expect=status)
     lines = [line for line in said.stderr.splitlines() if not line.startswith("  ")]  # a job's progress is indented

@@ -95,7 +95,7 @@ async def test_a_form_says_what_is_wrong_with_a_line_and_keeps_the_cursor_in_it(
         await console.press("6", "p", "enter", "enter")
         assert "[!!] file: this is needed" in console.screen()
         await fill(console, FILE, "Engineering", "")
-        assert "[!!] from sites: a bundle key is bound to sites" in console.screen()
+        assert "[!!] from sites: a bundle key is bound to sites: name one, as alpha" in console.screen()
         await fill(console, "alpha", "31.12.2027")
         assert "[!!] from: write it as 2027-12-31" in console.screen()
 

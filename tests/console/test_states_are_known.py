@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from appliance.api.states import BUNDLE_STATES, ENTRY_STATES, FINAL_STATES, JOB_STATES, ROLES
@@ -48,6 +49,14 @@ def test_the_console_offers_every_role() -> None:
 
 def test_the_guide_knows_every_state_of_the_intake(schema: dict[str, set[str]]) -> None:
     assert {*_ORDER, *_DECIDED} == schema["intake"]
+
+
+def test_a_superseded_bundle_is_not_said_to_be_shown() -> None:
+    released = make(7, "released", "2026-05-04T13:41:07Z")
+    superseded = msgspec.structs.replace(released, standing="superseded", by="alpha.bravo-000009")
+    assert next_step(released)[0] == "ok"
+    role, text = next_step(superseded)
+    assert (role, "alpha.bravo-000009" in text, "shown" in text) == ("wait", True, False)
 
 
 def test_the_next_step_is_a_sentence_in_every_state_of_the_intake(schema: dict[str, set[str]]) -> None:

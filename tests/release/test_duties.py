@@ -175,7 +175,7 @@ def test_who_confirms_a_grant_sees_who_set_what_and_what_another_set_waits(close
     pending = closed.cli("adam", "user", "pending").stdout
     assert f"key {keyid}: set by ada at " in pending
     assert "password: set by ada at " in pending
-    assert "2 of its credentials were set by another" in " ".join(closed.ask("vera", "GET", "/v1/status")["alerts"])
+    assert "; 2 credentials of " in " ".join(closed.ask("vera", "GET", "/v1/status")["alerts"])
     assert closed.cli("adam", "user", "confirm", change["id"]).stdout.count("not in force") == 2
     found = closed.ask("ada", "GET", "/v1/accounts/nora")
     assert (found["roles"], found["keys"], found["credentials"]) == ([ROLE], [], [])

@@ -150,5 +150,8 @@ def next_step(entry: IntakeEntry) -> tuple[str, str]:
             )
         case "approved":
             return "need", "e releases it: its artifacts are then shown to clients, but for what is blocked"
+        case "released" if entry.standing == "superseded":
+            later = f" ({safe(entry.by)})" if entry.by else ""
+            return "wait", f"superseded: each of its tags belongs to a later release{later}; nothing is left to do"
         case state:
             return _DECIDED.get(state, ("note", safe(state)))

@@ -16,9 +16,11 @@ _OTHER_WORDS: Final = {
     "accounts": "user list", "carry": "bundle build", "check": "bundle verify", "co-sign": "bundle sign",
     "cosign": "bundle sign", "fetch": "collect", "help": "--help", "images": "repo list", "info": "status",
     "keygen": "key create", "load": "intake import", "log": "audit show", "logs": "audit show", "ls": "repo list",
-    "new": "init", "pin": "key trust", "pull": "collect", "quarantine": "intake list", "run": "serve",
+    "cache": "warm", "caches": "warm", "health": "doctor", "mirror": "replica list", "move": "repo copy",
+    "mv": "repo copy", "new": "init", "retag": "repo copy", "standby": "replica status", "tag": "repo copy",
+    "undo": "repo rollback", "pin": "key trust", "pull": "collect", "quarantine": "intake list", "run": "serve",
     "save": "bundle build", "start": "serve", "store": "repo list", "unblock": "block remove", "up": "serve",
-    "diagnose": "doctor", "health": "doctor", "upstream": "collect", "upstreams": "collect",
+    "diagnose": "doctor", "upstream": "collect", "upstreams": "collect",
     "version": "--version",
 }  # fmt: skip
 """Words of other tools for what a command here does."""

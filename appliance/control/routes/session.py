@@ -33,7 +33,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             known = await control.identity.identify(name, password, f"uid {peer_uid(request)}")
             if known is None or known.account.kind != kind:
                 what = "secret" if kind == "robot" else "password"
-                raise RefusedError(f"wrong name or {what}", remedy="try again")
+                raise RefusedError(f"wrong name or {what}", thing=name[:64], remedy="try again")
         except LockgateError as error:
             await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error, origin=actor))
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from appliance.permissions import check_pattern, check_role, clash, is_guarded
+from appliance.permissions import PERSONS, check_pattern, check_role, clash, is_guarded
 from appliance.store.ports import Connection
 from appliance.store.reads import credentials
 from appliance.store.reads.accounts import check_full_name
@@ -113,7 +113,11 @@ def _looks_like_no_other(db: Connection, name: str, full_name: str, kind: str) -
 def _uid_is_free(db: Connection, uid: int | None) -> None:
     row = db.execute("SELECT name FROM accounts WHERE uid = ?", (uid,)).fetchone()
     if row is not None:
-        raise UsageError("the system account is another's", thing=f"uid {uid} is {row[0]}", remedy="unbind it first")
+        raise UsageError(
+            "the system account is another's",
+            thing=f"uid {uid} is {row[0]}",
+            remedy=f"unbind it first: lockgate user bind {row[0]}",
+        )
 
 
 class FirstAdministrator(Write, frozen=True):
@@ -220,7 +224,7 @@ class GrantRole(Write, frozen=True):
                 "no account of the directory decides, trusts or looks after accounts", thing=f"{self.account}: {role}",
                 remedy="make an account of this station for the person: lockgate user create NAME",
             )  # fmt: skip
-        if kind == "robot" and role in ("security-officer", "administrator", "auditor"):
+        if kind == "robot" and role in PERSONS:
             raise RefusedError(f"{role} is a person's role", thing=self.account, remedy="give it to a person")
         held = [check_role(row[0]) for row in db.execute("SELECT role FROM grants WHERE account = ?", (self.account,))]
         pair = clash([*held, role])
@@ -274,7 +278,10 @@ class BindKey(Write, frozen=True):
             raise RefusedError("a key stands for a person", thing=self.account, remedy="bind it to a person's account")
         row = db.execute("SELECT account FROM account_keys WHERE keyid = ?", (self.keyid,)).fetchone()
         if row is not None and row[0] != self.account:
-            raise UsageError("the key is another's", thing=f"{self.keyid} is {row[0]}'s", remedy="unbind it first")
+            raise UsageError(
+                "the key is another's", thing=f"{self.keyid} is {row[0]}'s",
+                remedy=f"unbind it first: lockgate user unbind-key {row[0]} {self.keyid}",
+            )  # fmt: skip
         if row is None:
             credentials.note(db, self.account, "bind-key", self.keyid, self.by, self.at)
         db.execute(

@@ -29,7 +29,12 @@ class IntakeScreen(DecidingScreen):
             look,
             "Intake",
             (
-                Column("state", lambda one: look.state(one.state)[0], 16, role=lambda one: look.state(one.state)[1]),
+                Column(
+                    "state",
+                    lambda one: look.state(one.standing or one.state)[0],
+                    16,
+                    role=lambda one: look.state(one.standing or one.state)[1],
+                ),
                 Column("bundle", lambda one: safe(one.id)),
                 Column("approved", lambda one: f"{one.approvals} of {one.needed}", 8),
                 Column("bytes", lambda one: size(one.bytes), 9, right=True, order=lambda one: one.bytes),

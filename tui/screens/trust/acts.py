@@ -320,12 +320,12 @@ def _sites(text: str) -> str:
         for site in _site_list(text):
             check_site(site)
     except MalformedError as error:
-        return error.what
+        return error.diagnostics()
     return ""
 
 
 def _sites_needed(text: str) -> str:
-    return _sites(text) if text.strip() else "a bundle key is bound to sites"
+    return _sites(text) if text.strip() else "a bundle key is bound to sites: name one, as alpha"
 
 
 def _wire(day: str, time: str) -> str:
