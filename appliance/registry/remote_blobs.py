@@ -1,4 +1,4 @@
-"""Blobs of a bucket on their way to a client: streamed through this node, a piece in memory at a time."""
+"""Blobs of a bucket on their way to a client: streamed through this node, the next piece read while one is sent."""
 
 from __future__ import annotations
 
@@ -88,9 +88,15 @@ async def _stream(
     try:
         while left and piece:
             left -= len(piece)
-            with phase(call.request, "send"):
-                await write(call.request, response, piece)
-            piece = await call.worker.in_thread(_piece, stream, left) if left else b""
+            coming = asyncio.ensure_future(call.worker.in_thread(_piece, stream, left))
+            try:
+                with phase(call.request, "send"):
+                    await write(call.request, response, piece)
+            finally:
+                await asyncio.wait({coming})  # the thread reads the stream that the caller closes
+                if not coming.cancelled():
+                    coming.exception()  # where the client went, nobody else asks for it
+            piece = coming.result() if left else b""
         if not left:
             await response.write_eof()
             return response
