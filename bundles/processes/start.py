@@ -35,7 +35,8 @@ PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for, whatever the caller's PATH says: a relative or writable folder in it is an attack."""
 
 PASSED: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
-"""Variables of this process that every child gets. Others are named by whoever starts the child."""
+"""Variables of this process that every child gets, where they name no file of somebody's. Others are named by whoever
+starts the child."""
 
 _CHILD: Final = str(Path(child.__file__).resolve())
 
@@ -65,8 +66,15 @@ class Bounds:
 
 def environment(*passed: str, **values: str) -> dict[str, str]:
     """A child's whole environment: PATH, `PASSED`, the variables of this process named in `passed`, and `values`."""
-    kept = {name: os.environ[name] for name in (*PASSED, *passed) if name in os.environ}
+    kept = {name: os.environ[name] for name in PASSED if not _leads_away(os.environ.get(name, "/"))}
+    kept |= {name: os.environ[name] for name in passed if name in os.environ}
     return {"PATH": PATH, **kept, **values}
+
+
+def _leads_away(value: str) -> bool:
+    """Whether a locale or time zone is a path of its own, and none below the system's folder of them: a time zone may
+    be any file or pipe (tzset(3))."""
+    return value.lstrip(":").startswith("/") or ".." in value.split("/")
 
 
 def find_program(name: str) -> Path | None:

@@ -265,6 +265,71 @@ def test_a_childs_environment_is_what_is_listed(monkeypatch: pytest.MonkeyPatch)
     assert sorted(done.stdout.decode().splitlines()) == sorted([f"PATH={start.PATH}", "TZ=UTC", "MORE=1"])
 
 
+HOSTILE = (
+    "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES",
+    "RES_OPTIONS", "LOCALDOMAIN", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT",
+    "PYTHONWARNINGS", "PYTHONPYCACHEPREFIX", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES", "SSLKEYLOGFILE",
+    "TMPDIR", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "GIT_DIR",
+    "GIT_SSH_COMMAND", "GIT_CONFIG_GLOBAL", "SSH_SK_PROVIDER", "SSH_ASKPASS", "SSH_AUTH_SOCK", "BASH_ENV", "ENV",
+    "SHELLOPTS", "IFS", "PERL5LIB", "PERL5OPT", "HELM_PLUGINS", "HELM_CONFIG_HOME", "KUBECONFIG", "DOCKER_CONFIG",
+    "SYFT_CONFIG", "GODEBUG", "GOTRACEBACK", "http_proxy", "HTTPS_PROXY", "SSL_CERT_FILE", "CREDENTIALS_DIRECTORY",
+    "DBUS_SESSION_BUS_ADDRESS", "MALLOC_CHECK_", "PATH",
+)  # fmt: skip
+NAMED = {
+    "appliance/charts/rendering.py": {
+        "HELM_CACHE_HOME",
+        "HELM_CONFIG_HOME",
+        "HELM_DATA_HOME",
+        "HELM_NO_PLUGINS",
+        "HOME",
+        "KUBECONFIG",
+    },
+    "appliance/content_rules/foreign.py": set(),
+    "appliance/demo/begin.py": {"HOME", "TMPDIR", "XDG_RUNTIME_DIR"},
+    "appliance/demo/keeper.py": {"_PASSED"},
+    "appliance/diode/coding.py": set(),
+    "appliance/jobs/process.py": {"_CREDENTIALS", "kind", "_CREDENTIALED", "_PASSED"},
+    "appliance/malware/command.py": set(),
+    "appliance/malware/yara.py": set(),
+    "appliance/tour/acts.py": set(),
+    "appliance/tour/stage.py": {"PASSED"},
+    "bundles/signing/ssh/private.py": {"SSH_AUTH_SOCK"},
+    "bundles/signing/ssh/sign.py": {"_PASSED", "**"},
+}
+"""What each place that starts a child hands on beside PATH and `start.PASSED`; one that is added is thought about."""
+
+
+def test_each_childs_environment_is_the_one_that_was_thought_about() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted(file for package in ("bundles", "appliance", "tui") for file in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr == "environment":
+                inner = [each for word in node.args for each in ast.walk(word)]
+                words = {each.id for each in inner if isinstance(each, ast.Name)}
+                words |= {str(each.value) for each in inner if isinstance(each, ast.Constant)}
+                words |= {one.arg or "**" for one in node.keywords}
+                found.setdefault(str(path.relative_to(ROOT)), set()).update(words)
+    syft = {name: words for name, words in found.items() if name.startswith("appliance/outgoing/sbom/")}
+    assert all(one.isupper() for words in syft.values() for one in words if one not in ("folder", "str")), syft
+    assert {name: words for name, words in found.items() if name not in syft} == NAMED
+
+
+def test_no_hostile_variable_reaches_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in HOSTILE:
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in start.PASSED:
+        for value in (f"{tmp_path}/pipe", f":{tmp_path}/pipe", f"../../../..{tmp_path}/pipe"):
+            monkeypatch.setenv(name, value)
+            assert start.environment() == {"PATH": start.PATH}
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TZ", ":Europe/Berlin")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert start.environment() == {"PATH": start.PATH, "TZ": ":Europe/Berlin", "LC_ALL": "C.UTF-8"}
+
+
 def test_a_child_inherits_no_descriptor_that_is_not_named() -> None:
     reading, writing = os.pipe()
     os.set_inheritable(reading, True)
