@@ -140,11 +140,17 @@ def spdx_ids() -> frozenset[str]:
     return frozenset(_licensing().known_symbols)
 
 
-def spdx_form(text: str) -> str:
-    """How SPDX writes a license that is of its list, with an exception or not; "" for anything else."""
+def policy_form(text: str) -> str:
+    """How a policy writes a license that an SBOM calls so, that it is met by: SPDX's id, with an exception or not, or a
+    name behind `name:`. "" for an expression of several."""
     parsed = _parsed(text)
-    known = parsed is not None and not getattr(parsed, "operator", "")
-    return str(parsed.render()) if known and not _licensing().unknown_license_keys(parsed) else ""
+    if parsed is None:
+        return f"{NAME}{text}"
+    if getattr(parsed, "exception_symbol", None) is not None:
+        return "" if _licensing().unknown_license_keys(parsed) else str(parsed.render())
+    if getattr(parsed, "operator", ""):
+        return ""
+    return str(parsed.key) if parsed.key in spdx_ids() else f"{NAME}{parsed.key}"
 
 
 def _parsed(text: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from appliance.advisories.licenses import NAME, spdx_form
+from appliance.advisories.licenses import NAME, policy_form
 from appliance.content_rules.registry import RuleSet, rule_set
 from appliance.settings.content_rules import ALL, ContentRuleSettings
 from appliance.settings.gates import Gate
@@ -59,10 +59,11 @@ def check_rules(asked: Sequence[ContentRuleSettings], gates: Sequence[Gate]) -> 
 
 def _check_licenses(number: int, named: Sequence[str]) -> None:
     for one in named:
-        if not one.startswith(NAME) and (form := spdx_form(one)) != one:
+        form = policy_form(one.removeprefix(NAME))
+        if form != one:
             raise UsageError(
-                f"gate {number}: SPDX has no license of that id", thing=one,
-                remedy=f"SPDX writes it {form}" if form else f"what SBOMs name otherwise is written {NAME}NAME",
+                f"gate {number}: no license is called so", thing=one,
+                remedy=f"write {form}" if form else "name each license of the expression",
             )  # fmt: skip
 
 

@@ -142,12 +142,24 @@ def test_a_gate_that_cannot_be_meant_is_refused(asked: str, tmp_path: Path) -> N
         read_rules(file)
 
 
-@pytest.mark.parametrize("name", ["GPL", "mit", "MIT OR Apache-2.0", "LicenseRef-own", "GPL-2.0"])
-def test_a_license_is_written_as_spdx_writes_it(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("mit", "MIT"), ("GPL-2.0", "GPL-2.0-only"), ("GPL", "GPL-1.0-or-later"), ("name:GPL", "GPL-1.0-or-later"),
+        ("name:MIT", "MIT"), ("foo", "name:foo"), ("LicenseRef-MIT-TC", "name:LicenseRef-MIT-TC"),
+        ("MIT OR Apache-2.0", ""), ("name:foo AND bar", ""), ("name:foo WITH bar", ""),
+        ("gpl-2.0-only with classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
+    ],
+)  # fmt: skip
+def test_a_license_is_written_so_that_something_meets_it(name: str, form: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_rules([], [Gate(repositories=["**"], deny_licenses=[name])])
     assert caught.value.thing == name
-    check_rules([], [Gate(repositories=["**"], deny_licenses=["MIT", f"name:{name}"])])
+    assert (f"write {form}" if form else "name each") in (caught.value.remedy or "")
+    if form:
+        check_rules([], [Gate(repositories=["**"], deny_licenses=[form])])
+        said = Licensed("a", "1", (name.removeprefix("name:"),))
+        assert judge(said, Terms(frozenset(), frozenset([form]))) is False
 
 
 def test_a_policy_without_licenses_is_written_as_before() -> None:
