@@ -108,6 +108,11 @@ def read_secret(path: Path, given: Path | None = None) -> tuple[str, str, str]:
     """As `secret_of`, of one file, which other accounts cannot read; systemd itself sees to that of what it has
     `given`."""
     remedy = "write the key's id on the first line, its secret on the second, and a session token, if any, on the third"
+    if not path.is_file():
+        raise UsageError(
+            "a bucket without an access key", thing=str(path),
+            remedy=f"give it as the credential {CREDENTIAL}, in that file (mode 600), or to init with --blobs-secret",
+        )  # fmt: skip
     raw = read_small(path, limits.METADATA_NOTE)
     if path != given and path.stat().st_mode & _EXPOSED:
         raise RefusedError("other accounts can read a secret", thing=str(path), remedy=f"chmod 600 {path}")

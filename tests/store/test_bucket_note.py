@@ -62,6 +62,8 @@ def test_what_is_no_note_is_an_error_and_no_station_of_files(paths: StationPaths
 
 def test_an_access_key_is_lines_of_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
     path = tmp_path / "key"
+    with pytest.raises(UsageError):
+        read_secret(path)
     path.write_text("id\nsecret\n")
     path.chmod(0o640)
     with pytest.raises(RefusedError):

@@ -20,6 +20,7 @@ from appliance.store.s3.keys import (
     GRAVEYARD,
     PARTS,
     Note,
+    aside_key,
     blob_key,
     buried_as,
     digest_of,
@@ -113,8 +114,9 @@ class BucketGraveyard:
         return removed
 
     def _named(self, digest: Digest) -> Iterator[Note | None]:
-        """The notes of a blob that is left: its own, and those of other graves."""
+        """The notes of a blob that is left: its own, one that was withdrawn, and those of other graves."""
         yield self._note(note_key(digest))
+        yield self._note(aside_key(note_key(digest)))
         for grave in self.graves():
             yield self._note(grave_key(grave, note_key(digest)))
 
