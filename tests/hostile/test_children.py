@@ -321,6 +321,8 @@ def test_no_hostile_variable_reaches_a_child(tmp_path: Path, monkeypatch: pytest
     for name in HOSTILE:
         monkeypatch.setenv(name, str(tmp_path))
     for name in start.PASSED:
+        monkeypatch.delenv(name, raising=False)
+    for name in start.PASSED:
         for value in (f"{tmp_path}/pipe", f":{tmp_path}/pipe", f"../../../..{tmp_path}/pipe"):
             monkeypatch.setenv(name, value)
             assert start.environment() == {"PATH": start.PATH}
