@@ -10,6 +10,7 @@ from appliance.settings.gates import Stage
 from appliance.settings.image_policy import PolicyRules
 from bundles.signing.keys import create_private
 from bundles.signing.pinning import trust_key
+from tests.console.lines import Lines
 from tests.console.real import live
 from tests.stage import Station
 
@@ -63,3 +64,23 @@ async def test_it_is_promoted_and_rolled_back_on_a_real_station(tmp_path: Path) 
             await console.shows("staging/files/tool:next stands at")
         (_, staging) = alpha.run("repo", "channels", "--json").json["items"]
         assert (staging["digest"], staging["act"]) == (first, "rollback")
+        what, back, yes = "which words there are:", "empty goes back:", "anything else no:"
+        with Lines(alpha.folder) as lines:
+            lines.shows(what)
+            lines.does("c", "production/files/tool:next [--] unknown", back)
+            lines.does("2", "staging/files/tool:next", back)
+            lines.does("p", "To which stage", back)
+            lines.does("production", "promotion:")
+            lines.does("again", yes)
+            lines.does("y", "production/files/tool:next stands at", what)
+            lines.does("c", back)
+            lines.does("1", back)
+            lines.does("b", "rollback:")
+            lines.does("", yes)
+            lines.does("no", what)
+            lines.does("p", "of which time?", back)
+            lines.does("1", "Service levels", "Storage", what)
+            lines.types("q")
+            assert lines.ended() == 0
+        items = alpha.run("repo", "history", "production", "--json").json["items"]
+        assert [(one["act"], one["digest"]) for one in items] == [("promote", first), ("promote", second)]

@@ -20,6 +20,7 @@ from tui.guides.guide_facts import gather
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import ABOUT, TITLES, Step, next_index, steps_of
 from tui.plain.bundles import bring_in, bundle_page, waiting
+from tui.plain.channels import channels, period
 from tui.plain.checking import verify
 from tui.plain.codes import show_code
 from tui.plain.desk import Desk
@@ -44,6 +45,7 @@ _MENU: Final = (
     "4 Intake: bundles that came in, to read, approve, reject and release",
     "5 Verify a bundle without taking anything in",
     "6 Home: the station at a glance, and what to do next",
+    "c Channels: what stands in each stage, to promote and roll back; p Period report",
     "j JOB opens a job, qr TEXT shows a code, O logs out, q leaves",
 )
 
@@ -175,6 +177,8 @@ class PlainConsole(Desk):
             "4": lambda: waiting(self),
             "5": lambda: verify(self),
             "6": self._home,
+            "c": lambda: channels(self),
+            "p": lambda: period(self),
             "i": lambda: bring_in(self),
             "O": self._hand_over,
             **{key: partial(self._guide, name) for key, name in _GUIDES.items()},

@@ -3,7 +3,7 @@ back from here."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,16 +14,10 @@ from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import PAGE, StationScreen
 from tui.terminal.texts import moment
-from tui.widgets.panel import Panel, fact
-from tui.widgets.rows import RowList, Span
+from tui.widgets.panel import Panel
+from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
-
-_LOOKS: Final = {
-    "passes": ("[ok] passes", "ok"), "warns": ("[!!] warns", "need"), "refused": ("[!!] refused", "bad"),
-    "unknown": ("[--] unknown", "need"),
-}  # fmt: skip
-_NAMES: Final = 7
-"""Cells for the names of facts."""
+from tui.wording.channels import channel_facts, gate_look, moved_told
 
 
 class ChannelsScreen(StationScreen):
@@ -36,7 +30,7 @@ class ChannelsScreen(StationScreen):
                 "Channels",
                 (
                     Column("channel", lambda one: safe(one.reference)),
-                    Column("gate", lambda one: _LOOKS.get(one.verdict, (safe(one.verdict), ""))[0], 12),
+                    Column("gate", lambda one: gate_look(one)[0], 12),
                     Column("since", lambda one: moment(one.since) if one.since else "-", 16),
                     Column("by", lambda one: safe(one.actor or "-"), 12, least=100),
                     Column("digest", lambda one: safe(one.digest[:19] or "gone"), 19, least=120),
@@ -76,7 +70,7 @@ class ChannelsScreen(StationScreen):
 
     def moved(self, rows: RowList | None) -> None:
         one = self.table.current
-        self.query_one("#detail", Panel).show([[("", "plain")]] if one is None else _facts(one))
+        self.query_one("#detail", Panel).show([[("", "plain")]] if one is None else channel_facts(one))
 
     def item(self) -> object | None:
         return self.table.current
@@ -120,28 +114,7 @@ class ChannelsScreen(StationScreen):
 
     def _done(self, answer: PromotionDone) -> None:
         self.load()
-        before = f"; it stood at {safe(answer.before[:19])}" if answer.before else ""
-        self.say("ok", f"{safe(answer.reference)} stands at {safe(answer.digest[:19])}{before}")
+        self.say("ok", moved_told(answer))
 
     def copied(self) -> str:
         return self.table.current.digest if self.table.current else ""
-
-
-def _facts(one: Channel) -> list[list[Span]]:
-    """What the columns have no room for."""
-    look = _LOOKS.get(one.verdict, ("", "plain"))[1]
-    lines = [
-        fact("name", safe(one.reference), "title", name_width=_NAMES),
-        fact("digest", safe(one.digest or "gone"), name_width=_NAMES),
-    ]
-    if one.source:
-        why = f": {one.reason}" if one.reason else ""
-        lines.append(fact("from", safe(f"{one.source} ({one.act}){why}"), name_width=_NAMES))
-    elif one.digest:
-        lines.append(fact("from", "no promotion that is known put it there", "need", name_width=_NAMES))
-    if one.seal == "damaged":
-        text = "[!!] its history was changed by hand: lockgate intake check"
-        lines.append(fact("record", text, "bad", name_width=_NAMES))
-    if one.why:
-        lines.append(fact("gate", safe(one.why), look, name_width=_NAMES))
-    return lines
