@@ -13,6 +13,7 @@ import msgspec
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.settings.metadata import shown
+from appliance.store.listening import is_heard
 from appliance.store.moving.file_side import FileSource, FileTarget, mark_file_moved
 from appliance.store.moving.sides import Source, Target
 from appliance.store.moving.state import Move
@@ -58,14 +59,6 @@ def _made(database: Path, url: str, where: Whereabouts | None) -> PostgresEngine
         ) from None
     password = _password(StationPaths(database.parent))
     return PostgresEngine(url, where, password=password, is_heard=lambda: is_heard(database))
-
-
-def is_heard(database: Path) -> bool:
-    """Whether this process hears of the server just now, where it listens (appliance.store.heard)."""
-    from appliance.store.heard import listening  # it opens what is made here
-
-    found = listening(database)
-    return found is None or found.is_current
 
 
 def make_elsewhere(database: Path, url: str, site: str) -> Whereabouts:

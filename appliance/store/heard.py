@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from appliance.limits import store as limits
 from appliance.store.elsewhere import source_of
 from appliance.store.errors import EngineError
+from appliance.store.listening import enter
 from bundles.errors import FailedError, LockgateError
 
 _log: Final = logging.getLogger(__name__)
@@ -123,12 +124,8 @@ def heard(database: Path) -> Heard:
             found = _processes.get(key)
             if found is None:
                 found = _processes[key] = Heard(lambda: _ear(database))
+                enter(database, found)
     return found
-
-
-def listening(database: Path) -> Heard | None:
-    """What this process hears, where it listens already."""
-    return _processes.get((os.getpid(), database))
 
 
 def _ear(database: Path) -> Ear:
