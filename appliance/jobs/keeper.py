@@ -64,6 +64,20 @@ class JobKeeper:
         job.finished = kept["finished"]
         return True
 
+    async def keep_once_back(self, job: Job, stopping: Callable[[], bool]) -> bool:
+        """Keep where a job stands as soon as the metadata takes it; False where the station stops before."""
+        pause, most = limits.JOB_RECORD
+        while not stopping():
+            try:
+                await self._move(job)
+            except LockgateError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, most)
+            else:
+                self._changed(job)
+                return True
+        return False
+
     async def tell(self, job: Job, stopping: Callable[[], bool]) -> bool:
         """Tell the metadata how a job ended until it takes it; False where the station stops before."""
         pause, most = limits.JOB_RECORD

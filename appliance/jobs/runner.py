@@ -34,7 +34,7 @@ from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
-from appliance.store.errors import EngineError
+from appliance.store.errors import AWAY, EngineError, met_absence
 from appliance.store.rows import damage_of, is_away
 from appliance.store.writer import SocketWriter
 from appliance.store.writes.write import Guarded
@@ -221,6 +221,8 @@ class Runner:
             with contextlib.suppress(OSError):  # a disk that takes no traceback must not keep the end from being said
                 print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
             told = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
+        if met_absence(error):
+            told.code = AWAY
         self._account()
         result = {"result": told.result} if isinstance(told, PartlyDoneError) else {}
         self._say({"error": {**to_wire(told), "exit_status": told.exit_status}, "recorded": self._recorded, **result})
@@ -269,6 +271,8 @@ def main(root: Path, job_id: str, kind: str) -> int:
         require_open(paths, station.config)
         give_room(paths, station.blobs, station.audit)
     except LockgateError as error:  # a file of the station went since it was started
+        if met_absence(error):
+            error.code = AWAY
         told = {"error": {**to_wire(error), "exit_status": error.exit_status}, "recorded": False}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()

@@ -27,6 +27,7 @@ from appliance.audit.folder_acts import recording_async
 from appliance.handles.granted import load_grants
 from appliance.jobs import cosignature, end_record
 from appliance.jobs import process as job_process
+from appliance.jobs.again import TakenUpAgain
 from appliance.jobs.documents import Job, count_states, find_job, jobs_with_live, list_jobs
 from appliance.jobs.end import Ended, append_line, cancelled, how_it_ended, wire
 from appliance.jobs.forms import check_size
@@ -52,15 +53,9 @@ class Jobs:
     """Every job of the station that has not ended, and the way to those that have."""
 
     def __init__(
-        self,
-        station: Station,
-        writer: AsyncWriter,
-        starter: JobStarter,
-        lease: int | None = None,
-        token: str = "",
-        ended: Callable[[Job], object] = lambda _: None,
-        trails: JobTrails | None = None,
-    ) -> None:
+        self, station: Station, writer: AsyncWriter, starter: JobStarter, lease: int | None = None, token: str = "",
+        ended: Callable[[Job], object] = lambda _: None, trails: JobTrails | None = None,
+    ) -> None:  # fmt: skip
         """`starter` starts their processes. `lease` is the descriptor of `appliance.station.jobs_lease`, which each
         job's process inherits; `token` what it shows the writer, which takes acts of this control process's jobs alone;
         `ended` is told of each job's end; `trails` records them as spans."""
@@ -75,6 +70,7 @@ class Jobs:
         self._watching = Watching(self._trails.changed)
         self._keeper = JobKeeper(station.paths, writer, self._watching.changed)
         self._cancelled: set[str] = set()
+        self._again = TakenUpAgain(station.paths, self._keeper, self._background, self._enqueue)
         self._handed: dict[str, list[tuple[str, bool, int]]] = {}
         self._stopping, self._taken_up = False, asyncio.Event()
 
@@ -91,8 +87,8 @@ class Jobs:
                     job.state, job.phase = "queued", ""
                     self._trails.begin(job, await asyncio.to_thread(place_of, self._station.paths.job(job.id)))
                     self._live[job.id] = job
-        queued = (job for job in self._live.values() if job.state == "queued")
-        self._queue.waiting = [job.id for job in sorted(queued, key=lambda job: job.number)]
+        every = sorted(self._live.values(), key=lambda job: job.number)
+        self._queue.waiting = [job.id for job in every if job.state == "queued"]
         self._taken_up.set()
         self._schedule()
 
@@ -163,9 +159,12 @@ class Jobs:
         self._live[job_id] = job
         self._trails.begin(job, place)
         self._handed[job_id] = handed.give_up()
-        self._queue.waiting.append(job_id)
-        self._schedule()
+        self._enqueue(job)
         return job
+
+    def _enqueue(self, job: Job) -> None:
+        self._queue.waiting.append(job.id)
+        self._schedule()
 
     async def resume(self, job_id: str, handed: Handed, actor: str) -> Job:
         """Go on with a job in `waiting`, with what it was handed anew. Raises UsageError where it does not wait."""
@@ -185,8 +184,7 @@ class Jobs:
             self._handed[job_id] = handed.give_up()
             job.state, job.phase, job.waits_for = "queued", "", []
             await self._keeper.keep(job)
-            self._queue.waiting.append(job_id)
-            self._schedule()
+            self._enqueue(job)
             return job
         finally:
             handed.close()
@@ -359,6 +357,8 @@ class Jobs:
         was_cancelled = job.id in self._cancelled
         if "waits" in ending and not was_cancelled:
             await self._wait_for_client(job, ending["waits"])
+            return
+        if not was_cancelled and await self._again.stands_aside(job, ending, lambda: self._stopping):
             return
         ended = await asyncio.to_thread(
             how_it_ended, job, ending, folder, was_cancelled=was_cancelled, returncode=returncode

@@ -31,6 +31,9 @@ JOB_LAST_WORD: Final = 10.0
 JOB_RECORD: Final = (0.1, 1.0)
 """Seconds between two attempts to record a job's end: at first, and at most."""
 
+JOB_AGAIN: Final = 20
+"""Times that a job is taken up again which the metadata was away from; then it has failed."""
+
 JOB_TEXT: Final = 8 * KIB
 """Characters of one text among a job's parameters."""
 

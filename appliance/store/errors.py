@@ -21,6 +21,10 @@ UnavailableEngineError = sqlite3.OperationalError
 """The engine could not carry a statement out: the file cannot be opened or is locked, a table is missing."""
 
 
+AWAY = "metadata-away"
+"""The code of an error that says so to other processes: that the metadata's server is away, or being exchanged."""
+
+
 def is_full(error: Exception) -> bool:
     """Whether an error says that the disk took no more of a write."""
     code = getattr(error, "sqlite_errorcode", 0)
@@ -37,6 +41,16 @@ def is_lost(error: Exception) -> bool:
     return getattr(error, "is_lost", False)
 
 
-def is_away(error: Exception) -> bool:
+def is_away(error: BaseException) -> bool:
     """Whether the server that has the metadata could not be reached: never on SQLite."""
     return getattr(error, "is_away", False)
+
+
+def met_absence(error: BaseException) -> bool:
+    """Whether an error, or what it came from, is that the metadata's server was away."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if is_away(seen) or getattr(seen, "code", "") == AWAY:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

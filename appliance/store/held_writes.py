@@ -20,6 +20,7 @@ from typing import Final
 
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
+from appliance.store.errors import AWAY
 from appliance.store.whereabouts import note_identity
 from bundles.errors import FailedError
 from bundles.io.files import failures_named, own_as_folder
@@ -50,6 +51,7 @@ class WriterTurn:
                 raise FailedError(
                     "the metadata is being moved to another database, and writes wait",
                     remedy="try again in a minute; pulls go on",
+                    code=AWAY,
                 )
             time.sleep(_LOOK)
         try:
@@ -57,6 +59,7 @@ class WriterTurn:
                 raise FailedError(
                     "the metadata was moved to another database, which the station takes up just now",
                     remedy="try again in some seconds",
+                    code=AWAY,
                 )
             yield
         finally:

@@ -26,7 +26,7 @@ from appliance.store.database import open_writer
 from appliance.store.database_file import exchanged, save
 from appliance.store.engine import engine_of
 from appliance.store.epoch import EpochKeeper
-from appliance.store.errors import EngineError, is_away, is_full, is_lost, is_to_be_repeated
+from appliance.store.errors import AWAY, EngineError, is_away, is_full, is_lost, is_to_be_repeated
 from appliance.store.held_writes import WriterTurn
 from appliance.store.own_code import CodeKeeper
 from appliance.store.placement import Placement
@@ -300,8 +300,9 @@ def _fail(group: Sequence[_Pending], error: Exception) -> None:
     _log.error("a group of %d writes was not committed: %s", len(group), error)
     kind = NoSpaceError if is_full(error) else FailedError
     remedy = "see that its server runs and is reached" if is_away(error) else "check the station's disk"
+    code = AWAY if is_away(error) else ""
     for pending in group:
-        pending.future.set_exception(kind("the metadata cannot be written", thing=str(error), remedy=remedy))
+        pending.future.set_exception(kind("the metadata cannot be written", thing=str(error), remedy=remedy, code=code))
 
 
 def _unknown(write: Write) -> LockgateError:
@@ -309,6 +310,7 @@ def _unknown(write: Write) -> LockgateError:
         "the database went before it answered",
         thing=type(write).__name__,
         remedy="when it is back, look whether the change was made",
+        code=AWAY,
     )
 
 
