@@ -110,7 +110,7 @@ def _local(path: Path, wanted: Wanted, start: int, moved: Moved) -> Iterator[byt
         if done != wanted.size or digest.hexdigest() != wanted.sha256 or file.read(1):
             raise RefusedError(
                 "the file's bytes are not the ones SHA256SUMS names", thing=str(path),
-                remedy="have the medium cut again: lockgate bundle recut",
+                remedy="have the medium cut again: lockgate bundle recut ID --medium N --out DIR",
             )  # fmt: skip
 
 

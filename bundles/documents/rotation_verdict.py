@@ -269,7 +269,7 @@ def _followed(
         raise RefusedError(
             "the new key did not sign the key rotation",
             thing=new.keyid,
-            remedy="have it signed by the new key, too: lockgate key rotation sign",
+            remedy="have it signed by the new key, too: lockgate key rotation sign ID --key KEY",
         )
     made = replace(old, key=new, not_before=None, not_after=None)
     _check_new(made, old, trust)

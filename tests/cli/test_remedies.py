@@ -41,7 +41,7 @@ OTHER_OPTIONS: Final = frozenset(
 
 _COMMAND = re.compile(r"(?<![\w./-])lockgate((?: +[^\s`'\"|;]+)+)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
-_TYPED = re.compile(r"(?:see|with|run|use|call|meant): (lockgate [^`'\"|;()]+)")
+_TYPED = re.compile(r"(?:see|with|run|use|call|meant|too|first|again|grants it|approves it): (lockgate [^`'\"|;()]+)")
 _WORD = re.compile(r"[a-z][a-z-]*")
 
 

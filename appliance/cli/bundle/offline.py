@@ -241,7 +241,7 @@ def _recover(folders: tuple[Path, ...], target: Path, as_json: bool) -> None:
         what = f"{some(len(found.lost), 'thing is', 'things are')} lost" if found.lost else "artifacts are not whole"
         raise IncompleteError(
             what, thing=safe(first)[:200],
-            remedy="bring the other media of the bundle, or have it cut again: lockgate bundle recut",
+            remedy="bring the other media, or have them cut again: lockgate bundle recut ID --medium N --out DIR",
         )  # fmt: skip
 
 

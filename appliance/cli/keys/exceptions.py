@@ -121,7 +121,8 @@ def approve(root: Path | None, name: str, key_name: str, passphrase_fd: int | No
     if ending:
         raise RefusedError(
             "the policy that waits ends another exception", thing=ending[0],
-            remedy="have it requested again: lockgate exception request",
+            remedy="have it requested again: lockgate exception request ID --on PATTERN --owner WHO --reason TEXT"
+            " --until TIME --key KEY",
         )  # fmt: skip
     _show(sign(station, after, load_key(station, key_name, passphrase_fd)), name, as_json)
 

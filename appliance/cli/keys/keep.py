@@ -21,7 +21,10 @@ from appliance.cli.shared.context import (
     warn_of,
 )
 
-_DAY_TO_SPEAK = "pin the new key at every other site, then revoke the old one there"
+_DAY_TO_SPEAK = (
+    "have other sites follow it (lockgate key rotation make --follow OLD=NEW --why TEXT),"
+    " or pin it there and revoke the old one"
+)
 
 
 @click.command("import")

@@ -229,7 +229,8 @@ def accept(root: Path | None, name: str, key_name: str, passphrase_fd: int | Non
         **_document(kept), "accepted_by": list(outcome.owners), "applied": outcome.applied,
         "changes": accepting.changes_in_words(outcome.verdict),
     }  # fmt: skip
-    said = "in force" if outcome.applied else f"a second person accepts it, too: lockgate key rotation accept {name}"
+    second = f"a second person accepts it, too: lockgate key rotation accept {name} --key KEY"
+    said = "in force" if outcome.applied else second
     lines = [*_lines(kept), f"accepted by {', '.join(outcome.owners)}", said]
     show(document, as_json, lambda: "\n".join(map(safe, lines)))
 
