@@ -50,7 +50,8 @@ class RecalledWorkload(Shape, frozen=True, kw_only=True):
 
 class DeployedWorkload(RecalledWorkload, frozen=True, kw_only=True):
     """A workload, and what the station says now of the image that it was admitted with: `state` is blocked, gone (not
-    shown any more), retired, drifted (no tag leads to it) or current."""
+    shown any more), unknown (a part of it cannot be read, and may be blocked), retired, drifted (no tag leads to it) or
+    current."""
 
     state: str
     why: str = ""

@@ -1,9 +1,9 @@
-"""What clusters were let run, held against what the station says of it now: blocked, not shown any more, retired, or
-drifted from every tag."""
+"""What clusters were let run, held against what the station says of it now: blocked, not shown any more, not known,
+retired, or drifted from every tag."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final
 
 from appliance import clock
@@ -53,12 +53,13 @@ def _standing(
     station: Station, blocked: dict[str, str], tagged: Collection[str], repository: str, digest: str
 ) -> tuple[str, str]:
     """What the station says of an image now, and why."""
-    if blocked:  # without one nothing need be read
-        part = next((one for one in _reached(station, digest) if one in blocked), "")
-        if part:
-            return "blocked", blocked[part] if part == digest else f"a part of it ({part}): {blocked[part]}"
+    parts, whole = _reached(station, digest) if blocked else ({digest}, True)  # without a block nothing need be read
+    for part in sorted(parts & blocked.keys(), key=lambda one: (one != digest, one)):
+        return "blocked", blocked[part] if part == digest else f"a part of it ({part}): {blocked[part]}"
     if station.metadata.linked_manifest(repository, Digest.parse(digest)) is None:
         return "gone", "the repository does not show it any more"
+    if not whole:
+        return "unknown", "a part of it cannot be read, and may be blocked; see: lockgate scrub"
     over = [one for one in retired(station.reader, [repository], [digest]) if one.is_over(clock.now())]
     if over:
         return "retired", f"since {over[0].after}; its successor is {over[0].successor}"
@@ -72,27 +73,25 @@ def _tagged(station: Station, repository: str) -> Collection[str]:
     shown, found = manifests_of(station.reader, repository), set[str]()
     for digest in set(tags_of(station.reader, repository).values()):
         if digest not in found:
-            found.update(one for one in _reached(station, digest) if one in shown or one == digest)
+            found.update(one for one in _reached(station, digest)[0] if one in shown or one == digest)
     return found
 
 
-def _reached(station: Station, digest: str) -> Iterator[str]:
-    """A manifest, and what it is made of, however deep; of what cannot be read itself alone."""
-    seen, todo = {digest}, [digest]
-    yield digest
-    while todo and len(seen) < limits.ADMISSION_REACHED:
+def _reached(station: Station, digest: str) -> tuple[set[str], bool]:
+    """A manifest and what it is made of, however deep, and whether that is all: a manifest may not be readable."""
+    seen, todo, whole = {digest}, [digest], True
+    while todo:
         manifest = _manifest(station, todo.pop())
-        if manifest is None:
+        if manifest is None or len(seen) > limits.ADMISSION_REACHED:
+            whole = False
             continue
         todo += [
             str(one.digest)
             for one in manifest.manifests
             if one.media_type in MANIFEST_TYPES and str(one.digest) not in seen
         ]
-        for part in (*manifest.blobs, *manifest.foreign, *manifest.manifests):
-            if str(part.digest) not in seen:
-                seen.add(str(part.digest))
-                yield str(part.digest)
+        seen.update(str(part.digest) for part in (*manifest.blobs, *manifest.foreign, *manifest.manifests))
+    return seen, whole
 
 
 def _manifest(station: Station, digest: str) -> Manifest | None:
