@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import BinaryIO, NamedTuple
 
+from appliance.limits import registry as limits
 from appliance.store.blobs import BlobStore
 from appliance.store.epoch import Epoch
 from appliance.store.reading import OtherBytesError, UnreadableError, Verdict
@@ -36,9 +37,13 @@ def known(body: bytes) -> Known:
         return Known(body, "")
 
 
+def _taken(kept: Known) -> int:
+    return len(kept.body) + limits.MANIFEST_ENTRY
+
+
 class ManifestCache:
-    """The most recently read manifests, up to `ceiling` bytes of them. Bytes of a digest never change, so no entry
-    is ever wrong; one whose links are gone is merely unused.
+    """The most recently read manifests, in up to `ceiling` bytes of memory. Bytes of a digest never change, so no
+    entry is ever wrong; one whose links are gone is merely unused.
 
     They do not outlive a change of the epoch: a file that somebody withdrew as damaged is then unknown to every worker,
     and all give the same answer. Seeing the epoch takes 0.2 µs where looking at the file takes twenty times as much.
@@ -65,13 +70,13 @@ class ManifestCache:
 
     def add(self, digest: Digest, found: Known) -> None:
         """Keep bytes that have been checked against their digest."""
-        if digest in self._entries or len(found.body) > self._ceiling:
+        if digest in self._entries or _taken(found) > self._ceiling:
             return
         self._entries[digest] = found
-        self._size += len(found.body)
+        self._size += _taken(found)
         while self._size > self._ceiling:
             _, dropped = self._entries.popitem(last=False)
-            self._size -= len(dropped.body)
+            self._size -= _taken(dropped)
 
     def read(self, digest: Digest) -> bytes:
         """The bytes from the store, hashed again as they are read: wrong bytes are never served. Blocking.

@@ -8,6 +8,7 @@ import stat
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from appliance.limits import registry as limits
 from appliance.registry.verified_files import Identity, VerifiedFiles, identity_in
 from bundles.oci.digest import Digest
 
@@ -19,8 +20,12 @@ class _Small:
     body: bytes
 
 
+def _taken(kept: _Small) -> int:
+    return len(kept.body) + limits.SMALL_BLOB_ENTRY
+
+
 class SmallBlobs:
-    """The most recently read ones, up to `ceiling` bytes of them. For the event loop's thread alone."""
+    """The most recently read ones, in up to `ceiling` bytes of memory. For the event loop's thread alone."""
 
     def __init__(self, verified: VerifiedFiles, ceiling: int) -> None:
         self._verified, self._ceiling, self._size = verified, ceiling, 0
@@ -47,9 +52,9 @@ class SmallBlobs:
         """Keep a file's bytes that were hashed and have this digest; `identity` is the file's as they were read."""
         before = self._kept.pop(digest, None)
         if before is not None:
-            self._size -= len(before.body)
-        self._kept[digest] = _Small(path, identity, body)
-        self._size += len(body)
+            self._size -= _taken(before)
+        self._kept[digest] = kept = _Small(path, identity, body)
+        self._size += _taken(kept)
         while self._size > self._ceiling:
             _, dropped = self._kept.popitem(last=False)
-            self._size -= len(dropped.body)
+            self._size -= _taken(dropped)

@@ -25,6 +25,8 @@ SQLITES_OWN = {
     "repair.py",
     "own_code.py",
     "reads/explained.py",
+    "moving/file_side.py",
+    "moving/tables.py",
 }
 """Modules that know SQLite's file, or a private one."""
 
