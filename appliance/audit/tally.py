@@ -132,7 +132,10 @@ _ACTS: Final = frozenset(map(str, Act))
 
 
 def _repository(thing: str) -> str:
-    """The repository of an event about the registry: of its path, else of its reference; "" for none."""
+    """The repository of an event about the registry: of its path, else of its reference; "" for none, as of a request
+    of the control socket ("GET /v1/repositories")."""
+    if " " in thing:
+        return ""
     if thing.startswith("/"):
         found = _REQUEST.match(thing + "/")
         return found[1] if found else ""

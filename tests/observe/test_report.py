@@ -41,10 +41,12 @@ def test_repositories_are_named_by_paths_and_by_references() -> None:
         event("push-blob", "team/other@sha256:00", "failed"),
         event("registry.refuse", "/v2/", "refused", method="GET"),
         event("registry.refuse", "team/third:1", "refused", method="GET"),
+        event("pull", "GET /v1/repositories", "refused"),
+        event("delete-manifest", "POST /v1/repositories/team/app/delete", "refused"),
     )
     assert found.denied.first(9) == [("team/app", 6, 0), ("team/other", 1, 0), ("team/third", 1, 0)]
     assert found.failed_pushes.first(9) == [("team/app", 2, 0), ("team/other", 1, 0)]
-    assert found.refused.first(9) == [("robot-ci", 7, 0)]
+    assert found.refused.first(9) == [("robot-ci", 9, 0)]
 
 
 def test_bytes_pulls_and_incidents_are_counted_and_numbers_that_are_none_are_not() -> None:

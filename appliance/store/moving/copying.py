@@ -14,6 +14,7 @@ from appliance.store.moving.compare import Batches, Compared, Row, compare, dige
 from appliance.store.moving.sides import Source, Target
 from appliance.store.moving.tables import Table, tables
 from bundles.errors import FailedError
+from bundles.io.display import some
 
 _SAMPLE: Final = 10
 """Batches that are read for an estimate."""
@@ -65,7 +66,7 @@ def copy_last(source: Source, target: Target, progress: Progress) -> Verified:
                 if not again.same:
                     raise FailedError(
                         "the two databases are not the same, and nothing was switched",
-                        thing=f"{table.name}: {again.rows[0]} rows and {again.rows[1]} rows",
+                        thing=f"{table.name}: {some(again.rows[0], 'row')} and {some(again.rows[1], 'row')}",
                         remedy="start with an empty database: lockgate migrate --abandon, then move again",
                     )
     text = "".join(f"{name} {found.rows[0]} {found.digests[1]}\n" for name, found in sorted(results.items()))
