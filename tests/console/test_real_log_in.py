@@ -248,7 +248,13 @@ async def test_a_new_account_is_the_one_that_the_next_key_is_about(station: Real
         console.app.show_root("accounts")
         await console.shows("jana")
         await console.press("n", "enter")
+        answered: list[object] = [None]
         for text in ("zoe", "Zoe Zimmer", PASSWORD, PASSWORD):
+            await console.until(
+                lambda: isinstance(console.app.focused, Input) and console.app.focused is not answered[-1],
+                f"a line for {text}",
+            )
+            answered.append(console.app.focused)
             console.app.focused.value = text
             await console.press("enter")
         await console.shows("Created zoe. No roles yet")

@@ -28,7 +28,14 @@ def comm(pid: int) -> str:
 
 
 def starter_of(station: Powered) -> int:
-    (found,) = [pid for pid in children(station.control_process()) if comm(pid) == "lockgate-jobs"]
+    """The process that forks jobs. It takes its name a moment after it was forked."""
+    control = station.control_process()
+
+    def named() -> list[int]:
+        return [pid for pid in children(control) if comm(pid) == "lockgate-jobs"]
+
+    wait_for(named, "the starter has its name", every=0.02)
+    (found,) = named()
     return found
 
 
