@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,5 +63,6 @@ class Station:
     def set_url(self, url: str) -> None:
         """Write another place of the metadata into config.toml."""
         config = self.root / "config.toml"
-        lines = config.read_text().splitlines()
-        config.write_text("\n".join(f"url = {json.dumps(url)}" if one.startswith("url = ") else one for one in lines))
+        before, table, behind = config.read_text().partition("[metadata]\n")
+        line = f"url = {json.dumps(url)}"
+        config.write_text(before + table + re.sub(r"(?m)^url = .*$", lambda _: line, behind, count=1))
