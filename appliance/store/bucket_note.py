@@ -16,7 +16,8 @@ import msgspec
 from appliance.limits import store as limits
 from appliance.paths import StationPaths
 from appliance.settings.blobs import BlobsSettings
-from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from appliance.store.whereabouts import read_note
+from bundles.errors import RefusedError, UsageError
 from bundles.io.files import read_small, write_atomic
 
 CREDENTIAL: Final = "blobs-secret"
@@ -41,17 +42,7 @@ class BucketNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def noted(paths: StationPaths) -> BucketNote | None:
     """The note; None where the blobs are files. One system call there. Raises FailedError for what is no note."""
-    path = paths.blobs_note
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unreadable(path, error.strerror or "") from None
-    try:
-        return msgspec.json.decode(read_small(path, limits.METADATA_NOTE), type=BucketNote)
-    except (msgspec.DecodeError, LockgateError) as error:
-        raise _unreadable(path, str(error)[:160]) from None
+    return read_note(paths.blobs_note, BucketNote, "blobs are")
 
 
 def is_in_bucket(paths: StationPaths) -> bool:
@@ -120,10 +111,3 @@ def read_secret(path: Path, given: Path | None = None) -> tuple[str, str, str]:
     if not 2 <= len(lines) <= 3 or not all(line and line.isprintable() and line.isascii() for line in lines):
         raise UsageError("no access key of a bucket", thing=str(path), remedy=remedy)
     return lines[0], lines[1], lines[2] if len(lines) == 3 else ""
-
-
-def _unreadable(path: Path, why: str) -> FailedError:
-    return FailedError(
-        "it cannot be read where the station's blobs are", thing=f"{path} ({why})",
-        remedy="put this file back from a copy of the station's folder; it holds no secret",
-    )  # fmt: skip

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from appliance.limits import store as limits
 from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.io.files import read_small, sync_folder, write_atomic
+
+T = TypeVar("T")
 
 
 class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,17 +45,7 @@ def note_identity(database: Path) -> tuple[int, int] | None:
 
 def noted(database: Path) -> Whereabouts | None:
     """The note; None where the metadata is in the folder. Raises FailedError for what is no note."""
-    path = note_file(database)
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unreadable(path, error.strerror or "") from None
-    try:
-        return msgspec.json.decode(read_small(path, limits.METADATA_NOTE), type=Whereabouts)
-    except (msgspec.DecodeError, LockgateError) as error:
-        raise _unreadable(path, str(error)[:160]) from None
+    return read_note(note_file(database), Whereabouts, "metadata is")
 
 
 def note(database: Path, where: Whereabouts) -> None:
@@ -93,9 +86,24 @@ def refuse_elsewhere(database: Path, what: str) -> None:
         )
 
 
-def _unreadable(path: Path, why: str) -> FailedError:
+def read_note(path: Path, kind: type[T], what: str) -> T | None:
+    """The note in a file; None where there is none, which costs one system call. `what` is in words what it is about
+    ("metadata is"). Raises FailedError for what is no note."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, what, error.strerror or "") from None
+    try:
+        return msgspec.json.decode(read_small(path, limits.METADATA_NOTE), type=kind)
+    except (msgspec.DecodeError, LockgateError) as error:
+        raise _unreadable(path, what, str(error)[:160]) from None
+
+
+def _unreadable(path: Path, what: str, why: str) -> FailedError:
     return FailedError(
-        "it cannot be read where the station's metadata is",
+        f"it cannot be read where the station's {what}",
         thing=f"{path} ({why})",
         remedy="put this file back from a copy of the station's folder; it holds no secret",
     )

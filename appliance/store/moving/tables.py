@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from appliance.store.sqlite_file import in_memory
 
@@ -50,8 +50,8 @@ def tables() -> tuple[Table, ...]:
         return _parents_first(tuple(made), {name: _parents(db, name) for name, _ in found})
 
 
-def _parents(db: object, name: str) -> set[str]:
-    rows = db.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (name,))  # type: ignore[attr-defined]
+def _parents(db: Any, name: str) -> set[str]:
+    rows = db.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (name,))
     return {str(parent) for (parent,) in rows} - {name}
 
 
