@@ -35,7 +35,7 @@ from appliance.store.moving.file_side import FileTarget
 from appliance.store.moving.sides import Source, Target
 from appliance.store.moving.state import FILE, Move
 from appliance.store.moving.tables import tables
-from appliance.store.whereabouts import Whereabouts, note, noted, unnote
+from appliance.store.whereabouts import Whereabouts, is_made, note, noted, unnote
 from bundles import limits as file_limits
 from bundles.errors import FailedError, LockgateError, NoSpaceError, RefusedError, UsageError
 from bundles.io.files import failures_named, read_small, write_atomic
@@ -118,7 +118,14 @@ class Moving:
             return self._switch(config, move, source, target, runs=runs)
 
     def _new_move(self) -> Move:
-        """A move of the metadata from where it is now. Raises UsageError where that is the place already."""
+        """A move of the metadata from where it is now. Raises UsageError where there is none, or that is the place
+        already."""
+        if not is_made(self._paths.database):
+            raise UsageError(
+                "the station has no metadata yet that could be moved", thing=str(self._paths.root),
+                remedy="start it once (lockgate serve), or make it there: lockgate init DIR --metadata URL; where it"
+                " had some, see docs/howto/lost-database.md",
+            )  # fmt: skip
         found = noted(self._paths.database)
         if self._place in (FILE if found is None else found.url, "" if found is None else found.url):
             raise UsageError(

@@ -34,8 +34,8 @@ def test_what_differs_is_found_whatever_the_batches_are() -> None:
         assert not found.same
         seen.add(found.digests)
         kept = {row[0]: row for row in target if (row[0],) not in found.gone}
-        mended = sorted([*kept.values(), *found.put])
-        again = compare(of(source, one), of(mended, other), (0,), lambda _: None)
+        fixed = sorted([*kept.values(), *found.put])
+        again = compare(of(source, one), of(fixed, other), (0,), lambda _: None)
         assert again.same
         assert again.digests[0] == again.digests[1] == found.digests[0]
     assert len(seen) == 1

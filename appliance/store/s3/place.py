@@ -64,7 +64,11 @@ def _bucket(url: str) -> tuple[str, str]:
     bucket, _, prefix = rest.partition("/")
     segments = prefix.rstrip("/").split("/") if prefix.rstrip("/") else []
     if scheme != "s3" or not _BUCKET.match(bucket) or ".." in bucket:
-        raise UsageError("no bucket", thing=repr(url), remedy="write s3://BUCKET, or s3://BUCKET/PREFIX")
+        raise UsageError(
+            "no bucket", thing=repr(url),
+            remedy="write s3://BUCKET, or s3://BUCKET/PREFIX; a bucket's name has 3 to 63 small letters, digits, '-'"
+            " and '.'",
+        )  # fmt: skip
     if len(segments) > _SEGMENTS or not all(map(_SEGMENT.match, segments)):
         raise UsageError(
             "no prefix of a bucket", thing=repr(url),
