@@ -29,6 +29,9 @@ _PAUSE: Final = 0.05
 _PAUSE_MOST: Final = 1.0
 """Seconds without accepting where the system has no descriptor left: doubled each time, from the one to the other."""
 
+_LOOK: Final = 0.005
+"""Seconds between two looks for connections without a request."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -95,6 +98,16 @@ class Door:
         """Accept no more; what was accepted goes on."""
         for task in self._tasks:
             task.cancel()
+
+    async def last_in(self, seconds: float) -> None:
+        """Behind `close`: until the first request of each connection that was accepted has come, and `seconds` at most.
+        A client whose request is under way would meet a reset, and one that is silent holds the end no longer."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while any(guest.new and not guest.gone for guests in self._guests.values() for guest in guests):
+            if loop.time() >= until:
+                return
+            await asyncio.sleep(_LOOK)
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()

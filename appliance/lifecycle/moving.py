@@ -123,8 +123,8 @@ class Moving:
         if not is_made(self._paths.database):
             raise UsageError(
                 "the station has no metadata yet that could be moved", thing=str(self._paths.root),
-                remedy="start it once (lockgate serve), or make it there: lockgate init DIR --metadata URL; where it"
-                " had some, see docs/howto/lost-database.md",
+                remedy="start it once: lockgate serve; or make one there: lockgate init DIR --site NAME --side SIDE"
+                " --metadata URL; where it had some, see docs/howto/lost-database.md",
             )  # fmt: skip
         found = noted(self._paths.database)
         if self._place in (FILE if found is None else found.url, "" if found is None else found.url):

@@ -53,9 +53,9 @@ from appliance.store.writes.write import AsyncGuarded, AsyncWriter
 from appliance.tracing.tracer import tracer_of
 from bundles.errors import LockgateError
 
-_LAST_IN: Final = 0.02
-"""Seconds in which what was accepted last brings its request: a connection that has none yet holds the end of the
-worker until its client goes."""
+_LAST_IN: Final = 1.0
+"""Seconds in which what was accepted last must bring its request: a connection that brings none would hold the end of
+the worker until its client goes."""
 
 
 def run(
@@ -118,8 +118,7 @@ async def _serve(
         await stop.wait()
         for task in beside:
             task.cancel()
-        front.close()
-        await asyncio.sleep(_LAST_IN)
+        await front.close()
         await runner.cleanup()
         if tracer is not None:
             await asyncio.to_thread(tracer.close)
@@ -235,11 +234,12 @@ class Front:
         except LockgateError as error:
             say(f"the certificate was not reloaded: {error.diagnostics()}")
 
-    def close(self) -> None:
-        """Accept no more."""
+    async def close(self) -> None:
+        """Accept no more, and wait a moment for the requests of what was accepted."""
         self._door.close()
         if self._own_door is not None:
             self._own_door.close()
+        await self._door.last_in(_LAST_IN)
 
 
 def _address(_: socket.socket, peer: tuple[str, int]) -> str:

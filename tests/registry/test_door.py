@@ -88,6 +88,28 @@ def test_a_connection_without_a_whole_request_is_closed_in_time(serve: Callable[
         assert time.monotonic() - began < 15 * FIRST
 
 
+def test_what_came_in_last_is_answered_and_the_silent_hold_nothing_up(serve: Callable[..., Doored]) -> None:
+    server = serve()
+
+    async def shut() -> None:
+        server.door.close()
+        await server.door.last_in(FIRST)
+
+    with connect(server) as late, connect(server) as silent:
+        late.sendall(PING[:9])
+        while len(server.door._guests.get("127.0.0.1", ())) < 2:
+            time.sleep(0.01)
+        over = asyncio.run_coroutine_threadsafe(shut(), server.loop)
+        assert not over.done()
+        late.sendall(PING[9:])
+        assert late.recv(1_000).startswith(b"HTTP/1.1 200 ")
+        assert not over.done()  # the other one may still send its own
+        over.result(10 * FIRST)
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it was not cut off by that
+            silent.recv(1)
+
+
 def test_a_head_that_comes_byte_by_byte_gains_no_time(serve: Callable[..., Doored]) -> None:
     with connect(serve()) as slow:
         slow.settimeout(0.05)
